@@ -1,0 +1,1 @@
+//! An emulated Tsuru, a toy app in several versions and a load generator.

@@ -1,0 +1,3 @@
+//! The `uguisu` command.
+
+fn main() {}

@@ -1,0 +1,136 @@
+//! What a rollout acts on.
+//!
+//! A [`Platform`] can be observed and commanded. The engine is written against this trait; Tsuru is one kind.
+//! An adapter reads before it writes, knows which errors mean "not done", "done" and "nobody knows", and never
+//! repeats a command by itself: the engine observes again and computes the difference anew.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rollout::{Command, Observed};
+use crate::words::{AppName, Time, Version};
+
+/// An app as a listing shows it: enough to match it with a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Its name.
+    pub name: AppName,
+    /// The pool that it runs in.
+    pub pool: String,
+    /// The team that owns it.
+    pub team: String,
+}
+
+/// Something that somebody did to an app, as the platform recorded it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// The platform's id of it.
+    pub id: String,
+    /// The app.
+    pub app: AppName,
+    /// What was done.
+    pub kind: ActivityKind,
+    /// Who did it, in the platform's words.
+    pub owner: String,
+    /// This daemon did it (by the owner's name).
+    pub ours: bool,
+    /// When it began.
+    pub started: Time,
+    /// When it ended; nothing while it runs.
+    pub ended: Option<Time>,
+    /// Why it failed; nothing if it did not, or still runs.
+    pub error: Option<String>,
+}
+
+/// What was done to an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum ActivityKind {
+    /// A version was deployed beside those that serve.
+    NewVersion {
+        /// Its number; nothing while it is not known (it still runs, or it failed).
+        version: Option<Version>,
+    },
+    /// A version was deployed, or rolled back to, in place of the others.
+    Replaced {
+        /// Its number; nothing while it is not known.
+        version: Option<Version>,
+    },
+    /// Routing of a version changed.
+    Routed,
+    /// Units were added, removed or killed, or an autoscaler changed.
+    Scaled,
+    /// The app was started, stopped or restarted.
+    Restarted,
+    /// The environment changed, which restarts every version.
+    Environment,
+    /// The app was removed.
+    Removed,
+    /// Anything else; the platform's name of it.
+    Other {
+        /// The platform's name of it.
+        name: String,
+    },
+}
+
+/// What a command led to.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} failed: {message}")]
+pub struct PlatformError {
+    /// What was tried, as "routing users to v3 of app `shop`".
+    pub action: String,
+    /// What came back and what to do about it, without secrets.
+    pub message: String,
+    /// What it means for the one who asked.
+    pub kind: PlatformErrorKind,
+}
+
+/// What a failure means for the one who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlatformErrorKind {
+    /// Nothing was done; the app is locked, throttled or blocked by something else. Try again later.
+    Busy,
+    /// Nothing was done and nothing will be: the request can never succeed as it is.
+    Refused,
+    /// Nothing was done: the token was not accepted. May pass (the platform's database may be away), with a bound.
+    Unauthorized,
+    /// The app does not exist, or not any more.
+    NotFound,
+    /// Nothing was done: the platform could not be reached.
+    Unreachable,
+    /// It was tried and reported as failed; part of it may have been done. Observe before anything else.
+    Failed,
+    /// The answer was lost; the platform may still be working on it. Observe before anything else.
+    Unknown,
+}
+
+/// A platform: somewhere that apps run in versions and units.
+pub trait Platform: Send + Sync + 'static {
+    /// The apps that this daemon may see.
+    fn apps(&self) -> impl Future<Output = Result<Vec<App>, PlatformError>> + Send;
+
+    /// The app's units now. An observation whose units could not be listed is an error, never an empty list.
+    fn observe(&self, app: &AppName) -> impl Future<Output = Result<Observed, PlatformError>> + Send;
+
+    /// What was done since `since` (by start, with whatever still runs), oldest first, to one app or to all.
+    fn activity(
+        &self,
+        app: Option<&AppName>,
+        since: Time,
+    ) -> impl Future<Output = Result<Vec<Activity>, PlatformError>> + Send;
+
+    /// The version that the app's base deployment runs: the one that a plain deploy would replace.
+    fn base(&self, app: &AppName) -> impl Future<Output = Result<Option<Version>, PlatformError>> + Send;
+
+    /// Does one command and waits for its end.
+    fn execute(
+        &self,
+        app: &AppName,
+        command: &Command,
+    ) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// Where the platform is, for the log; without secrets.
+    fn describe(&self) -> String;
+}

@@ -1,0 +1,8 @@
+//! Policy files: what an SRE writes in `rules/`.
+
+mod model;
+
+pub use model::{
+    Actions, AlertRule, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, HealthCheck, Hold,
+    Measure, Mode, Policy, Reaction, Selector, Signal, Strategy,
+};

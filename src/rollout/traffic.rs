@@ -1,0 +1,152 @@
+//! Traffic as the rollout sees it: what the platform was observed to have, and the commands that change it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::words::{Share, Time, Version};
+
+/// One running instance of a process of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its name, unique in the app.
+    pub name: String,
+    /// The process that it runs.
+    pub process: String,
+    /// The version that it runs.
+    pub version: Version,
+    /// Where it can be reached, as `host:port`; nothing while it has no address.
+    pub address: Option<String>,
+    /// All its containers are ready.
+    pub ready: bool,
+    /// It is meant to receive users' requests.
+    pub routable: bool,
+    /// It belongs to the base deployment, not to one made for a version beside it.
+    pub base: bool,
+    /// The platform's word for its state, with the reason if there is one.
+    pub status: String,
+    /// How often its containers were restarted.
+    pub restarts: u32,
+    /// When it was made.
+    pub created: Option<Time>,
+}
+
+/// What the platform showed of one app at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// When it was asked.
+    pub at: Time,
+    /// All units that exist.
+    pub units: Vec<Unit>,
+    /// The processes whose number of units something else changes (an autoscaler).
+    pub autoscaled: Vec<String>,
+    /// How many more units the quota allows; nothing: no limit.
+    pub quota_left: Option<u32>,
+    /// What the platform could not tell, in its words; what it concerns is missing above.
+    pub gaps: Vec<String>,
+}
+
+impl Observed {
+    /// How many units of `version` receive users' requests now: ready and routable.
+    #[must_use]
+    pub fn serving(&self, version: Version, process: &str) -> u32 {
+        self.count(|u| u.version == version && u.process == process && u.ready && u.routable)
+    }
+
+    /// How many units of `version` exist, ready or not.
+    #[must_use]
+    pub fn existing(&self, version: Version, process: &str) -> u32 {
+        self.count(|u| u.version == version && u.process == process)
+    }
+
+    /// The share of users' requests that `version` can be expected to get: its serving units among all serving ones.
+    #[must_use]
+    pub fn share(&self, version: Version, process: &str) -> Share {
+        Share::of(
+            self.serving(version, process),
+            self.count(|u| u.process == process && u.ready && u.routable),
+        )
+    }
+
+    fn count(&self, keep: impl Fn(&Unit) -> bool) -> u32 {
+        u32::try_from(self.units.iter().filter(|u| keep(u)).count()).unwrap_or(u32::MAX)
+    }
+}
+
+/// One change to an app's traffic or units.
+///
+/// Commands that name a difference (`AddUnits`, `RemoveUnits`) are not idempotent: after an unknown outcome the
+/// platform is observed anew and the difference computed anew; they are never repeated blindly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum Command {
+    /// Let the version receive users' requests.
+    Route {
+        /// The version.
+        version: Version,
+    },
+    /// Take the version out of routing.
+    Unroute {
+        /// The version.
+        version: Version,
+    },
+    /// Add units of a version's process.
+    AddUnits {
+        /// The version.
+        version: Version,
+        /// The process.
+        process: String,
+        /// How many more; above 0.
+        count: u32,
+    },
+    /// Remove units of a version's process.
+    RemoveUnits {
+        /// The version.
+        version: Version,
+        /// The process.
+        process: String,
+        /// How many fewer; above 0.
+        count: u32,
+    },
+    /// Make the version the only one: the base is rebuilt with it and all others are removed.
+    MakeOnly {
+        /// The version.
+        version: Version,
+    },
+    /// Remove a version that runs beside the base.
+    Delete {
+        /// The version.
+        version: Version,
+    },
+    /// Mark a version so that nobody rolls back to it.
+    Quarantine {
+        /// The version.
+        version: Version,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Command {
+    /// Whether doing it twice is the same as doing it once.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        !matches!(self, Self::AddUnits { .. } | Self::RemoveUnits { .. })
+    }
+}
+
+impl std::fmt::Display for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Route { version } => write!(f, "route users to {version}"),
+            Self::Unroute { version } => write!(f, "take {version} out of routing"),
+            Self::AddUnits { version, process, count } => {
+                write!(f, "add {count} `{process}` unit(s) of {version}")
+            }
+            Self::RemoveUnits { version, process, count } => {
+                write!(f, "remove {count} `{process}` unit(s) of {version}")
+            }
+            Self::MakeOnly { version } => write!(f, "make {version} the only version"),
+            Self::Delete { version } => write!(f, "delete {version}"),
+            Self::Quarantine { version, .. } => write!(f, "quarantine {version}"),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Pure numerics: e-processes, confidence sequences, noise, power. Knows no rollout.

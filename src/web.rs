@@ -1,0 +1,1 @@
+//! The HTTP listener: webhooks in, health, metrics.
