@@ -94,7 +94,9 @@ fn backoff(failures: u32, kind: PlatformErrorKind) -> Span {
 fn to_step(r: &Rollout, o: &Observed) -> Act {
     // Once the step's traffic was in place, the platform keeps the units; a unit that is missing for a moment is being
     // replaced by it, and a difference computed then would add one too many.
-    let (Some(step), None) = (r.current(), r.step_reached) else { return Act::Settled };
+    let (Some(step), Some(_), None) = (r.current(), r.step_began, r.step_reached) else {
+        return Act::Settled;
+    };
     let process = r.process();
     if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, step.canary) {
         return act;

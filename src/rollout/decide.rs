@@ -323,12 +323,12 @@ fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return vec![paused(PauseCause::WrongSplit, verdict.why.clone())];
     }
     if baked >= canary.bake.at_least && verdict.safe && !verdict.both_bad {
-        return step_done(r, format!("{} after {baked}: {}", step_name(r), verdict.why));
+        return step_done(r, &format!("{} after {baked}: {}", step_name(r), verdict.why));
     }
     if baked >= canary.bake.at_most {
         let why = format!("{}: neither harm nor safety was shown in {baked}; {}", step_name(r), verdict.why);
         return match r.policy.on.inconclusive {
-            Reaction::Promote => step_done(r, why),
+            Reaction::Promote => step_done(r, &why),
             other => react(r, other, why, vec!["inconclusive".to_owned()], PauseCause::Inconclusive),
         };
     }
@@ -353,7 +353,7 @@ fn step_name(r: &Rollout) -> String {
 }
 
 /// The step is done: to the next, unless a person has to agree first.
-fn step_done(r: &Rollout, why: String) -> Vec<Event> {
+fn step_done(r: &Rollout, why: &str) -> Vec<Event> {
     let approve = r.current().is_some_and(|s| s.approve) && !r.approved.contains(&r.step);
     if approve && r.policy.mode != Mode::Observe {
         return vec![paused(
@@ -369,7 +369,7 @@ fn step_done(r: &Rollout, why: String) -> Vec<Event> {
         };
         return vec![paused(PauseCause::Advice, format!("advises to {next}: {why}"))];
     }
-    leave_step(r, &why)
+    leave_step(r, why)
 }
 
 fn leave_step(r: &Rollout, why: &str) -> Vec<Event> {
@@ -433,7 +433,7 @@ fn react(
             vec![paused(cause, format!("advises to roll back {}: {why}", r.canary))]
         }
         (Reaction::Pause, _) => vec![paused(cause, why)],
-        (Reaction::Promote, _) => step_done(r, why),
+        (Reaction::Promote, _) => step_done(r, &why),
         (Reaction::Ignore, _) => Vec::new(),
     }
 }

@@ -304,7 +304,7 @@ impl Rollout {
                 self.pause = Some(*cause);
             }
             Event::Resumed { .. } => {
-                self.phase = if self.plan.is_some() { Phase::Step } else { Phase::Pending };
+                self.phase = if self.step_began.is_some() { Phase::Step } else { Phase::Pending };
                 // A person's word starts the bake anew; what is known of the canary stays known.
                 if self.step_reached.is_some() {
                     self.step_reached = Some(at);
