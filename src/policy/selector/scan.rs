@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::{NAME_LABEL, SelectorError};
 
+/// What may follow a backslash in a PromQL string, beside its own quote.
+const ESCAPES: &str = r"abfnrtv\01234567xuU";
+
 /// A matcher as it was written.
 #[derive(Debug)]
 pub(super) struct RawMatcher<'a> {
@@ -33,13 +36,15 @@ pub(super) fn value(matcher: &RawMatcher<'_>) -> Result<String, SelectorError> {
 }
 
 fn unquoted(text: &str, span: &Range<usize>) -> Result<String, SelectorError> {
-    promql_parser::util::unquote_string(text).map_err(|_| {
-        SelectorError::new(
-            span.clone(),
-            "the string has an escape that PromQL does not know",
-            "a backslash is written twice, as in \"\\\\d+\"",
-        )
-    })
+    promql_parser::util::unquote_string(text).map_err(|_| escape_error(span.clone()))
+}
+
+fn escape_error(span: Range<usize>) -> SelectorError {
+    SelectorError::new(
+        span,
+        "PromQL does not know this escape",
+        "a backslash that is meant is written twice, as in \"\\\\d+\"",
+    )
 }
 
 /// Whether a metric of this name needs no quotes in PromQL. `nan` and `inf` are numbers there.
@@ -201,7 +206,12 @@ impl<'a> Scanner<'a> {
                 return Ok(&self.text[start..self.at]);
             }
             if c == '\\' && quote != '`' {
-                chars.next();
+                // Checked here because the library's unquoting panics on a backslash before a character beyond ASCII.
+                let escaped = chars.next().map_or(quote, |(_, c)| c);
+                if escaped != quote && !ESCAPES.contains(escaped) {
+                    let at = start + offset;
+                    return Err(escape_error(at..at + 1 + escaped.len_utf8()));
+                }
             }
         }
         let help = format!("close it with {quote}");
