@@ -49,6 +49,11 @@ pub enum Event {
         /// The canary's share of serving units, as observed.
         share: Share,
     },
+    /// What the baseline gave before the canary served: the noise is learnt from it.
+    Learnt {
+        /// What came.
+        look: Look,
+    },
     /// One evaluation: what came and what the judge says of it.
     Looked {
         /// What came.
@@ -125,6 +130,11 @@ pub enum Event {
         /// How.
         ending: Ending,
         /// Why, as a sentence.
+        why: String,
+    },
+    /// What is wanted cannot be done safely: a person must look. Nothing else changes.
+    PersonNeeded {
+        /// Why.
         why: String,
     },
     /// Something worth knowing that changes nothing.
@@ -210,6 +220,7 @@ impl Event {
             Self::Planned { .. } => "planned",
             Self::StepBegan { .. } => "step_began",
             Self::StepReached { .. } => "step_reached",
+            Self::Learnt { .. } => "learnt",
             Self::Looked { .. } => "looked",
             Self::TroubleBegan { .. } => "trouble_began",
             Self::TroubleEnded { .. } => "trouble_ended",
@@ -221,6 +232,7 @@ impl Event {
             Self::CommandIssued { .. } => "command_issued",
             Self::CommandAnswered { .. } => "command_answered",
             Self::Finished { .. } => "finished",
+            Self::PersonNeeded { .. } => "person_needed",
             Self::Noted { .. } => "noted",
         }
     }
@@ -237,6 +249,7 @@ impl Event {
             Self::StepReached { step, share } => {
                 format!("step {}: the canary serves {share} of the units", step + 1)
             }
+            Self::Learnt { .. } => "watched the baseline to learn how noisy it is".to_owned(),
             Self::Looked { verdict, .. } => verdict.why.clone(),
             Self::TroubleBegan { why, .. } => format!("holds: {why}"),
             Self::TroubleEnded { after } => format!("data is back after {after}"),
@@ -251,6 +264,7 @@ impl Event {
                 format!("command {number}: {message}")
             }
             Self::Finished { ending, why } => format!("{ending}: {why}"),
+            Self::PersonNeeded { why } => format!("a person is needed: {why}"),
             Self::Noted { what } => what.clone(),
         }
     }
