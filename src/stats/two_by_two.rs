@@ -20,14 +20,13 @@ pub struct TwoByTwo {
     /// The baseline's events and others in the past, discounted; ½ each to begin with.
     events: f64,
     others: f64,
-    started: bool,
 }
 
 impl TwoByTwo {
     /// An engine that has seen nothing.
     #[must_use]
     pub fn new(onset: Onset) -> Self {
-        Self { mixture: Mixture::new(Prior::Proportion, onset), events: 0.5, others: 0.5, started: false }
+        Self { mixture: Mixture::new(Prior::Proportion, onset), events: 0.5, others: 0.5 }
     }
 
     /// One tick of both arms, a ratio's; `dt` in the unit of the onset's horizon. Returns ln E. An open tick only
@@ -40,7 +39,6 @@ impl TwoByTwo {
         let PairCount { canary, baseline } = *counts;
         among(canary.events(), canary.exposure())?;
         among(baseline.events(), baseline.exposure())?;
-        self.started = true;
         if counts.is_closed() {
             let predicted = (self.events / (self.events + self.others)).clamp(LEAST, 1.0 - LEAST);
             let share = counts.share();
@@ -66,7 +64,7 @@ impl TwoByTwo {
     /// ln E now: 0 before the first tick.
     #[must_use]
     pub fn log_e(&self) -> f64 {
-        if self.started { self.mixture.log_e() } else { 0.0 }
+        self.mixture.log_e()
     }
 }
 

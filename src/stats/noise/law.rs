@@ -54,28 +54,29 @@ fn log_clusters<const N: usize>(x: f64, mean: f64, phi: f64, relative: [f64; N])
         return relative.map(|relative| log_negative_binomial(x, mean, relative + (phi - 1.0) / mean));
     }
     let size = f64::midpoint(phi, 1.0);
-    let (p, q, clusters) = (1.0 / size, 1.0 - 1.0 / size, mean * (2.0 / (phi + 1.0)));
-    // A i P(i) = ((i−1)(B + qA) + a p) P(i−1) − (i−2) q B P(i−2), in all lanes at once, from P(0) = 1.
+    // A cluster ends with probability `last` after each event; so many are expected.
+    let (last, more, clusters) = (1.0 / size, 1.0 - 1.0 / size, mean / size);
+    // A i P(i) = ((i−1)(B + A more) + clusters last) P(i−1) − (i−2) more B P(i−2), in all lanes at once; P(0) enters at the end.
     let (mut coefficient, mut previous, mut scale) = ([0.0; N], [0.0; N], [1.0; N]);
     let mut log = [0.0; N];
     for lane in 0..N {
         let (a, b) = if relative[lane] < NO_VARIANCE {
             log[lane] = -clusters;
-            (1.0, q)
+            (1.0, more)
         } else {
             let c = clusters * relative[lane];
             log[lane] = -c.ln_1p() / relative[lane];
-            (1.0 + c, q + c)
+            (1.0 + c, more + c)
         };
         scale[lane] = 1.0 / a;
-        coefficient[lane] = (b + q * a) / a;
-        previous[lane] = q * b / a;
+        coefficient[lane] = (b + more * a) / a;
+        previous[lane] = more * b / a;
     }
-    let first = clusters * p;
+    let first = clusters * last;
     let (mut before, mut now) = ([0.0; N], [1.0; N]);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count from 0 to 300")]
-    let last = (x + 0.5) as u32;
-    for i in 1..=last {
+    let rounded = (x + 0.5) as u32;
+    for i in 1..=rounded {
         let step = f64::from(i);
         let (inverse, back) = (1.0 / step, f64::from(i) - 2.0);
         for lane in 0..N {

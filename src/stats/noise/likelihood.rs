@@ -58,38 +58,47 @@ pub struct FrailtyLikelihood {
 }
 
 impl FrailtyLikelihood {
-    /// The log likelihood at log ratio `eta`.
+    /// The log likelihood at log ratio `eta`: ln of
+    /// ∫ `e^{yc (u+a)} (1 + e^{u+a})^−(yc+κ) · e^{yb u} (1 + e^u)^−(yb+κ)` du, where a is `eta` plus the log of the
+    /// exposures' ratio. In closed form it is yc·a + ln B(k, 2κ) + ln ₂F₁(yc+κ, k; k+2κ; 1−e^a), with k = yc + yb.
+    ///
+    /// The integrand is log-concave. A trapezoid rule about its mode, scaled by its curvature there, has an error of
+    /// about 1e−7; all engines use the same rule.
     #[must_use]
     pub fn log(&self, eta: f64) -> f64 {
-        log_haar(self.canary, self.baseline, self.kappa, self.exposure + eta) + self.canary * eta
+        let (events, kappa) = (self.canary + self.baseline, self.kappa);
+        let (canary, baseline) = (self.canary + kappa, self.baseline + kappa);
+        let ratio = (self.exposure + eta).exp();
+        // The odds e^u at the mode solve a quadratic; its positive root is taken where nothing cancels.
+        let square = 2.0 * kappa * ratio;
+        let linear = canary * ratio + baseline - events * (1.0 + ratio);
+        let root = (linear * linear + 4.0 * square * events).sqrt();
+        let odds_baseline =
+            if linear > 0.0 { 2.0 * events / (linear + root) } else { (root - linear) / (2.0 * square) };
+        let odds_canary = ratio * odds_baseline;
+        let (at_canary, at_baseline) =
+            (odds_canary / (1.0 + odds_canary), odds_baseline / (1.0 + odds_baseline));
+        let curvature =
+            canary * at_canary / (1.0 + odds_canary) + baseline * at_baseline / (1.0 + odds_baseline);
+        let sigma = curvature.sqrt().recip();
+        // Each term is of the size of its own count: differences between ratios keep their digits.
+        let peak = -self.canary * odds_canary.recip().ln_1p()
+            - kappa * odds_canary.ln_1p()
+            - self.baseline * odds_baseline.recip().ln_1p()
+            - kappa * odds_baseline.ln_1p();
+        let sum: f64 = nodes()
+            .iter()
+            .map(|(sinh, log_cosh)| {
+                let step = sigma * sinh;
+                // Where this overflows the integrand is 0, and so is what comes out.
+                let rise = step.exp() - 1.0;
+                let fall =
+                    canary * (1.0 + at_canary * rise).ln() + baseline * (1.0 + at_baseline * rise).ln();
+                (events * step - fall + log_cosh).exp()
+            })
+            .sum();
+        peak + (sum * sigma * STEP).ln()
     }
-}
-
-/// ln of ∫ e^{k u} (1 + e^{u+a})^−(yc+κ) (1 + e^u)^−(yb+κ) du with k = yc + yb > 0, which is
-/// ln B(k, 2κ) + ln ₂F₁(yc+κ, k; k+2κ; 1−e^a).
-///
-/// The integrand is log-concave, so a trapezoid rule about its mode with σ from its curvature there needs few nodes.
-fn log_haar(canary: f64, baseline: f64, kappa: f64, a: f64) -> f64 {
-    let (k, m, q, c) = (canary + baseline, canary + kappa, baseline + kappa, a.exp());
-    // The mode e^u: m·sig(u+a) + q·sig(u) = k, a quadratic; the root is taken where nothing cancels.
-    let (square, linear) = (2.0 * kappa * c, m * c + q - k * (1.0 + c));
-    let root = (linear * linear + 4.0 * square * k).sqrt();
-    let mode = if linear > 0.0 { 2.0 * k / (linear + root) } else { (root - linear) / (2.0 * square) };
-    let curvature = |z: f64| z / ((1.0 + z) * (1.0 + z));
-    let sigma = (m * curvature(c * mode) + q * curvature(mode)).sqrt().recip();
-    let centre = mode.ln();
-    // Where e^u overflows, the true integrand is 0 and so is what is computed.
-    let integrand = |u: f64, e: f64| k * u - m * (1.0 + c * e).ln() - q * (1.0 + e).ln();
-    let peak = integrand(centre, mode);
-    let nodes = nodes();
-    let sum: f64 = nodes
-        .iter()
-        .map(|(sinh, log_cosh)| {
-            let step = sigma * sinh;
-            (integrand(centre + step, mode * step.exp()) - peak + log_cosh).exp()
-        })
-        .sum();
-    peak + (sum * sigma * STEP).ln()
 }
 
 /// sinh v and ln cosh v of each node.
@@ -114,8 +123,10 @@ mod tests {
     fn the_integral_agrees_with_the_vectors() {
         for case in noise()["log_haar"].as_array().unwrap() {
             let number = |name: &str| case[name].as_f64().unwrap();
-            let got = log_haar(number("yc"), number("yb"), number("kappa"), number("la"));
-            close(got, number("rule"), 1e-9, case);
+            let (canary, baseline, a) = (number("yc"), number("yb"), number("la"));
+            let likelihood = FrailtyLikelihood { canary, baseline, kappa: number("kappa"), exposure: 0.0 };
+            // The vectors leave the factor e^{yc a} out.
+            close(likelihood.log(a) - canary * a, number("rule"), 1e-9, case);
         }
     }
 }

@@ -1,22 +1,10 @@
 use serde_json::Value;
 
 use super::*;
-use crate::stats::tilt::{Alternative, Onset, Tilt};
-use crate::stats::vectors::{close, noise, numbers, pair};
-use crate::stats::{Prior, Refusal};
+use crate::stats::vectors::{close, history, noise, numbers, pair};
 
 fn number(case: &Value, name: &str) -> f64 {
     case[name].as_f64().unwrap()
-}
-
-/// The looks of the vectors' history of that name.
-fn history(vectors: &Value, name: &str) -> Vec<ArmCount> {
-    let case = vectors["history"].as_array().unwrap().iter().find(|case| case["name"] == name).unwrap();
-    numbers(&case["x"])
-        .into_iter()
-        .zip(numbers(&case["n"]))
-        .map(|(events, total)| ArmCount::ratio(events, total).unwrap())
-        .collect()
 }
 
 #[test]
@@ -42,6 +30,27 @@ fn histories_teach_what_the_vectors_say() {
             let spread = model.spread(number(expected, "nc"), number(expected, "nb"));
             close(spread.phi, number(expected, "phi"), 1e-9, &(&case["name"], expected));
             close(spread.frailty, number(expected, "ik"), 1e-9, &(&case["name"], expected));
+        }
+    }
+}
+
+#[test]
+fn likelihoods_agree_with_the_vectors() {
+    for case in noise()["look_llr"].as_array().unwrap() {
+        let counts = pair(&["xc", "nc", "xb", "nb"].map(|name| number(case, name)));
+        let spread = Spread { phi: number(case, "phi"), frailty: number(case, "ik") };
+        let likelihood = Likelihood::new(&counts, spread);
+        let (null, sign) = (number(case, "eta0"), number(case, "sign"));
+        for (h, expected) in numbers(&case["h"]).into_iter().zip(numbers(&case["l"])) {
+            let eta = null + sign * h;
+            let got = match &likelihood {
+                Likelihood::Frailty(likelihood) => likelihood.log(eta) - likelihood.log(null),
+                Likelihood::Binomial { x, k, rho, phi } => {
+                    let mixed = |eta: f64| (rho * eta.exp_m1()).ln_1p();
+                    (x * sign * h - k * (mixed(eta) - mixed(null))) / phi
+                }
+            };
+            close(got, expected, 1e-9, &(case, h));
         }
     }
 }
