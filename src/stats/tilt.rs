@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::count::{PairCount, Refusal, among, count, dispersion, share, span};
+use super::noise::Likelihood;
 use super::prior::{Grid, Prior};
 use super::special::{log_add_exp, log_sum_exp, log_values};
 
@@ -177,7 +178,7 @@ impl Tilt {
     /// A `dt` that is no span of time, a `phi` that is no dispersion.
     pub fn pair(&mut self, dt: f64, counts: &PairCount, phi: f64) -> Result<f64, Refusal> {
         if counts.is_closed() {
-            self.binomial(dt, counts.canary.events, counts.events(), counts.share(), phi)
+            self.binomial(dt, counts.canary.events(), counts.events(), counts.share(), phi)
         } else {
             self.wait(dt)
         }
@@ -201,6 +202,23 @@ impl Tilt {
         let (sign, step) = self.steps();
         let h = &self.mixture.grid().h;
         Ok(self.mixture.absorb(dt, |j| (x * sign * h[j] - k * (q0 * step[j]).ln_1p()) / phi))
+    }
+
+    /// A closed look of both arms with its noise.
+    ///
+    /// # Errors
+    /// A `dt` that is no span of time.
+    pub fn look(&mut self, dt: f64, likelihood: &Likelihood) -> Result<f64, Refusal> {
+        match likelihood {
+            Likelihood::Binomial { x, k, rho, phi } => self.binomial(dt, *x, *k, *rho, *phi),
+            Likelihood::Frailty(likelihood) => {
+                let dt = span(dt)?;
+                let (sign, _) = self.steps();
+                let h = &self.mixture.grid().h;
+                let at_null = likelihood.log(self.null);
+                Ok(self.mixture.absorb(dt, |j| likelihood.log(self.null + sign * h[j]) - at_null))
+            }
+        }
     }
 
     /// `x` events where the claim's mean is `mean`·e^null.

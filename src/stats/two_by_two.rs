@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{PairCount, Refusal, span};
+use super::count::{PairCount, Refusal, among, span};
 use super::prior::Prior;
 use super::tilt::{Mixture, Onset};
 
@@ -37,7 +37,9 @@ impl TwoByTwo {
     /// A `dt` that is no span of time, a rate's counts (more events than exposure).
     pub fn pair(&mut self, dt: f64, counts: &PairCount) -> Result<f64, Refusal> {
         let dt = span(dt)?;
-        let PairCount { canary, baseline } = PairCount::ratio(counts.canary, counts.baseline)?;
+        let PairCount { canary, baseline } = *counts;
+        among(canary.events(), canary.exposure())?;
+        among(baseline.events(), baseline.exposure())?;
         self.started = true;
         if counts.is_closed() {
             let predicted = (self.events / (self.events + self.others)).clamp(LEAST, 1.0 - LEAST);
@@ -48,16 +50,16 @@ impl TwoByTwo {
                 let worse = predicted * (grid.up[j] + 1.0) / (1.0 + predicted * grid.up[j]);
                 let shared = share * worse + (1.0 - share) * predicted;
                 let (event, other) = (shared.ln(), (-shared).ln_1p());
-                canary.events * (worse.ln() - event)
-                    + (canary.exposure - canary.events) * ((-worse).ln_1p() - other)
-                    + baseline.events * (predicted.ln() - event)
-                    + (baseline.exposure - baseline.events) * ((-predicted).ln_1p() - other)
+                canary.events() * (worse.ln() - event)
+                    + (canary.exposure() - canary.events()) * ((-worse).ln_1p() - other)
+                    + baseline.events() * (predicted.ln() - event)
+                    + (baseline.exposure() - baseline.events()) * ((-predicted).ln_1p() - other)
             });
         } else {
             self.mixture.enter(dt);
         }
-        self.events = MEMORY * self.events + baseline.events;
-        self.others = MEMORY * self.others + (baseline.exposure - baseline.events);
+        self.events = MEMORY * self.events + baseline.events();
+        self.others = MEMORY * self.others + (baseline.exposure() - baseline.events());
         Ok(self.log_e())
     }
 
@@ -71,15 +73,7 @@ impl TwoByTwo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::count::ArmCount;
-    use crate::stats::vectors::{close, numbers, rows, statistics};
-
-    fn pair(tick: &[f64]) -> PairCount {
-        PairCount {
-            canary: ArmCount { events: tick[0], exposure: tick[1] },
-            baseline: ArmCount { events: tick[2], exposure: tick[3] },
-        }
-    }
+    use crate::stats::vectors::{close, numbers, pair, rows, statistics};
 
     #[test]
     fn evidence_agrees_with_the_vectors() {

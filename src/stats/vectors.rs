@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 
+use super::count::{ArmCount, PairCount};
+
 /// `tests/vectors/statistics.json`.
 pub(super) fn statistics() -> Value {
     serde_json::from_str(include_str!("../../tests/vectors/statistics.json")).unwrap()
@@ -24,4 +26,17 @@ pub(super) fn rows(value: &Value) -> Vec<Vec<f64>> {
 pub(super) fn close(got: f64, expected: f64, tolerance: f64, case: &dyn Debug) {
     let allowed = tolerance * expected.abs().max(1.0);
     assert!((got - expected).abs() <= allowed, "{got} is not {expected} to {tolerance}: {case:?}");
+}
+
+/// A tick as the vectors have it: the canary's events and requests, then the baseline's.
+pub(super) fn pair(tick: &[f64]) -> PairCount {
+    PairCount {
+        canary: ArmCount::ratio(tick[0], tick[1]).unwrap(),
+        baseline: ArmCount::ratio(tick[2], tick[3]).unwrap(),
+    }
+}
+
+/// `tests/vectors/noise.json`.
+pub(super) fn noise() -> Value {
+    serde_json::from_str(include_str!("../../tests/vectors/noise.json")).unwrap()
 }
