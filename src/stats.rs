@@ -34,6 +34,10 @@ pub mod power;
 pub mod special;
 
 #[cfg(test)]
+mod expectation;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod vectors;
 
 pub use beta_binomial::{BetaBinomial, ratio_cs_constant_share};

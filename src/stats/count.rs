@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The largest count or exposure that is believed. Above it, rounding would be visible in the evidence.
+/// The largest count or exposure of one arm that is believed. Above it, rounding would be visible in the evidence.
 pub const MAX_COUNT: f64 = 1e13;
 /// An exposure below this is none.
 const LEAST_EXPOSURE: f64 = 1e-6;
@@ -33,9 +33,9 @@ pub enum Refusal {
     NotADispersion(f64),
 }
 
-/// Refuses what is not a count.
+/// Refuses what is not a count of one arm, or of both together.
 pub(super) fn count(value: f64) -> Result<f64, Refusal> {
-    if (0.0..=MAX_COUNT).contains(&value) { Ok(value) } else { Err(Refusal::NotACount(value)) }
+    if (0.0..=2.0 * MAX_COUNT).contains(&value) { Ok(value) } else { Err(Refusal::NotACount(value)) }
 }
 
 /// Refuses what is not a span of time.
@@ -73,7 +73,7 @@ impl ArmCount {
     /// A number that is no count, or more events than requests.
     pub fn ratio(events: f64, total: f64) -> Result<Self, Refusal> {
         among(events, total)?;
-        Ok(Self { events, exposure: total })
+        Self::rate(events, total)
     }
 
     /// `events` in an `exposure` that does not bound them, such as unit-seconds.
@@ -81,7 +81,8 @@ impl ArmCount {
     /// # Errors
     /// A number that is no count.
     pub fn rate(events: f64, exposure: f64) -> Result<Self, Refusal> {
-        Ok(Self { events: count(events)?, exposure: count(exposure)? })
+        let of_one = |value| if value > MAX_COUNT { Err(Refusal::NotACount(value)) } else { count(value) };
+        Ok(Self { events: of_one(events)?, exposure: of_one(exposure)? })
     }
 
     /// The events: errors, requests slower than a limit.

@@ -8,6 +8,26 @@
 //!
 //! A posterior over 81 pairs (φ, f) is updated by how well each forecast every look. What the next look is judged by
 //! ([`NoiseModel::spread`]) uses earlier looks only, so it is predictable, as an e-process needs.
+//!
+//! ```
+//! use uguisu::stats::{ArmCount, CountKind, Likelihood, NoiseModel, PairCount, RatioCs, Tilt};
+//!
+//! let history: Vec<_> = (0..60).filter_map(|i| ArmCount::ratio(f64::from(10 + i % 7), 1500.0).ok()).collect();
+//! let mut noise = NoiseModel::from_history(CountKind::Ratio, &history);
+//! let (mut harm, mut safe, mut interval) = (Tilt::harm(0.1, 3600.0), Tilt::safety(1.5), RatioCs::default());
+//! for _ in 0..20 {
+//!     let look = PairCount { canary: ArmCount::ratio(8.0, 150.0)?, baseline: ArmCount::ratio(13.0, 1350.0)? };
+//!     let spread = noise.spread(look.canary.exposure(), look.baseline.exposure());
+//!     let likelihood = Likelihood::new(&look, spread);
+//!     harm.look(15.0, &likelihood)?;
+//!     safe.look(15.0, &likelihood)?;
+//!     interval.look(&likelihood)?;
+//!     noise.learn(&look);
+//! }
+//! assert!(harm.log_e() > (1.0_f64 / 0.01).ln());
+//! assert!(interval.interval(0.05).lower.is_some_and(|ratio| ratio > 1.1));
+//! # Ok::<(), uguisu::stats::Refusal>(())
+//! ```
 
 mod forecast;
 mod law;
@@ -81,6 +101,12 @@ pub struct Spread {
 impl Spread {
     /// Independent events.
     pub const NONE: Self = Self { phi: 1.0, frailty: 0.0 };
+
+    /// Variance over mean of a count whose mean is known: what a test against a fixed limit divides by.
+    #[must_use]
+    pub fn over(self, mean: f64) -> f64 {
+        self.phi + self.frailty * mean
+    }
 }
 
 /// What is known of a signal's noise. One model serves all engines of a signal; it learns once a look, after all of them

@@ -150,8 +150,7 @@ impl RatioEvidence {
 impl Floor {
     fn look(&mut self, dt: f64, kind: CountKind, look: &PairCount, spread: Spread) -> Result<(), Refusal> {
         let (events, exposure) = (look.canary.events(), look.canary.exposure());
-        // At the floor the mean is known, so frailty adds to variance over mean.
-        let phi = spread.phi + spread.frailty * self.ratio * exposure;
+        let phi = spread.over(self.ratio * exposure);
         match kind {
             CountKind::Ratio => self.tilt.binomial(dt, events, exposure, self.ratio, phi)?,
             CountKind::Rate => self.tilt.poisson(dt, events, self.ratio * exposure, phi)?,
