@@ -4,10 +4,13 @@
 //! An adapter reads before it writes, knows which errors mean "not done", "done" and "nobody knows", and never
 //! repeats a command by itself: the engine observes again and computes the difference anew.
 
+mod tsuru;
+
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::tsuru::{ConfigError, Deadlines, Tsuru, TsuruConfig};
 use crate::rollout::{Command, Observed};
 use crate::words::{AppName, Time, Version};
 
