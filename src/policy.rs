@@ -1,6 +1,7 @@
 //! Policy files: what an SRE writes in `rules/`.
 
 mod model;
+pub mod selector;
 
 pub use model::{
     Actions, AlertRule, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, HealthCheck, Hold,
