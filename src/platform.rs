@@ -4,13 +4,12 @@
 //! An adapter reads before it writes, knows which errors mean "not done", "done" and "nobody knows", and never
 //! repeats a command by itself: the engine observes again and computes the difference anew.
 
-mod tsuru;
+pub mod tsuru;
 
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::tsuru::{ConfigError, Deadlines, Tsuru, TsuruConfig};
 pub use crate::rollout::PlatformErrorKind;
 use crate::rollout::{Command, Observed};
 use crate::words::{AppName, Time, Version};

@@ -132,7 +132,7 @@ impl Tsuru {
         let mut versions = observed.units.iter().filter(|u| u.base).map(|u| u.version);
         match versions.next() {
             Some(first) if versions.all(|v| v == first) => Ok(Some(first)),
-            _ => self.history.base(&self.client, app).await,
+            _ => History::base(&self.client, app).await,
         }
     }
 
@@ -199,7 +199,8 @@ impl Platform for Tsuru {
     }
 
     async fn activity(&self, app: Option<&AppName>, since: Time) -> Result<Vec<Activity>, PlatformError> {
-        let found = async { self.history.activity(&self.client, app, since, self.owner().await?).await };
+        let now = (self.clock)();
+        let found = async { self.history.activity(&self.client, app, since, now, self.owner().await?).await };
         found.await.map_err(|failure| match app {
             Some(app) => failure.of(&format!("reading the events of app `{app}`")),
             None => failure.of("reading the events of all apps"),

@@ -1,11 +1,12 @@
 //! What was done to apps, from Tsuru's events.
 //!
-//! Tsuru lists events by their start only. One that began before the asked time and ended after it would never be
-//! seen to end, so those that were seen running are remembered and asked for again. Details of events that ended
-//! never change, so they are read once.
+//! The daemon asks every few seconds for what was done in the last hour, of all apps. So what has ended is
+//! remembered, and Tsuru is asked only for what began since the newest known event, and for what still runs. Tsuru
+//! lists events by their start; one that was seen running and is in neither list is asked for by its id, so that
+//! its end is not missed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::client::Client;
 use super::event::{self, Detail, Event};
@@ -19,135 +20,124 @@ const PAGES: [usize; 3] = [50, 5, 1];
 /// The most events that one call goes through.
 const MOST: usize = 5000;
 
-/// How many details are remembered.
-const REMEMBERED: usize = 2000;
+/// How far before the newest known event Tsuru is asked again: its servers' clocks may differ so much.
+const OVERLAP: Span = Span::minutes(2);
+
+/// How long before the asked time events are remembered, for one who asks for an earlier time.
+const KEPT: Span = Span::minutes(60);
+
+/// Of how many apps events are remembered.
+const QUESTIONS: usize = 1000;
 
 /// How many deploys are looked at for the one that made the base.
 const DEPLOYS: usize = 30;
 
-/// What is remembered between calls.
+/// What is remembered between calls, by the app that was asked for; nothing: all apps.
 #[derive(Default)]
 pub(super) struct History {
-    details: Mutex<Details>,
-    /// Events that were seen running, until they ended before what is asked for.
-    open: Mutex<HashMap<String, Activity>>,
+    memories: Mutex<HashMap<Option<AppName>, Memory>>,
 }
 
-#[derive(Default)]
-struct Details {
-    by_id: HashMap<String, Detail>,
-    oldest_first: VecDeque<String>,
+/// Every event that ended or began since `from`, as far as they are known.
+#[derive(Clone)]
+struct Memory {
+    from: Time,
+    events: BTreeMap<String, Activity>,
 }
 
 impl History {
-    /// What was done since `since`, with what still runs, oldest first.
+    /// What was done since `since` (began or ended then, or still runs), oldest first. It is `now`.
     pub(super) async fn activity(
         &self,
         client: &Client,
         app: Option<&AppName>,
         since: Time,
+        now: Time,
         owner: &str,
     ) -> Result<Vec<Activity>, Failure> {
-        let since_text = rfc3339(since);
-        let mut events = BTreeMap::new();
-        for filter in [("since", since_text.as_str()), ("running", "true")] {
-            for event in list(client, app, &[filter], MOST).await? {
-                events.insert(event.id.clone(), event);
+        let known = self.recall(app, since);
+        let newest = known.events.values().map(|a| a.started).max().unwrap_or(since);
+        // An event that claims to be of the future must not hide those that come before it.
+        let ask_since = rfc3339(since.max(newest.min(now) - OVERLAP));
+        let mut listed = BTreeMap::new();
+        for filter in [("since", ask_since.as_str()), ("running", "true")] {
+            let events = list(client, app, &[filter], MOST).await?;
+            listed.extend(
+                events.into_iter().filter(Event::is_of_an_app).map(|event| (event.id.clone(), event)),
+            );
+        }
+        let mut fresh = Vec::new();
+        for event in listed.values() {
+            match known.events.get(&event.id) {
+                Some(known) if known.ended.is_some() => {}
+                _ => fresh.push(event.activity(&detail(client, event).await?, owner)),
             }
         }
-        let mut found = BTreeMap::new();
-        for (id, event) in events.into_iter().filter(|(_, event)| event.is_of_an_app()) {
-            let detail = self.detail(client, &event).await?;
-            found.insert(id, event.activity(&detail, owner));
+        for open in known.events.values().filter(|a| a.ended.is_none() && !listed.contains_key(&a.id)) {
+            // An event that is gone without an end has no place among those that still run.
+            let (event, detail) = one(client, &open.id).await?.unzip();
+            let now = event.zip(detail).map(|(event, detail)| event.activity(&detail, owner));
+            fresh.push(now.unwrap_or_else(|| Activity { ended: Some(open.started), ..open.clone() }));
         }
-        for activity in self.still_open(app, since, &found) {
-            let (id, old) = (activity.id.clone(), activity);
-            let activity =
-                if old.ended.is_none() { self.again(client, &id, owner).await? } else { Some(old) };
-            if let Some(activity) = activity {
-                found.insert(id, activity);
-            } else {
-                self.open_events().remove(&id);
-            }
-        }
-        let mut found: Vec<Activity> = found.into_values().collect();
+        Ok(self.remember(app, since, known, fresh))
+    }
+
+    /// What is known of `app` since `since`.
+    fn recall(&self, app: Option<&AppName>, since: Time) -> Memory {
+        let memories = self.memories();
+        let known = memories.get(&app.cloned()).filter(|memory| memory.from <= since);
+        known.cloned().unwrap_or(Memory { from: since, events: BTreeMap::new() })
+    }
+
+    /// Adds what is new to what is known, and gives what concerns the time since `since`.
+    fn remember(
+        &self,
+        app: Option<&AppName>,
+        since: Time,
+        mut known: Memory,
+        fresh: Vec<Activity>,
+    ) -> Vec<Activity> {
+        known.events.extend(fresh.into_iter().map(|a| (a.id.clone(), a)));
+        known.from = known.from.max(since - KEPT);
+        known.events.retain(|_, a| concerns(a, known.from));
+        let mut found: Vec<Activity> =
+            known.events.values().filter(|a| concerns(a, since)).cloned().collect();
         found.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
-        self.remember(&found);
-        Ok(found)
+        let mut memories = self.memories();
+        if memories.len() >= QUESTIONS {
+            memories.clear();
+        }
+        memories.insert(app.cloned(), known);
+        found
+    }
+
+    fn memories(&self) -> MutexGuard<'_, HashMap<Option<AppName>, Memory>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The version of the newest deploy that succeeded in place of the others.
-    pub(super) async fn base(&self, client: &Client, app: &AppName) -> Result<Option<Version>, Failure> {
+    pub(super) async fn base(client: &Client, app: &AppName) -> Result<Option<Version>, Failure> {
         for event in list(client, Some(app), &[("kindname", "app.deploy")], DEPLOYS).await? {
-            let detail = self.detail(client, &event).await?;
+            let detail = detail(client, &event).await?;
             if let Some(version) = event.made_base(&detail) {
                 return Ok(Some(version));
             }
         }
         Ok(None)
     }
-
-    async fn detail(&self, client: &Client, event: &Event) -> Result<Detail, Failure> {
-        if !event.needs_detail() {
-            return Ok(Detail::default());
-        }
-        let known = self.details.lock().unwrap_or_else(PoisonError::into_inner).by_id.get(&event.id).cloned();
-        if let Some(detail) = known {
-            return Ok(detail);
-        }
-        let Some((fresh, detail)) = one(client, &event.id).await? else { return Ok(Detail::default()) };
-        if !event.running && !fresh.running {
-            self.details.lock().unwrap_or_else(PoisonError::into_inner).keep(&event.id, &detail);
-        }
-        Ok(detail)
-    }
-
-    async fn again(&self, client: &Client, id: &str, owner: &str) -> Result<Option<Activity>, Failure> {
-        Ok(one(client, id).await?.map(|(event, detail)| event.activity(&detail, owner)))
-    }
-
-    /// Events that were seen running before, are not among `found`, and did not end before `since`.
-    fn still_open(
-        &self,
-        app: Option<&AppName>,
-        since: Time,
-        found: &BTreeMap<String, Activity>,
-    ) -> Vec<Activity> {
-        let mut open = self.open_events();
-        // Others may ask for an earlier time, so an end is remembered for a while.
-        open.retain(|_, a| a.ended.is_none_or(|ended| ended + Span::minutes(60) >= since));
-        open.values()
-            .filter(|a| app.is_none_or(|app| a.app == *app) && !found.contains_key(&a.id))
-            .filter(|a| a.ended.is_none_or(|ended| ended >= since))
-            .cloned()
-            .collect()
-    }
-
-    fn remember(&self, found: &[Activity]) {
-        let mut open = self.open_events();
-        for activity in found {
-            if activity.ended.is_none() || open.contains_key(&activity.id) {
-                open.insert(activity.id.clone(), activity.clone());
-            }
-        }
-    }
-
-    fn open_events(&self) -> std::sync::MutexGuard<'_, HashMap<String, Activity>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Details {
-    fn keep(&mut self, id: &str, detail: &Detail) {
-        if self.by_id.insert(id.to_owned(), detail.clone()).is_none() {
-            self.oldest_first.push_back(id.to_owned());
-        }
-        while self.oldest_first.len() > REMEMBERED {
-            if let Some(oldest) = self.oldest_first.pop_front() {
-                self.by_id.remove(&oldest);
-            }
-        }
+/// It began or ended since `since`, or still runs.
+fn concerns(activity: &Activity, since: Time) -> bool {
+    activity.started >= since || activity.ended.is_none_or(|ended| ended >= since)
+}
+
+/// What only the single event tells, where its kind needs it.
+async fn detail(client: &Client, event: &Event) -> Result<Detail, Failure> {
+    if !event.needs_detail() {
+        return Ok(Detail::default());
     }
+    Ok(one(client, &event.id).await?.map(|(_, detail)| detail).unwrap_or_default())
 }
 
 /// The events that `filter` selects, newest first, `most` at most.

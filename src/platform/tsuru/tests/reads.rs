@@ -96,7 +96,7 @@ async fn what_was_done_is_listed_oldest_first_with_its_versions() {
         let first = deploy("a1", "2026-08-21T12:00:00Z", false, false, "r/app-shop:v1");
         let second = deploy("b2", "2026-08-21T13:00:00Z", true, true, "");
         match r.target.split('?').next() {
-            Some("/1.1/events") if r.target.contains("since") => json(&json!([second, first])),
+            Some("/1.1/events") if r.target.contains("since=2026-08-21T11") => json(&json!([second, first])),
             Some("/1.1/events") => json(&json!([second])),
             Some("/1.1/events/a1") => json(&first),
             _ => json(&second),
@@ -111,14 +111,55 @@ async fn what_was_done_is_listed_oldest_first_with_its_versions() {
         assert!(seen[0].ours && seen[1].ended.is_none());
     }
     let count = |path: &str| fake.seen().iter().filter(|r| r.is("GET", path)).count();
-    assert_eq!(count("/1.1/events/a1"), 1, "what has ended is read once");
-    assert_eq!(count("/1.1/events/b2"), 2);
-    let listed = &fake.seen()[0].target;
-    assert!(
-        listed.contains("target.type=app") && listed.contains("since=2026-08-21T11%3A00%3A00Z"),
-        "{listed}"
+    assert_eq!((count("/1.1/events/a1"), count("/1.1/events/b2")), (1, 2), "what has ended is read once");
+    let listed: Vec<String> =
+        fake.seen().into_iter().map(|r| r.target).filter(|t| t.contains("since")).collect();
+    let start =
+        "/1.1/events?target.type=app&sort=-starttime&limit=50&skip=0&target.value=shop&since=2026-08-21T";
+    assert_eq!(
+        listed,
+        [format!("{start}11%3A00%3A00Z"), format!("{start}12%3A58%3A00Z")],
+        "only what is new is asked for"
     );
-    assert!(listed.contains("target.value=shop"), "{listed}");
+}
+
+#[tokio::test]
+async fn an_event_of_the_future_hides_nothing() {
+    let (tsuru, fake) = asked(|r, _| {
+        if !r.target.contains("since=2026-08-21T13%3A00") {
+            return nothing();
+        }
+        let mut event = event("a1", "app.update.routable", false, "");
+        event["StartTime"] = json!("2199-01-01T00:00:00Z");
+        json(&json!([event]))
+    })
+    .await;
+    for _ in 0..2 {
+        assert_eq!(tsuru.activity(None, Time(1_787_317_200_000)).await.unwrap().len(), 1);
+    }
+    // The time now is 13:46:40.
+    let last = fake.seen().into_iter().rfind(|r| r.target.contains("since")).unwrap();
+    assert!(last.target.contains("since=2026-08-21T13%3A44%3A40Z"), "{}", last.target);
+}
+
+#[tokio::test]
+async fn one_who_asks_for_an_earlier_time_gets_it_all() {
+    let (tsuru, _fake) = asked(|r, _| {
+        let mut old = event("a1", "app.update.routable", false, "");
+        old["StartTime"] = json!("2026-08-20T13:00:00Z");
+        old["EndTime"] = json!("2026-08-20T13:00:09Z");
+        let new = event("b2", "app.update.routable", false, "");
+        match r.target.split("since=").nth(1) {
+            Some(since) if since.starts_with("2026-08-20") => json(&json!([new, old])),
+            Some(_) => json(&json!([new])),
+            None => nothing(),
+        }
+    })
+    .await;
+    let count = async |since| tsuru.activity(None, Time(since)).await.unwrap().len();
+    assert_eq!(count(1_787_317_000_000).await, 1);
+    assert_eq!(count(1_787_217_000_000).await, 2);
+    assert_eq!(count(1_787_317_000_000).await, 1);
 }
 
 #[tokio::test]
