@@ -4,6 +4,8 @@
 //! An adapter reads before it writes, knows which errors mean "not done", "done" and "nobody knows", and never
 //! repeats a command by itself: the engine observes again and computes the difference anew.
 
+pub mod tsuru;
+
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
