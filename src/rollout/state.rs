@@ -282,7 +282,10 @@ impl Rollout {
 
     fn take(&mut self, at: Time, event: &Event) {
         match event {
-            Event::Opened { .. } | Event::Learnt { .. } | Event::PersonNeeded { .. } | Event::Noted { .. } => {}
+            Event::Opened { .. }
+            | Event::Learnt { .. }
+            | Event::PersonNeeded { .. }
+            | Event::Noted { .. } => {}
             Event::Planned { plan, units } => {
                 self.plan = Some(plan.clone());
                 self.units = *units;
