@@ -106,9 +106,11 @@ impl PairCount {
     /// Both slices as one. Exposures are summed, never shares averaged.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
+        // So that both arms together are still believed.
+        let most = MAX_COUNT / 2.0;
         let add = |a: ArmCount, b: ArmCount| ArmCount {
-            events: (a.events + b.events).min(MAX_COUNT),
-            exposure: (a.exposure + b.exposure).min(MAX_COUNT),
+            events: (a.events + b.events).min(most),
+            exposure: (a.exposure + b.exposure).min(most),
         };
         Self { canary: add(self.canary, other.canary), baseline: add(self.baseline, other.baseline) }
     }
