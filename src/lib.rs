@@ -25,6 +25,7 @@
 //! | [`notify`] | webhooks out: signing, retries | shell |
 //! | [`web`] | webhooks in, health, metrics | engine, store |
 //! | [`demo`] | an emulated Tsuru, a toy app in several versions and a load generator | engine |
+//! | [`config`] | the daemon's configuration | all |
 //! | [`cli`] | one file a subcommand | all |
 //!
 //! # Invariants
@@ -59,5 +60,7 @@ pub mod notify;
 pub mod web;
 
 pub mod demo;
+
+pub mod config;
 
 pub mod cli;
