@@ -139,7 +139,7 @@ impl<P: Platform> Discovery<P> {
         }
         let policies = self.house.policies.borrow().clone();
         let Some(app) = self.apps.get(app) else { return Ok(None) };
-        Ok(policies.select(&app.name.0, &app.pool, &app.team).cloned())
+        Ok(policies.select(&app.name.0, &app.pool, &app.team).map(|policy| Policy::clone(policy)))
     }
 
     /// A deploy that begins no rollout.

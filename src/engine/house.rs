@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
 use super::runner::Message;
-use crate::rules::PolicySet;
+use crate::policy::PolicySet;
 use crate::signal::{Prober, Source};
 use crate::store::Store;
 use crate::web::{AlertLabels, Metrics, Readiness};

@@ -126,6 +126,12 @@ pub enum StoreError {
         /// Why not.
         detail: String,
     },
+    /// The journal says what cannot have happened.
+    #[error("the journal cannot be continued: {detail}")]
+    Illegal {
+        /// What.
+        detail: String,
+    },
     /// The program is stopping.
     #[error("the journal is closed: the daemon is stopping")]
     Closed,
@@ -139,6 +145,17 @@ pub enum StoreError {
         /// What SQLite said.
         detail: String,
     },
+}
+
+impl StoreError {
+    /// Whether the same write may succeed later: the disk, or somebody beside us, is in the way.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. } | Self::ReadOnly { .. } | Self::Busy { .. } | Self::Other { .. } | Self::Directory { .. }
+        )
+    }
 }
 
 /// SQLite's primary result codes that mean something to a person.

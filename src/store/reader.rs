@@ -148,6 +148,19 @@ impl Reader {
         Ok(self.rows(query, |row| row.try_get(0)).await?.pop())
     }
 
+    /// The time of the last thing that happened: to a rollout that still runs, or the end of one that does not.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn latest(&self) -> Result<Time, StoreError> {
+        let query = sqlx::query(
+            "select max(coalesce(r.ended, e.at)) from rollout r join event e
+             on e.rollout = r.id and e.seq = (select max(seq) from event where rollout = r.id)",
+        );
+        let latest = self.rows(query, |row| row.try_get::<Option<i64>, _>(0)).await?;
+        Ok(Time(latest.first().copied().flatten().unwrap_or(0)))
+    }
+
     /// Closes the file.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
         match self.inner.connection.lock().await.take() {
