@@ -1,1 +1,6 @@
 //! The commands.
+
+pub mod list;
+pub mod show;
+
+mod print;
