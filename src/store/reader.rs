@@ -101,15 +101,17 @@ impl Reader {
         self.rows(query, entry).await
     }
 
-    /// A rollout's events but those of one kind, in order: the timeline without the looks, which are most of it.
+    /// A rollout's events but those of some kinds, in order: the timeline without the looks, which are most of it.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn events_but(&self, rollout: &RolloutId, kind: &str) -> Result<Vec<Entry>, StoreError> {
-        let query =
-            sqlx::query("select seq, at, kind, body from event where rollout = ? and kind <> ? order by seq")
-                .bind(&rollout.0)
-                .bind(kind);
+    pub async fn events_but(&self, rollout: &RolloutId, kinds: &[&str]) -> Result<Vec<Entry>, StoreError> {
+        let query = sqlx::query(
+            "select seq, at, kind, body from event
+             where rollout = ? and kind not in (select value from json_each(?)) order by seq",
+        )
+        .bind(&rollout.0)
+        .bind(super::records::to_json("list of kinds", &kinds)?);
         self.rows(query, entry).await
     }
 
