@@ -37,6 +37,7 @@ mod look;
 mod pace;
 mod refusal;
 mod silence;
+mod soak;
 mod split;
 mod verdict;
 mod watch;

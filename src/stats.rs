@@ -8,7 +8,7 @@
 //!
 //! | for | use |
 //! | --- | --- |
-//! | a ratio or a rate, canary against baseline | [`Tilt`] with [`PairCount`], [`RatioCs`] for the interval |
+//! | a ratio or a rate, canary against baseline | [`RatioEvidence`]: [`NoiseModel`], [`Tilt`] and [`RatioCs`] together |
 //! | a proportion against a fixed limit, a count against a known mean | [`Tilt::binomial`], [`Tilt::poisson`] |
 //! | the traffic's split | [`ShareTest`] |
 //! | proportions that are not rare (latency buckets) | [`TwoByTwo`] |
@@ -23,7 +23,9 @@ mod beta_binomial;
 mod combine;
 mod count;
 mod dispersion;
+mod noise;
 mod prior;
+mod ratio;
 mod ratio_cs;
 mod share;
 mod tilt;
@@ -34,13 +36,19 @@ pub mod power;
 pub mod special;
 
 #[cfg(test)]
+mod expectation;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod vectors;
 
 pub use beta_binomial::{BetaBinomial, ratio_cs_constant_share};
 pub use combine::{e_bh, weighted_mean};
 pub use count::{ArmCount, MAX_COUNT, PairCount, Refusal};
 pub use dispersion::{UNKNOWN_DISPERSION, hist_phi};
+pub use noise::{CountKind, FrailtyLikelihood, Likelihood, NoiseModel, Spread};
 pub use prior::{Grid, Prior};
+pub use ratio::{RatioEvidence, RatioQuestion};
 pub use ratio_cs::{Interval, RatioCs};
 pub use share::ShareTest;
 pub use tilt::{Alternative, Onset, Tilt};

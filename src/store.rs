@@ -19,9 +19,11 @@ mod records;
 
 pub use append::Store;
 pub use error::StoreError;
-pub use outbox::{Backlog, Claim};
+pub use outbox::{Claim, Waiting};
 pub use reader::{Filter, Reader};
 pub use records::{AppendBatch, Entry, Loaded, Message, MessageState, NewEvent, NewMessage, RolloutRow};
 
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

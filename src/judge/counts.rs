@@ -17,241 +17,208 @@ use super::limit::Limit;
 use super::look::Reading;
 use super::pace::Pace;
 use super::refusal::{Problem, count};
+use super::soak::{self, Soak};
 use crate::policy::{Measure, Signal};
 use crate::stats::special::log_add_exp;
 use crate::stats::{
-    Alternative, ArmCount, BetaBinomial, Onset, PairCount, Prior, RatioCs, Refusal, Tilt, UNKNOWN_DISPERSION,
-    hist_phi,
+    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion, Refusal, Spread,
+    Tilt,
 };
 use crate::words::Arms;
 
 /// The interval of the effect holds at all looks at once with this error.
 pub(super) const INTERVAL_ERROR: f64 = 0.05;
 
-/// The part of a signal's e-value that is kept for the time after the baseline is gone.
-const SOAK_PART: f64 = 0.1;
-
-/// The error of the bound that stands for a baseline that is gone.
-const FROZEN_ERROR: f64 = 0.001;
-
-/// Bad events without which a rate is never called harmful.
+/// Events without which a rate is never called harmful.
 const MIN_EVENTS: f64 = 5.0;
 
-/// What a share of requests that never had a bad event in history weighs for the floor in the evidence of safety: much
-/// where the history lies below the floor, next to nothing above it, a little where there is none.
+/// The most looks of history that are kept, the newest: more than a week at one a minute.
+const HISTORY: usize = 12_000;
+
+/// What "less than the floor" weighs in the evidence of safety, decided before the rollout: much where the history lies
+/// below the floor, next to nothing where it lies above, a little where there is none.
 const FLOOR_PART: [f64; 3] = [0.9, 0.01, 0.1];
 
 /// The state of one ratio or rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Counts {
-    /// Whether events are counted among requests, so that there are at most as many.
-    is_ratio: bool,
+    kind: CountKind,
     min_events: f64,
-    allowed: f64,
+    margin: f64,
     horizon: f64,
-    harm: Tilt,
+    /// What may have to be proven, ascending, as ratios.
+    bounds: Vec<f64>,
     floor: Option<Floor>,
     limit: Option<Limit>,
-    /// For each thing that may have to be proven, the evidence that it is so.
-    safe: Vec<(f64, Tilt)>,
-    sequence: RatioCs,
+    evidence: RatioEvidence,
     /// What follows when the baseline is gone.
     soak: Option<Soak>,
     /// Looks at the baseline before the rollout; emptied when it begins.
     history: Vec<ArmCount>,
-    /// How much noisier the counts are than independent events; fixed when the rollout begins.
-    phi: f64,
     /// What was counted since both arms were last seen.
     open: PairCount,
-    sum: PairCount,
     pace: Pace,
+    /// By how much noise slows the evidence down at present: 1 for independent events.
+    slow: f64,
     /// When the last slice was closed; at first, when the first look was taken.
     closed: Option<f64>,
 }
 
-/// A share of bad events below which nobody is harmed.
+/// A share of bad events below which nobody is harmed, as evidence of safety.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Floor {
     share: f64,
-    /// That the canary is above it.
-    above: Tilt,
-    /// That the canary is below it.
     below: Tilt,
-    /// What the second weighs in the evidence of safety.
     part: f64,
-}
-
-/// The canary alone, held against what was known of the baseline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Soak {
-    engine: Tilt,
-    /// The most events for each request that a good canary has.
-    most: f64,
 }
 
 impl Counts {
     pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms) -> Self {
-        let horizon = terms.horizon;
-        let (is_ratio, floor, min_events, limit) = match &signal.measure {
-            Measure::Ratio { floor, min_events, limit, .. } => (true, *floor, f64::from(*min_events), *limit),
-            _ => (false, 0.0, MIN_EVENTS, None),
+        let (kind, floor, min_events, limit) = match &signal.measure {
+            Measure::Ratio { floor, min_events, limit, .. } => {
+                (CountKind::Ratio, *floor, f64::from(*min_events), *limit)
+            }
+            _ => (CountKind::Rate, 0.0, MIN_EVENTS, None),
         };
+        let below = Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start);
+        let floor = (floor > 0.0 && floor < 1.0).then(|| Floor { share: floor, below, part: FLOOR_PART[2] });
         let mut bounds = rungs.to_vec();
         bounds.sort_by(f64::total_cmp);
         bounds.dedup();
+        let question = question(signal.margin, &bounds, floor.as_ref(), terms.horizon);
         Self {
-            is_ratio,
+            kind,
             min_events,
-            allowed: 1.0 + signal.margin,
-            horizon,
-            harm: Tilt::harm(signal.margin, horizon),
-            floor: (floor > 0.0 && floor < 1.0).then(|| Floor {
-                share: floor,
-                above: Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(horizon)),
-                below: Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start),
-                part: FLOOR_PART[2],
-            }),
-            limit: limit.map(|share| Limit::new(share.get(), horizon)),
-            safe: bounds.into_iter().map(|bound| (bound, Tilt::safety(bound))).collect(),
-            sequence: RatioCs::default(),
+            margin: signal.margin,
+            horizon: terms.horizon,
+            evidence: RatioEvidence::new(kind, &question, NoiseModel::new(kind)),
+            bounds,
+            floor,
+            limit: limit.map(|share| Limit::new(share.get(), terms.horizon)),
             soak: None,
             history: Vec::new(),
-            phi: UNKNOWN_DISPERSION,
             open: PairCount::default(),
-            sum: PairCount::default(),
             pace: Pace::default(),
+            slow: 1.0,
             closed: None,
         }
     }
 
     pub(super) fn check(&self, reading: &Reading) -> Result<(), Problem> {
+        let is_ratio = self.counts_requests();
         let Reading::Counts { events, total } = reading else {
-            let needs =
-                if self.is_ratio { "`events` and `total`" } else { "`events` and `total` (unit-seconds)" };
+            let needs = if is_ratio { "`events` and `total`" } else { "`events` and `total` (unit-seconds)" };
             return Err(Problem::Kind { needs: needs.to_owned() });
         };
-        if count("`events`", *events)? > count("`total`", *total)? && self.is_ratio {
+        if count("`events`", *events)? > count("`total`", *total)? && is_ratio {
             return Err(Problem::Above { events: *events, total: *total });
         }
         Ok(())
     }
 
     pub(super) fn learn(&mut self, baseline: &Reading) {
-        self.history.push(arm(Some(baseline)));
+        if self.history.len() >= HISTORY {
+            self.history.remove(0);
+        }
+        self.history.extend(self.arm(Some(baseline)));
     }
 
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
-        let begun = *self.closed.get_or_insert(at);
+        let since = *self.closed.get_or_insert(at);
         if !self.history.is_empty() {
             self.begin();
         }
-        self.open = self.open.plus(PairCount { canary: arm(arms.canary), baseline: arm(arms.baseline) });
-        let dt = at - begun;
-        let taken = match &mut self.soak {
-            Some(soak) => {
-                let alone = std::mem::take(&mut self.open).canary;
-                self.sum.canary = self.sum.plus(PairCount { canary: alone, ..PairCount::default() }).canary;
-                self.closed = Some(at);
-                soak.take(dt, alone, self.is_ratio, self.phi)
-            }
-            None if self.open.is_closed() => {
-                let counts = std::mem::take(&mut self.open);
-                self.closed = Some(at);
-                self.close(dt, &counts)
-            }
-            None => Ok(()),
-        };
-        // Readings were checked and time moves on, so there is nothing left for an engine to refuse.
-        debug_assert!(taken.is_ok(), "{taken:?}");
+        let (canary, baseline) = (self.arm(arms.canary), self.arm(arms.baseline));
+        let now = PairCount { canary: canary.unwrap_or_default(), baseline: baseline.unwrap_or_default() };
+        self.open = self.open.plus(now);
+        if self.open.is_closed() || (self.soak.is_some() && self.open.canary.is_seen()) {
+            let slice = std::mem::take(&mut self.open);
+            self.closed = Some(at);
+            let taken = self.close(at - since, &slice);
+            // Readings were checked and time moves on, so there is nothing left for an engine to refuse.
+            debug_assert!(taken.is_ok(), "{taken:?}");
+        }
     }
 
-    /// The rollout begins: what the history says of the noise is fixed.
+    /// The rollout begins: what the history says of the noise and of the floor is taken in.
     fn begin(&mut self) {
         let history = std::mem::take(&mut self.history);
-        self.phi = hist_phi(&history);
-        let (events, exposure) =
-            history.iter().fold((0.0, 0.0), |(x, n), look| (x + look.events, n + look.exposure));
+        let all = history.iter().fold(ArmCount::default(), |all, look| all.plus(*look));
         if let Some(floor) = &mut self.floor
-            && exposure > 0.0
+            && all.is_seen()
         {
-            floor.part = FLOOR_PART[usize::from(events > floor.share * exposure)];
+            floor.part = FLOOR_PART[usize::from(all.events() > floor.share * all.exposure())];
         }
+        let question = question(self.margin, &self.bounds, self.floor.as_ref(), self.horizon);
+        self.evidence = RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));
     }
 
-    /// Scores a slice in which both arms were seen.
-    fn close(&mut self, dt: f64, counts: &PairCount) -> Result<(), Refusal> {
-        let phi = self.phi;
-        self.sum = self.sum.plus(*counts);
-        self.pace.note(dt, counts);
-        self.harm.pair(dt, counts, phi)?;
-        for (_, engine) in &mut self.safe {
-            engine.pair(dt, counts, phi)?;
+    /// Scores a slice in which both arms were seen, or the canary alone once there is no baseline.
+    fn close(&mut self, dt: f64, slice: &PairCount) -> Result<(), Refusal> {
+        let canary = slice.canary;
+        if let Some(soak) = &mut self.soak {
+            return soak.take(dt, canary);
         }
-        self.sequence.pair(counts, phi)?;
+        self.pace.note(dt, slice);
+        self.evidence.look(dt, slice)?;
+        let spread = self.evidence.spread().unwrap_or(Spread::NONE);
         if let Some(floor) = &mut self.floor {
-            let ArmCount { events, exposure } = counts.canary;
-            floor.above.binomial(dt, events, exposure, floor.share, phi)?;
-            floor.below.binomial(dt, events, exposure, floor.share, phi)?;
+            let phi = alone(spread, floor.share, canary);
+            floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?;
         }
         if let Some(limit) = &mut self.limit {
-            limit.take(dt, counts, phi)?;
+            limit.take(dt, slice, spread)?;
         }
+        // Frailty adds the same to the squared error of the log ratio however many events there are.
+        let rate = slice.events() / (canary.exposure() + slice.baseline.exposure());
+        let independent = (1.0 / canary.exposure() + 1.0 / slice.baseline.exposure()) / rate;
+        self.slow = spread.phi + if rate > 0.0 { 2.0 * spread.frailty / independent } else { 0.0 };
         Ok(())
     }
 
     pub(super) fn freeze_baseline(&mut self) {
-        let ArmCount { events, exposure } = self.sum.baseline;
-        if self.soak.is_some() || exposure <= 0.0 {
-            return;
+        let baseline = self.evidence.seen().baseline;
+        if self.soak.is_none() && baseline.is_seen() {
+            let spread = self.evidence.spread().unwrap_or(Spread::NONE);
+            self.soak = Some(Soak::new(self.kind, baseline, 1.0 + self.margin, spread.phi, self.horizon));
         }
-        let (x, n) = (events / self.phi, exposure / self.phi);
-        let upper = if self.is_ratio {
-            BetaBinomial::default().interval(x, n, FROZEN_ERROR).1
-        } else {
-            // A rate is a proportion of many small slices of time, each too short for two events.
-            SLICES * BetaBinomial::default().interval(x.min(n * SLICES), n * SLICES, FROZEN_ERROR).1
-        };
-        let engine = Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(self.horizon));
-        self.soak = Some(Soak { engine, most: upper * self.allowed });
     }
 
     /// See the module.
     pub(super) fn log_e_harm(&self) -> f64 {
-        let ratio =
-            self.floor.as_ref().map_or(self.harm.log_e(), |floor| self.harm.log_e().min(floor.above.log_e()));
+        let ratio = self.evidence.log_e_harm();
         let compared = match &self.limit {
             Some(limit) => log_add_exp(ratio, limit.log_e_harm()) - std::f64::consts::LN_2,
             None => ratio,
         };
-        let alone = self.soak.as_ref().map_or(0.0, |soak| soak.engine.log_e());
-        let log_e = log_add_exp((1.0 - SOAK_PART).ln() + compared, SOAK_PART.ln() + alone);
-        if self.sum.canary.events < self.min_events { log_e.min(0.0) } else { log_e }
+        let log_e = soak::with(compared, self.soak.as_ref());
+        if self.seen()[0] < self.min_events { log_e.min(0.0) } else { log_e }
     }
 
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
-        let proven =
-            self.safe.iter().find(|(bound, _)| *bound >= within).map_or(0.0, |(_, engine)| engine.log_e());
+        let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
+        let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
         let relative = match &self.floor {
-            Some(Floor { below, part, .. }) => {
-                log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e())
-            }
+            Some(Floor { below, part, .. }) => log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e()),
             None => proven,
         };
         self.limit.as_ref().map_or(relative, |limit| relative.min(limit.log_e_safe()))
     }
 
     pub(super) fn counts_requests(&self) -> bool {
-        self.is_ratio
+        self.kind == CountKind::Ratio
     }
 
     pub(super) fn effect(&self) -> [Option<f64>; 3] {
-        let interval = self.sequence.interval(INTERVAL_ERROR);
+        let interval = self.evidence.interval(INTERVAL_ERROR);
         [interval.lower, interval.estimate, interval.upper]
     }
 
     pub(super) fn seen(&self) -> [f64; 4] {
-        let PairCount { canary, baseline } = self.sum;
-        [canary.events, canary.exposure, baseline.events, baseline.exposure]
+        let PairCount { canary, baseline } = self.evidence.seen();
+        let alone = self.soak.as_ref().map_or_else(ArmCount::default, Soak::seen);
+        let canary = canary.plus(alone);
+        [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()]
     }
 
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
@@ -259,14 +226,12 @@ impl Counts {
         if lack <= 0.0 {
             return Some(0.0);
         }
-        let by_ratio = self.pace.until_within(within, lack, self.phi);
-        let by_floor = self.floor.as_ref().filter(|_| self.sum.events() <= 0.0).and_then(|floor| {
-            self.pace.until_below(floor.share, threshold - floor.part.ln() - floor.below.log_e(), self.phi)
+        let by_ratio = self.pace.until_within(within, lack, self.slow);
+        let by_floor = self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
+            let lack = threshold - floor.part.ln() - floor.below.log_e();
+            self.pace.until_below(floor.share, lack, self.slow)
         });
-        match (by_ratio, by_floor) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        by_ratio.into_iter().chain(by_floor).min_by(f64::total_cmp)
     }
 
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
@@ -278,28 +243,27 @@ impl Counts {
     }
 
     pub(super) fn about(&self) -> About {
-        if self.is_ratio { About::Failures } else { About::Events }
-    }
-}
-
-/// Slices of a unit-second, each too short for two events.
-const SLICES: f64 = 1000.0;
-
-impl Soak {
-    fn take(&mut self, dt: f64, canary: ArmCount, is_ratio: bool, phi: f64) -> Result<(), Refusal> {
-        if is_ratio {
-            self.engine.binomial(dt, canary.events, canary.exposure, self.most.min(1.0), phi)?;
-        } else {
-            self.engine.poisson(dt, canary.events, canary.exposure * self.most, phi)?;
+        match self.kind {
+            CountKind::Ratio => About::Failures,
+            CountKind::Rate => About::Events,
         }
-        Ok(())
+    }
+
+    /// What a reading that was checked counts.
+    fn arm(&self, reading: Option<&Reading>) -> Option<ArmCount> {
+        let Some(Reading::Counts { events, total }) = reading else { return None };
+        match self.kind {
+            CountKind::Ratio => ArmCount::ratio(*events, *total).ok(),
+            CountKind::Rate => ArmCount::rate(*events, *total).ok(),
+        }
     }
 }
 
-/// What a reading that was checked counts; nothing of nothing.
-fn arm(reading: Option<&Reading>) -> ArmCount {
-    match reading {
-        Some(Reading::Counts { events, total }) => ArmCount { events: *events, exposure: *total },
-        _ => ArmCount::default(),
-    }
+/// The noise of one arm against a known proportion: its variance over what independent events would have.
+pub(super) fn alone(spread: Spread, share: f64, arm: ArmCount) -> f64 {
+    spread.phi + spread.frailty * share * arm.exposure()
+}
+
+fn question(margin: f64, bounds: &[f64], floor: Option<&Floor>, horizon: f64) -> RatioQuestion {
+    RatioQuestion { margin, bounds: bounds.to_vec(), floor: floor.map(|floor| floor.share), horizon }
 }

@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{Alternative, ArmCount, Onset, PairCount, Prior, Tilt};
+use super::counts::alone;
+use crate::stats::{Alternative, Likelihood, Onset, PairCount, Prior, Refusal, Spread, Tilt};
 use crate::words::Arms;
 
 /// What an earlier look still counts at the next, for the present state of each arm.
@@ -28,7 +29,14 @@ pub(super) struct Limit {
     worse: Tilt,
     /// That the canary is below it.
     below: Tilt,
-    recent: Arms<ArmCount>,
+    recent: Arms<Recent>,
+}
+
+/// One arm's recent counts, fading, over their dispersion.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Recent {
+    events: f64,
+    exposure: f64,
 }
 
 impl Limit {
@@ -47,25 +55,21 @@ impl Limit {
     }
 
     /// Takes a closed slice.
-    pub(super) fn take(
-        &mut self,
-        dt: f64,
-        counts: &PairCount,
-        phi: f64,
-    ) -> Result<(), crate::stats::Refusal> {
-        let ArmCount { events, exposure } = counts.canary;
+    pub(super) fn take(&mut self, dt: f64, counts: &PairCount, spread: Spread) -> Result<(), Refusal> {
+        let (events, exposure) = (counts.canary.events(), counts.canary.exposure());
+        let phi = alone(spread, self.share, counts.canary);
         if self.breaks(self.recent.baseline) {
             self.above.wait(dt)?;
         } else {
             self.above.binomial(dt, events, exposure, self.share, phi)?;
         }
         self.below.binomial(dt, events, exposure, self.share, phi)?;
-        self.worse.pair(dt, counts, phi)?;
+        self.worse.look(dt, &Likelihood::new(counts, spread))?;
         for (recent, now) in
             [(&mut self.recent.canary, counts.canary), (&mut self.recent.baseline, counts.baseline)]
         {
-            recent.events = FADE * recent.events + now.events / phi;
-            recent.exposure = FADE * recent.exposure + now.exposure / phi;
+            recent.events = FADE * recent.events + now.events() / phi;
+            recent.exposure = FADE * recent.exposure + now.exposure() / phi;
         }
         Ok(())
     }
@@ -90,8 +94,8 @@ impl Limit {
 
     /// Whether the recent counts speak for a proportion above the limit: their likelihood at their own proportion
     /// against that at the limit.
-    fn breaks(&self, recent: ArmCount) -> bool {
-        let ArmCount { events, exposure } = recent;
+    fn breaks(&self, recent: Recent) -> bool {
+        let Recent { events, exposure } = recent;
         if exposure <= 0.0 || events <= exposure * self.share {
             return false;
         }

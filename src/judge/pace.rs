@@ -31,8 +31,8 @@ impl Pace {
             return;
         }
         self.events = FADE * self.events + counts.events();
-        self.canary = FADE * self.canary + counts.canary.exposure;
-        self.baseline = FADE * self.baseline + counts.baseline.exposure;
+        self.canary = FADE * self.canary + counts.canary.exposure();
+        self.baseline = FADE * self.baseline + counts.baseline.exposure();
         self.seconds = FADE * self.seconds + dt;
     }
 

@@ -85,8 +85,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The largest count that one reading may hold: the largest that the engines believe.
-pub(super) const MOST: f64 = crate::stats::MAX_COUNT;
+/// The largest count that one reading may hold; the engines still believe ten times as much.
+pub(super) const MOST: f64 = crate::stats::MAX_COUNT / 10.0;
 
 /// That `value` counts something.
 pub(super) fn count(what: &str, value: f64) -> Result<f64, Problem> {

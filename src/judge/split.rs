@@ -41,8 +41,8 @@ impl Split {
         }
         let Some(planned) = planned.filter(|share| *share > 0.0 && *share < 1.0) else { return Ok(()) };
         let now = PairCount {
-            canary: ArmCount { events: 0.0, exposure: canary },
-            baseline: ArmCount { events: 0.0, exposure: baseline },
+            canary: ArmCount::rate(0.0, canary)?,
+            baseline: ArmCount::rate(0.0, baseline)?,
         };
         if canary + baseline <= 0.0 {
             return Ok(());
@@ -65,7 +65,7 @@ impl Split {
         let Some(before) = self.before else { return };
         let all = before.plus(*now);
         let share = all.share();
-        let requests = |counts: &PairCount| counts.canary.exposure + counts.baseline.exposure;
+        let requests = |counts: &PairCount| counts.canary.exposure() + counts.baseline.exposure();
         let variance = share * (1.0 - share) * (1.0 / requests(now) + 1.0 / requests(&before));
         if variance > 0.0 {
             self.squares += (now.share() - before.share()).powi(2) / variance;
@@ -80,7 +80,7 @@ impl Split {
 
     /// The planned share and the one that was seen under it; nothing before any traffic.
     pub(super) fn shares(&self) -> Option<(f64, f64)> {
-        let all = self.seen.canary.exposure + self.seen.baseline.exposure;
+        let all = self.seen.canary.exposure() + self.seen.baseline.exposure();
         self.planned.filter(|_| all > 0.0).map(|planned| (planned, self.seen.share()))
     }
 }

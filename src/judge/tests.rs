@@ -164,7 +164,7 @@ fn harm_explains_itself() {
     assert_eq!(verdict.score, [0.0, 0.0]);
     assert_eq!(
         verdict.why,
-        "harm: errors: 4.9 times the baseline's, between 3.1 and 7.7; more than the 1.1 allowed; chance of saying this of a good canary under 1 in 1,000,000"
+        "harm: errors: 5.1 times the baseline's, between 3.2 and 7.7; more than the 1.1 allowed; chance of saying this of a good canary under 1 in 1,000,000"
     );
     assert_eq!(
         verdict.signals["errors"].otherwise,
@@ -186,7 +186,7 @@ fn doubt_and_safety_explain_themselves() {
     }
     assert_eq!(
         judge.verdict().why,
-        "errors: neither harm nor safety shown yet: between 0.07 and 2.5 times the baseline's after 5 of 900 requests failed; needs about 8 more minutes at this traffic"
+        "errors: neither harm nor safety shown yet: between 0.02 and 4.2 times the baseline's after 5 of 900 requests failed; needs about 18 more minutes at this traffic"
     );
     for n in 6..60 {
         judge.take(&at(n));
@@ -250,15 +250,15 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
         (counts(3.0, 2.0), "`errors`, canary: 3 events of only 2 in all"),
         (
             counts(-1.0, 2.0),
-            "`errors`, canary: `events` is -1; it must be finite, not negative and at most 1e13",
+            "`errors`, canary: `events` is -1; it must be finite, not negative and at most 1e12",
         ),
         (
             counts(f64::NAN, 2.0),
-            "`errors`, canary: `events` is NaN; it must be finite, not negative and at most 1e13",
+            "`errors`, canary: `events` is NaN; it must be finite, not negative and at most 1e12",
         ),
         (
             counts(1.0, f64::INFINITY),
-            "`errors`, canary: `total` is inf; it must be finite, not negative and at most 1e13",
+            "`errors`, canary: `total` is inf; it must be finite, not negative and at most 1e12",
         ),
         (values, "`errors`, canary: the signal needs `events` and `total`"),
     ] {

@@ -120,6 +120,13 @@ impl SeriesSelector {
         Self { name: format!("{}{suffix}", self.name), matchers: self.matchers.clone() }
     }
 
+    /// The same selector without the matchers whose value `drop` says yes to.
+    #[must_use]
+    pub fn without(&self, drop: impl Fn(&str) -> bool) -> Self {
+        let matchers = self.matchers.iter().filter(|m| !drop(m.value())).cloned().collect();
+        Self { name: self.name.clone(), matchers }
+    }
+
     /// Whether a series is meant. `label` gives the value of the series' label of a name; nothing where it has none.
     pub fn matches<'a>(&self, name: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         name == self.name && self.matchers.iter().all(|m| m.matches(label(&m.label).unwrap_or_default()))
@@ -153,6 +160,15 @@ impl Matcher {
         &self.label
     }
 
+    /// The value, or the regular expression, that the label is held against.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        match &self.test {
+            Test::Equal(value) | Test::NotEqual(value) => value,
+            Test::Match(pattern) | Test::NoMatch(pattern) => &pattern.text,
+        }
+    }
+
     /// Where it stands in the text that was read, in bytes.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
@@ -171,13 +187,13 @@ impl Matcher {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (operator, value) = match &self.test {
-            Test::Equal(value) => ("=", value),
-            Test::NotEqual(value) => ("!=", value),
-            Test::Match(pattern) => ("=~", &pattern.text),
-            Test::NoMatch(pattern) => ("!~", &pattern.text),
+        let operator = match &self.test {
+            Test::Equal(_) => "=",
+            Test::NotEqual(_) => "!=",
+            Test::Match(_) => "=~",
+            Test::NoMatch(_) => "!~",
         };
-        write!(f, "{}{operator}{}", label_text(&self.label), quoted(value))
+        write!(f, "{}{operator}{}", label_text(&self.label), quoted(self.value()))
     }
 }
 

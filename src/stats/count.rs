@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The largest count or exposure that is believed. Above it, rounding would be visible in the evidence.
+/// The largest count or exposure of one arm that is believed. Above it, rounding would be visible in the evidence.
 pub const MAX_COUNT: f64 = 1e13;
+/// An exposure below this is none.
+const LEAST_EXPOSURE: f64 = 1e-6;
 
 /// Why a tick was refused. The engine that refused it is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
@@ -31,9 +33,9 @@ pub enum Refusal {
     NotADispersion(f64),
 }
 
-/// Refuses what is not a count.
+/// Refuses what is not a count of one arm, or of both together.
 pub(super) fn count(value: f64) -> Result<f64, Refusal> {
-    if (0.0..=MAX_COUNT).contains(&value) { Ok(value) } else { Err(Refusal::NotACount(value)) }
+    if (0.0..=2.0 * MAX_COUNT).contains(&value) { Ok(value) } else { Err(Refusal::NotACount(value)) }
 }
 
 /// Refuses what is not a span of time.
@@ -56,16 +58,64 @@ pub(super) fn among(events: f64, total: f64) -> Result<(), Refusal> {
     if count(events)? > count(total)? { Err(Refusal::MoreThanAll { events, total }) } else { Ok(()) }
 }
 
-/// What one arm counted in a slice of time. Counts may be real numbers; the formulas are linear in them.
+/// What one arm counted in a slice of time; made only from numbers that make sense. Counts may be real numbers, the
+/// formulas are linear in them. The default is an arm that was not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ArmCount {
-    /// Events: errors, requests slower than a limit.
-    pub events: f64,
-    /// Among how many, or in how many unit-seconds.
-    pub exposure: f64,
+    events: f64,
+    exposure: f64,
 }
 
-/// What both arms counted in the same slice of time. An arm without exposure was not seen.
+impl ArmCount {
+    /// `events` among `total` requests.
+    ///
+    /// # Errors
+    /// A number that is no count, or more events than requests.
+    pub fn ratio(events: f64, total: f64) -> Result<Self, Refusal> {
+        among(events, total)?;
+        Self::rate(events, total)
+    }
+
+    /// `events` in an `exposure` that does not bound them, such as unit-seconds.
+    ///
+    /// # Errors
+    /// A number that is no count.
+    pub fn rate(events: f64, exposure: f64) -> Result<Self, Refusal> {
+        let of_one = |value| if value > MAX_COUNT { Err(Refusal::NotACount(value)) } else { count(value) };
+        Ok(Self { events: of_one(events)?, exposure: of_one(exposure)? })
+    }
+
+    /// The events: errors, requests slower than a limit.
+    #[must_use]
+    pub fn events(self) -> f64 {
+        self.events
+    }
+
+    /// Among how many, or in how many unit-seconds.
+    #[must_use]
+    pub fn exposure(self) -> f64 {
+        self.exposure
+    }
+
+    /// Whether the arm was seen at all.
+    #[must_use]
+    pub fn is_seen(self) -> bool {
+        self.exposure >= LEAST_EXPOSURE
+    }
+
+    /// Both slices as one.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        // So that both arms together are still believed.
+        let most = MAX_COUNT / 2.0;
+        Self {
+            events: (self.events + other.events).min(most),
+            exposure: (self.exposure + other.exposure).min(most),
+        }
+    }
+}
+
+/// What both arms counted in the same slice of time.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct PairCount {
     /// The canary's.
@@ -75,44 +125,17 @@ pub struct PairCount {
 }
 
 impl PairCount {
-    /// Events among requests, in each arm.
-    ///
-    /// # Errors
-    /// A number that is no count, or more events than requests.
-    pub fn ratio(canary: ArmCount, baseline: ArmCount) -> Result<Self, Refusal> {
-        among(canary.events, canary.exposure)?;
-        among(baseline.events, baseline.exposure)?;
-        Ok(Self { canary, baseline })
-    }
-
-    /// Events in an exposure of another kind (unit-seconds), in each arm; their number is not bounded by it.
-    ///
-    /// # Errors
-    /// A number that is no count.
-    pub fn rate(canary: ArmCount, baseline: ArmCount) -> Result<Self, Refusal> {
-        for value in [canary.events, canary.exposure, baseline.events, baseline.exposure] {
-            count(value)?;
-        }
-        Ok(Self { canary, baseline })
-    }
-
     /// Both arms were seen. Otherwise the slice is held and added to the next one: exposures of the two arms must
     /// cover the same time.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.canary.exposure > 0.0 && self.baseline.exposure > 0.0
+        self.canary.is_seen() && self.baseline.is_seen()
     }
 
     /// Both slices as one. Exposures are summed, never shares averaged.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        // So that both arms together are still believed.
-        let most = MAX_COUNT / 2.0;
-        let add = |a: ArmCount, b: ArmCount| ArmCount {
-            events: (a.events + b.events).min(most),
-            exposure: (a.exposure + b.exposure).min(most),
-        };
-        Self { canary: add(self.canary, other.canary), baseline: add(self.baseline, other.baseline) }
+        Self { canary: self.canary.plus(other.canary), baseline: self.baseline.plus(other.baseline) }
     }
 
     /// The events of both arms.

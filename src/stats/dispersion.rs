@@ -14,23 +14,23 @@ pub(super) const MIN_PAIRS: u32 = 20;
 /// [`UNKNOWN_DISPERSION`] with fewer than 20 pairs. Differences of neighbours leave slow movement out of it.
 #[must_use]
 pub fn hist_phi(looks: &[ArmCount]) -> f64 {
-    measured(looks).unwrap_or(UNKNOWN_DISPERSION)
+    measured(looks, |p| p * (1.0 - p)).unwrap_or(UNKNOWN_DISPERSION)
 }
 
-/// As [`hist_phi`]; nothing if the history is too short.
-pub(super) fn measured(looks: &[ArmCount]) -> Option<f64> {
-    let events: f64 = looks.iter().map(|l| l.events).sum();
-    let exposure: f64 = looks.iter().map(|l| l.exposure).sum();
+/// As [`hist_phi`], where an independent event's variance at ratio p is `variance`; nothing if the history is too short.
+pub(super) fn measured(looks: &[ArmCount], variance: impl Fn(f64) -> f64) -> Option<f64> {
+    let events: f64 = looks.iter().map(|l| l.events()).sum();
+    let exposure: f64 = looks.iter().map(|l| l.exposure()).sum();
     let p = events / exposure.max(1.0);
     let (mut sum, mut pairs) = (0.0, 0_u32);
     for pair in looks.windows(2) {
         let (before, now) = (pair[0], pair[1]);
-        if before.exposure <= 0.0 || now.exposure <= 0.0 {
+        if !before.is_seen() || !now.is_seen() {
             continue;
         }
-        let variance = p * (1.0 - p) * (1.0 / now.exposure + 1.0 / before.exposure);
+        let variance = variance(p) * (1.0 / now.exposure() + 1.0 / before.exposure());
         if variance > 0.0 {
-            sum += (now.events / now.exposure - before.events / before.exposure).powi(2) / variance;
+            sum += (now.events() / now.exposure() - before.events() / before.exposure()).powi(2) / variance;
             pairs += 1;
         }
     }
@@ -53,7 +53,7 @@ mod tests {
             let looks: Vec<ArmCount> = numbers(&case["x"])
                 .into_iter()
                 .zip(numbers(&case["n"]))
-                .map(|(events, exposure)| ArmCount { events, exposure })
+                .map(|(events, exposure)| ArmCount::ratio(events, exposure).unwrap())
                 .collect();
             close(hist_phi(&looks), case["phi"].as_f64().unwrap(), 1e-10, &looks);
         }

@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::count::{PairCount, Refusal, among, count, dispersion, share, span};
+use super::noise::Likelihood;
 use super::prior::{Grid, Prior};
 use super::special::{log_add_exp, log_sum_exp, log_values};
 
@@ -71,12 +72,14 @@ pub(super) struct Mixture {
     /// The onset probability spent so far.
     used: f64,
     started: bool,
+    /// ln E after the last tick.
+    log_e: f64,
 }
 
 impl Mixture {
     pub(super) fn new(prior: Prior, onset: Onset) -> Self {
         let log_mass = vec![f64::NEG_INFINITY; prior.grid().h.len()];
-        Self { prior, onset, log_mass, used: 0.0, started: false }
+        Self { prior, onset, log_mass, used: 0.0, started: false, log_e: 0.0 }
     }
 
     pub(super) fn grid(&self) -> &'static Grid {
@@ -84,16 +87,17 @@ impl Mixture {
     }
 
     /// One tick: the onset of this moment enters, then each effect's log likelihood ratio is added.
-    pub(super) fn absorb(&mut self, dt: f64, log_ratio: impl Fn(usize) -> f64) -> f64 {
+    pub(super) fn absorb(&mut self, dt: f64, log_ratio: impl Fn(usize) -> f64) {
         self.enter(dt);
         let points = self.grid().h.len();
         for (j, mass) in self.log_mass.iter_mut().take(points).enumerate() {
             *mass += log_ratio(j);
         }
-        self.log_e()
+        self.mix();
     }
 
-    /// A tick that says nothing: only the onset of this moment enters, which keeps its schedule in time.
+    /// A tick that says nothing: only the onset of this moment enters, which keeps its schedule in time. The evidence
+    /// stays: what enters was counted as yet to come.
     pub(super) fn enter(&mut self, dt: f64) {
         let mass = self.onset.mass(!self.started, dt, self.used);
         self.started = true;
@@ -106,10 +110,15 @@ impl Mixture {
         }
     }
 
+    /// ln E: 0 before the first tick, never NaN.
     pub(super) fn log_e(&self) -> f64 {
+        self.log_e
+    }
+
+    fn mix(&mut self) {
         let mixed = log_sum_exp(self.grid().log_weight.iter().zip(&self.log_mass).map(|(w, a)| w + a));
         let rest = 1.0 - self.used;
-        if rest > 1e-15 { log_add_exp(mixed, rest.ln()) } else { mixed }
+        self.log_e = if rest > 1e-15 { log_add_exp(mixed, rest.ln()) } else { mixed };
     }
 }
 
@@ -159,7 +168,7 @@ impl Tilt {
     /// ln E now: 0 before the first tick, never NaN.
     #[must_use]
     pub fn log_e(&self) -> f64 {
-        if self.mixture.started { self.mixture.log_e() } else { 0.0 }
+        self.mixture.log_e()
     }
 
     /// A tick without information.
@@ -177,7 +186,7 @@ impl Tilt {
     /// A `dt` that is no span of time, a `phi` that is no dispersion.
     pub fn pair(&mut self, dt: f64, counts: &PairCount, phi: f64) -> Result<f64, Refusal> {
         if counts.is_closed() {
-            self.binomial(dt, counts.canary.events, counts.events(), counts.share(), phi)
+            self.binomial(dt, counts.canary.events(), counts.events(), counts.share(), phi)
         } else {
             self.wait(dt)
         }
@@ -200,7 +209,26 @@ impl Tilt {
         let q0 = odds / (odds + (1.0 - rho));
         let (sign, step) = self.steps();
         let h = &self.mixture.grid().h;
-        Ok(self.mixture.absorb(dt, |j| (x * sign * h[j] - k * (q0 * step[j]).ln_1p()) / phi))
+        self.mixture.absorb(dt, |j| (x * sign * h[j] - k * (q0 * step[j]).ln_1p()) / phi);
+        Ok(self.log_e())
+    }
+
+    /// A closed look of both arms with its noise.
+    ///
+    /// # Errors
+    /// A `dt` that is no span of time.
+    pub fn look(&mut self, dt: f64, likelihood: &Likelihood) -> Result<f64, Refusal> {
+        match likelihood {
+            Likelihood::Binomial { x, k, rho, phi } => self.binomial(dt, *x, *k, *rho, *phi),
+            Likelihood::Frailty(likelihood) => {
+                let dt = span(dt)?;
+                let (sign, _) = self.steps();
+                let h = &self.mixture.grid().h;
+                let at_null = likelihood.log(self.null);
+                self.mixture.absorb(dt, |j| likelihood.log(self.null + sign * h[j]) - at_null);
+                Ok(self.log_e())
+            }
+        }
     }
 
     /// `x` events where the claim's mean is `mean`·e^null.
@@ -213,7 +241,8 @@ impl Tilt {
         let mean = count(mean)? * self.null.exp();
         let (sign, step) = self.steps();
         let h = &self.mixture.grid().h;
-        Ok(self.mixture.absorb(dt, |j| (x * sign * h[j] - mean * step[j]) / phi))
+        self.mixture.absorb(dt, |j| (x * sign * h[j] - mean * step[j]) / phi);
+        Ok(self.log_e())
     }
 
     /// The sign s of the effects looked for, and e^{s h} − 1 of each.

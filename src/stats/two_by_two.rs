@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{PairCount, Refusal, span};
+use super::count::{PairCount, Refusal, among, span};
 use super::prior::Prior;
 use super::tilt::{Mixture, Onset};
 
@@ -20,14 +20,13 @@ pub struct TwoByTwo {
     /// The baseline's events and others in the past, discounted; ½ each to begin with.
     events: f64,
     others: f64,
-    started: bool,
 }
 
 impl TwoByTwo {
     /// An engine that has seen nothing.
     #[must_use]
     pub fn new(onset: Onset) -> Self {
-        Self { mixture: Mixture::new(Prior::Proportion, onset), events: 0.5, others: 0.5, started: false }
+        Self { mixture: Mixture::new(Prior::Proportion, onset), events: 0.5, others: 0.5 }
     }
 
     /// One tick of both arms, a ratio's; `dt` in the unit of the onset's horizon. Returns ln E. An open tick only
@@ -37,8 +36,9 @@ impl TwoByTwo {
     /// A `dt` that is no span of time, a rate's counts (more events than exposure).
     pub fn pair(&mut self, dt: f64, counts: &PairCount) -> Result<f64, Refusal> {
         let dt = span(dt)?;
-        let PairCount { canary, baseline } = PairCount::ratio(counts.canary, counts.baseline)?;
-        self.started = true;
+        let PairCount { canary, baseline } = *counts;
+        among(canary.events(), canary.exposure())?;
+        among(baseline.events(), baseline.exposure())?;
         if counts.is_closed() {
             let predicted = (self.events / (self.events + self.others)).clamp(LEAST, 1.0 - LEAST);
             let share = counts.share();
@@ -48,38 +48,30 @@ impl TwoByTwo {
                 let worse = predicted * (grid.up[j] + 1.0) / (1.0 + predicted * grid.up[j]);
                 let shared = share * worse + (1.0 - share) * predicted;
                 let (event, other) = (shared.ln(), (-shared).ln_1p());
-                canary.events * (worse.ln() - event)
-                    + (canary.exposure - canary.events) * ((-worse).ln_1p() - other)
-                    + baseline.events * (predicted.ln() - event)
-                    + (baseline.exposure - baseline.events) * ((-predicted).ln_1p() - other)
+                canary.events() * (worse.ln() - event)
+                    + (canary.exposure() - canary.events()) * ((-worse).ln_1p() - other)
+                    + baseline.events() * (predicted.ln() - event)
+                    + (baseline.exposure() - baseline.events()) * ((-predicted).ln_1p() - other)
             });
         } else {
             self.mixture.enter(dt);
         }
-        self.events = MEMORY * self.events + baseline.events;
-        self.others = MEMORY * self.others + (baseline.exposure - baseline.events);
+        self.events = MEMORY * self.events + baseline.events();
+        self.others = MEMORY * self.others + (baseline.exposure() - baseline.events());
         Ok(self.log_e())
     }
 
     /// ln E now: 0 before the first tick.
     #[must_use]
     pub fn log_e(&self) -> f64 {
-        if self.started { self.mixture.log_e() } else { 0.0 }
+        self.mixture.log_e()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::count::ArmCount;
-    use crate::stats::vectors::{close, numbers, rows, statistics};
-
-    fn pair(tick: &[f64]) -> PairCount {
-        PairCount {
-            canary: ArmCount { events: tick[0], exposure: tick[1] },
-            baseline: ArmCount { events: tick[2], exposure: tick[3] },
-        }
-    }
+    use crate::stats::vectors::{close, numbers, pair, rows, statistics};
 
     #[test]
     fn evidence_agrees_with_the_vectors() {

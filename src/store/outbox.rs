@@ -19,15 +19,15 @@ pub struct Claim {
     pub attempts: u32,
 }
 
-/// How many messages of a receiver wait, and how many were given up.
+/// What waits for one receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backlog {
+pub struct Waiting {
     /// The receiver.
     pub receiver: String,
-    /// Messages that are neither delivered nor given up.
-    pub pending: u64,
-    /// Messages that were given up.
-    pub given_up: u64,
+    /// How many messages; more than none.
+    pub messages: u64,
+    /// When the first of them is due.
+    pub next_due: Time,
 }
 
 impl Store {
@@ -134,6 +134,25 @@ impl Store {
         .await
     }
 
+    /// None of what waits for a receiver will be tried again.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn give_up_all(&self, receiver: &str, at: Time, error: &str) -> Result<(), StoreError> {
+        let (receiver, error, file) = (receiver.to_owned(), error.to_owned(), self.file().to_owned());
+        self.write(move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query(
+                    "update outbox set given_up_at = ?, last_error = ?
+                     where receiver = ? and delivered_at is null and given_up_at is null",
+                );
+                let done = query.bind(at.0).bind(error).bind(receiver).execute(connection).await;
+                done.map(drop).map_err(|e| explain("giving up messages", &file, &e))
+            })
+        })
+        .await
+    }
+
     async fn settle(
         &self,
         statement: &'static str,
@@ -159,30 +178,21 @@ impl Store {
 }
 
 impl Reader {
-    /// When the next of a receiver's messages is due; nothing if none waits.
+    /// What waits, for each receiver that has messages which are neither delivered nor given up.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn next_due(&self, receiver: &str) -> Result<Option<Time>, StoreError> {
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         let query = sqlx::query(
-            "select min(next_at) from outbox where receiver = ? and delivered_at is null and given_up_at is null",
-        )
-        .bind(receiver);
-        let least = self.rows(query, |row| row.try_get::<Option<i64>, _>(0)).await?;
-        Ok(least.into_iter().next().flatten().map(Time))
-    }
-
-    /// How much waits, and how much was given up, for each receiver that ever had a message.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        let query = sqlx::query(
-            "select receiver, sum(delivered_at is null and given_up_at is null), sum(given_up_at is not null)
-             from outbox group by receiver order by receiver",
+            "select receiver, count(*), min(next_at) from outbox
+             where delivered_at is null and given_up_at is null group by receiver order by receiver",
         );
         self.rows(query, |row| {
-            Ok(Backlog { receiver: row.try_get(0)?, pending: row.try_get(1)?, given_up: row.try_get(2)? })
+            Ok(Waiting {
+                receiver: row.try_get(0)?,
+                messages: row.try_get(1)?,
+                next_due: Time(row.try_get(2)?),
+            })
         })
         .await
     }

@@ -157,9 +157,9 @@ impl Reader {
     }
 
     /// The rows that a query gives, each made into a `T`.
-    pub(super) async fn rows<'q, T>(
+    pub(super) async fn rows<T>(
         &self,
-        query: sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
         read: impl Fn(&SqliteRow) -> Result<T, sqlx::Error>,
     ) -> Result<Vec<T>, StoreError> {
         let mut slot = self.inner.connection.lock().await;

@@ -32,7 +32,7 @@ fn looks() -> impl Strategy<Value = Vec<Look>> {
     let name = select(vec!["errors", "deliveries", "typo"]);
     let step = prop_oneof![8 => Just(15.0), 1 => Just(-5.0), 1 => Just(400.0), 1 => Just(f64::NAN)];
     let signals = vec((name, option::of(reading()), option::of(reading())), 0..3);
-    vec((step, option::of(0.0..=1.0_f64), signals), 0..40).prop_map(|drawn| {
+    vec((step, option::of(0.0..=1.0_f64), signals), 0..25).prop_map(|drawn| {
         let mut at = 0.0;
         drawn
             .into_iter()
@@ -70,7 +70,7 @@ fn is_sound(verdict: &Verdict) -> bool {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 64, ..Config::default() })]
+    #![proptest_config(Config { cases: 48, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn any_looks_give_a_sound_verdict_and_harm_stays(looks in looks(), history in looks()) {

@@ -1,6 +1,5 @@
 use super::*;
-use crate::stats::count::ArmCount;
-use crate::stats::vectors::{close, numbers, rows, statistics};
+use crate::stats::vectors::{close, numbers, pair, rows, statistics};
 
 /// The vectors' engine: `horizon` null means no late onset.
 fn engine(params: &serde_json::Value) -> Tilt {
@@ -22,10 +21,7 @@ fn ratio_ticks_agree_with_the_vectors() {
         let mut tilt = engine(&case["params"]);
         let phi = case["params"]["phi"].as_f64().unwrap();
         for (tick, expected) in rows(&case["ticks_xc_nc_xb_nb"]).iter().zip(numbers(&case["log_e"])) {
-            let counts = PairCount {
-                canary: ArmCount { events: tick[0], exposure: tick[1] },
-                baseline: ArmCount { events: tick[2], exposure: tick[3] },
-            };
+            let counts = pair(tick);
             let got = tilt.pair(1.0, &counts, phi).unwrap();
             close(got, expected, 1e-10, &(&case["seq"], &case["config"], tick));
         }
