@@ -311,5 +311,8 @@ fn causes(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
+    if text.contains("UnknownIssuer") {
+        text.push_str("; `tsuru.ca_file` can name the certificate that signed it");
+    }
     text
 }
