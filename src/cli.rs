@@ -1,1 +1,4 @@
 //! The commands.
+
+pub mod check;
+pub mod schema;
