@@ -51,7 +51,7 @@ pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         }
         Outcome::Pass => {
             format!(
-                "{name}: {}; proven to be less than the {} that this step asks for; chance of saying this of a worse canary {}",
+                "{name}: {}; proven to be less than the {} that this step asks for; chance of saying this of a canary that is not {}",
                 size(facts, v),
                 times(v.within),
                 chance(v.log_e_safe)

@@ -89,7 +89,9 @@ proptest! {
     fn a_judge_read_back_goes_on_to_the_bit(looks in looks(), history in looks(), cut in any::<usize>(), freeze in any::<bool>()) {
         let mut judge = Judge::new(&rules(), &history);
         let (before, after) = looks.split_at(cut % (looks.len() + 1));
-        before.iter().for_each(|look| judge.take(look));
+        for look in before {
+            judge.take(look);
+        }
         if freeze {
             judge.freeze_baseline();
         }
@@ -104,7 +106,9 @@ proptest! {
     #[test]
     fn without_data_there_is_neither_safety_nor_new_harm(looks in looks(), gap in 100.0..1e6_f64) {
         let mut judge = Judge::new(&rules(), &[]);
-        looks.iter().for_each(|look| judge.take(look));
+        for look in &looks {
+            judge.take(look);
+        }
         let before = judge.verdict();
         let verdict = judge.look(&Look { at: before.at + gap, share: None, signals: [].into() });
         prop_assert_eq!(verdict.harm, before.harm);
