@@ -8,7 +8,7 @@ use serde_saphyr::{Error, Location, MessageFormatter, UserMessageFormatter};
 use super::Policy;
 use super::diagnostic::Diagnostics;
 use super::file::File;
-use super::file::value::either;
+use super::file::choice::either;
 use super::nearest::nearest;
 use super::resolve::resolve;
 

@@ -5,7 +5,9 @@ mod signal;
 use std::ops::Range;
 
 use super::diagnostic::Diagnostics;
-use super::file::value::{At, Change, Field, HoldThen, List, Text};
+use super::file::choice::HoldThen;
+use super::file::scalar::{Change, Text};
+use super::file::value::{At, Field, List};
 use super::file::{self, File, For, MOST_NAMES, MOST_RULES, MOST_STEPS};
 use super::selector::SelectorError;
 use super::{Actions, AlertRule, Bake, Budget, Canary, HealthCheck, Hold, Policy, Selector, Strategy};
