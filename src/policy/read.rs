@@ -56,7 +56,6 @@ fn parse(text: &str, findings: &mut Diagnostics) -> Option<File> {
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
-        strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_depth: 32,
             max_nodes: 20_000,

@@ -19,10 +19,12 @@ fn percent(text: &str, example: &str) -> Result<f64, Misread> {
         let message = format!("`{text}` is not a percentage");
         return Err(Misread::new(message, format!("write it like `{example}`")));
     };
-    let plain = number.trim_start_matches(['+', '-']);
-    let digits = plain.chars().all(|c| c.is_ascii_digit() || c == '.') && number.len() - plain.len() <= 1;
-    match number.parse::<f64>() {
-        Ok(value) if digits && value.is_finite() => Ok(value / 100.0),
+    let plain = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let whole_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let well_formed = plain.split('.').count() <= 2 && plain.split('.').all(whole_number);
+    // The exponent, unlike a division, gives the number nearest to what is written.
+    match format!("{number}e-2").parse::<f64>() {
+        Ok(value) if well_formed && value.is_finite() => Ok(value),
         _ => Err(Misread::new(
             format!("`{text}` is not a percentage"),
             format!("write it like `{example}`, with a point for decimals and no space"),
@@ -38,10 +40,10 @@ const DURATION: &str = r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-
 impl Scalar for Share {
     fn read(text: &str) -> Result<Self, Misread> {
         let value = percent(text, "5%")?;
-        Self::new(value).ok_or_else(|| {
+        Self::new(value).filter(|_| !text.starts_with(['+', '-'])).ok_or_else(|| {
             Misread::new(
-                format!("`{text}` is not between 0% and 100%"),
-                "write a part of the whole, as in `5%`",
+                format!("`{text}` is not a part of a whole"),
+                "write a percentage from 0% to 100%, as in `5%`",
             )
         })
     }
@@ -231,5 +233,58 @@ impl Scalar for UrlPath {
 
     fn schema() -> Schema {
         json_schema!({ "type": "string", "pattern": "^/([^/#\\s][^#\\s]*)?$" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(text: &str) -> Option<f64> {
+        Share::read(text).ok().map(Share::get)
+    }
+
+    #[test]
+    fn a_percentage_is_the_number_nearest_to_what_is_written() {
+        for (text, value) in
+            [("0%", 0.0), ("0.05%", 0.0005), ("5%", 0.05), ("33.3%", 0.333), ("100%", 1.0), ("007%", 0.07)]
+        {
+            assert_eq!(share(text), Some(value), "{text}");
+        }
+        assert_eq!(Change::read("+120.5%").map(|change| change.0).ok(), Some(1.205));
+    }
+
+    #[test]
+    fn what_is_not_quite_a_percentage_is_refused() {
+        for text in [
+            "", "%", "5", "0.05", "5 %", "5%%", "+5%", "-5%", "-0%", "101%", ".5%", "5.%", "1.2.3%", "1e1%",
+            "nan%", "inf%", "0x5%", "٥%",
+        ] {
+            assert_eq!(share(text), None, "{text}");
+        }
+        for text in ["++5%", "+-5%", "-5%", "-0.1%", "+%", "1e999%"] {
+            assert!(Change::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_keep_to_their_bounds() {
+        assert!(["1", "1000000"].iter().all(|text| Count::read(text).is_ok()));
+        assert!(
+            ["0", "1000001", "-1", "1.5", "1e3", "", "4294967296"]
+                .iter()
+                .all(|text| Count::read(text).is_err())
+        );
+        assert!(["0.01", "100", "1e0"].iter().all(|text| Weight::read(text).is_ok()));
+        assert!(["0", "-1", "nan", "inf", ".nan", "101", ""].iter().all(|text| Weight::read(text).is_err()));
+        assert!(["0", "65536"].iter().all(|text| Port::read(text).is_err()));
+    }
+
+    #[test]
+    fn a_path_begins_with_one_slash() {
+        assert!(["/", "/healthz", "/a/b?c=d"].iter().all(|text| UrlPath::read(text).is_ok()));
+        for text in ["", "healthz", "//host/x", "http://x/", "/a b", "/a#b", "/é", "/a\nb"] {
+            assert!(UrlPath::read(text).is_err(), "{text}");
+        }
     }
 }
