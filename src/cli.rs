@@ -71,8 +71,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => block_on(run::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
-        Command::List(args) => block_on(async { Ok(list::run(&args).await) }),
-        Command::Show(args) => block_on(async { Ok(show::run(&args).await) }),
+        Command::List(args) => block_on(list::run(args)),
+        Command::Show(args) => block_on(show::run(args)),
         Command::Emulate(args) => block_on(emulate::run(args)),
     }
 }

@@ -3,60 +3,63 @@
 //! Works beside a running daemon and without one. Exit codes: 0, also where there are none; 2, the journal cannot be
 //! read.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::print::{Failure, Journal, moment, plain, style, table, took, words};
-use crate::store::{Filter, Reader, RolloutRow};
+use super::Trouble;
+use super::print::{Journal, moment, plain, style, table, took, words, written};
+use crate::store::{Filter, RolloutRow};
 use crate::words::AppName;
 
-/// List the rollouts, latest first.
-///
-/// Exits with 0, also where there are none, and with 2 if the journal cannot be read.
+/// What to list, and how.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     journal: Journal,
-    /// Only this app's.
+    /// Only this app's
     #[arg(long)]
     app: Option<String>,
-    /// Only those that have not ended.
+    /// Only those that have not ended
     #[arg(long)]
     unfinished: bool,
-    /// How many at most.
+    /// How many at most
     #[arg(long, default_value_t = 50)]
     limit: u32,
-    /// Print one JSON object a line; times are milliseconds since 1970.
+    /// Print one JSON object a line; times are milliseconds since 1970
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the command.
-pub async fn run(args: &Args) -> ExitCode {
-    match print(args, &mut anstream::stdout()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+/// Lists the rollouts, latest first.
+///
+/// # Errors
+/// When the journal cannot be read, in words.
+pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+    let rows = find(&args).await?;
+    written(print(&rows, args.json, &mut anstream::stdout()))
 }
 
-async fn print(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
-    let reader = Reader::open(&args.journal.data).await?;
-    let filter =
-        Filter { app: args.app.clone().map(AppName), unfinished: args.unfinished, ..Filter::default() };
-    let rows = reader.list(&filter, args.limit).await?;
-    if args.json {
-        for row in &rows {
-            writeln!(out, "{}", serde_json::to_string(row).map_err(std::io::Error::from)?)?;
+async fn find(args: &Args) -> Result<Vec<RolloutRow>, Trouble> {
+    let reader = args.journal.open().await?;
+    let app = args.app.clone().map(AppName);
+    let filter = Filter { app, unfinished: args.unfinished, ..Filter::default() };
+    reader.list(&filter, args.limit).await.map_err(Trouble::new)
+}
+
+fn print(rows: &[RolloutRow], json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        for row in rows {
+            writeln!(out, "{}", serde_json::to_string(row)?)?;
         }
+        Ok(())
     } else if rows.is_empty() {
-        writeln!(out, "no rollouts")?;
+        writeln!(out, "no rollouts")
     } else {
-        print_table(&rows, out)?;
+        print_table(rows, out)
     }
-    Ok(())
 }
 
-fn print_table(rows: &[RolloutRow], out: &mut impl Write) -> std::io::Result<()> {
+fn print_table(rows: &[RolloutRow], out: &mut impl Write) -> io::Result<()> {
     let mut table =
         table(&["PHASE", "APP", "FROM", "TO", "POLICY", "STARTED (UTC)", "TOOK", "ROLLOUT", "WHY"]);
     for row in rows {
@@ -113,7 +116,7 @@ mod tests {
         let args = ["list", "--data", directory.to_str().unwrap()];
         let command = Command::parse_from(args.iter().chain(more));
         let mut out = Vec::new();
-        print(&command.args, &mut out).await.unwrap();
+        print(&find(&command.args).await.unwrap(), command.args.json, &mut out).unwrap();
         anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
     }
 

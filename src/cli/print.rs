@@ -1,53 +1,53 @@
 //! How the commands that read the journal print what they found.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
 
+use super::Trouble;
+use crate::config::Config;
 use crate::rollout::Phase;
-use crate::store::{RolloutRow, StoreError};
+use crate::store::{Reader, RolloutRow};
 use crate::words::{Span, Time};
 
 /// Where the journal is.
 #[derive(Debug, clap::Args)]
 pub(super) struct Journal {
-    /// The daemon's data directory.
-    #[arg(long, value_name = "DIR", env = "UGUISU_DATA", default_value = "/var/lib/uguisu")]
-    pub(super) data: PathBuf,
+    /// The daemon's data directory; without it, the one of the configuration
+    #[arg(long, value_name = "DIR", env = "UGUISU_DATA")]
+    data: Option<PathBuf>,
+    /// The daemon's configuration, a TOML file
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "/etc/uguisu/uguisu.toml",
+        env = "UGUISU_CONFIG"
+    )]
+    config: PathBuf,
 }
 
-/// Why a command ended without doing what it should.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    /// There is no such thing: exit code 1.
-    #[error("{0}")]
-    NotFound(String),
-    /// The journal cannot be read: exit code 2.
-    #[error(transparent)]
-    Journal(#[from] StoreError),
-    /// What was found cannot be printed: exit code 2.
-    #[error("the output could not be written: {0}")]
-    Output(#[from] io::Error),
+impl Journal {
+    /// Opens it to be read.
+    pub(super) async fn open(&self) -> Result<Reader, Trouble> {
+        let data = match &self.data {
+            Some(data) => data.clone(),
+            None => Config::read(&self.config).map_err(Trouble::new)?.data,
+        };
+        Reader::open(&data).await.map_err(Trouble::new)
+    }
 }
 
-impl Failure {
-    /// Says what went wrong on standard error, and gives the exit code for it.
-    pub(super) fn report(&self) -> ExitCode {
-        if let Self::Output(error) = self
-            && error.kind() == io::ErrorKind::BrokenPipe
-        {
-            // A reader that closed the pipe has seen enough.
-            return ExitCode::SUCCESS;
+/// What is left to say when the output was written, or could not be. A reader that closed the pipe has seen enough.
+pub(super) fn written(result: io::Result<()>) -> Result<ExitCode, Trouble> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Trouble::new(format!("the output could not be written: {error}")))
         }
-        // Where standard error is closed, the exit code has to do.
-        let _closed = writeln!(anstream::stderr(), "error: {self}");
-        match self {
-            Self::NotFound(_) => ExitCode::FAILURE,
-            Self::Journal(_) | Self::Output(_) => ExitCode::from(2),
-        }
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -6,52 +6,53 @@
 mod find;
 mod page;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::print::{Failure, Journal};
+use self::find::{Found, find};
+use super::Trouble;
+use super::print::{Journal, written};
 use crate::rollout::{Event, Recorded};
-use crate::store::{Entry, Message, Reader, RolloutRow};
+use crate::store::{Entry, Message, Reader, RolloutRow, StoreError};
 use crate::words::RolloutId;
 
-/// Show what happened in a rollout, and why.
-///
-/// Exits with 0, with 1 if there is no such rollout or there are several, and with 2 if the journal cannot be read.
+/// What to show, and how.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The beginning of the rollout's id; or an app's name or `last`, which mean its latest rollout and the latest of
-    /// all.
+    /// all
     rollout: String,
     #[command(flatten)]
     journal: Journal,
-    /// Every look in the timeline, too.
+    /// Every look in the timeline, too
     #[arg(long)]
     looks: bool,
-    /// Print one JSON object; times are milliseconds since 1970.
+    /// Print one JSON object; times are milliseconds since 1970
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the command.
-pub async fn run(args: &Args) -> ExitCode {
-    match print(args, &mut anstream::stdout()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+/// Shows what happened in a rollout, and why.
+///
+/// # Errors
+/// When the journal cannot be read, in words.
+pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+    let reader = args.journal.open().await?;
+    let row = match find(&reader, &args.rollout).await.map_err(Trouble::new)? {
+        Found::One(row) => *row,
+        Found::Not(why) => {
+            anstream::eprintln!("uguisu: {why}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let story = Story::read(&reader, row, args.looks).await.map_err(Trouble::new)?;
+    written(print(&story, args.json, &mut anstream::stdout()))
 }
 
-async fn print(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
-    let reader = Reader::open(&args.journal.data).await?;
-    let row = find::find(&reader, &args.rollout).await?;
-    let story = Story::read(&reader, row, args.looks).await?;
-    if args.json {
-        writeln!(out, "{:#}", story.as_json())?;
-    } else {
-        page::print(&story, out)?;
-    }
-    Ok(())
+fn print(story: &Story, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json { writeln!(out, "{:#}", story.as_json()) } else { page::print(story, out) }
 }
 
 /// The kinds of events that make up most of a journal, one at each look.
@@ -105,7 +106,7 @@ impl Line {
 }
 
 impl Story {
-    async fn read(reader: &Reader, row: RolloutRow, looks: bool) -> Result<Self, Failure> {
+    async fn read(reader: &Reader, row: RolloutRow, looks: bool) -> Result<Self, StoreError> {
         let without: &[&str] = if looks { &[] } else { &LOOKS };
         let lines = |entries: Vec<Entry>| entries.into_iter().map(|e| Line::new(e, &row.id));
         let timeline = lines(reader.events_but(&row.id, without).await?).collect();

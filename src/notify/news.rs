@@ -119,9 +119,6 @@ impl News {
             Event::PersonNeeded { why } => {
                 (NewsKind::PersonNeeded, None, format!("{about} needs a person: {why}"))
             }
-            Event::PersonNeeded { why } => {
-                (NewsKind::PersonNeeded, None, format!("{about} needs a person: {why}"))
-            }
             Event::Finished { ending, why } => {
                 (NewsKind::RolloutFinished, None, format!("{about}: {ending}: {why}"))
             }

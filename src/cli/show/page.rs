@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
+use comfy_table::Table;
 
 use super::super::print::{length, moment, plain, style, table, took, words};
 use super::{Line, Story};
@@ -53,8 +54,9 @@ fn last_look(look: &Line, out: &mut impl Write) -> io::Result<()> {
         moment(look.entry.at)
     )?;
     writeln!(out, "{}", plain(&verdict.why))?;
-    for note in notes {
-        writeln!(out, "note: {}", plain(note))?;
+    let refused = verdict.refused.iter().map(|refusal| format!("not used: {refusal}"));
+    for note in notes.iter().map(|note| format!("note: {note}")).chain(refused) {
+        writeln!(out, "{}", plain(&note))?;
     }
     signals(verdict, out)
 }
@@ -79,12 +81,13 @@ fn signals(verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
             format!("{:.1} of {:.1}", signal.log_e_safe, signal.safe_threshold),
         ]);
     }
-    for line in numbers.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    writeln!(out)?;
-    for (name, signal) in &verdict.signals {
-        writeln!(out, "{}: {}", plain(name), plain(&signal.why))?;
+    lines(&numbers, out)?;
+    writeln!(
+        out,
+        "(ratio: canary to baseline, with its bounds; harm, safety: evidence so far of what it takes)\n"
+    )?;
+    for signal in verdict.signals.values() {
+        writeln!(out, "{}", plain(&signal.why))?;
         if !signal.otherwise.is_empty() {
             writeln!(out, "  {}", plain(&signal.otherwise))?;
         }
@@ -100,6 +103,10 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::NoData => "no data",
         Outcome::SourceDown => "source down",
     }
+}
+
+fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
+    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
 }
 
 /// Events of a total, with their share; nothing where the signal does not count.
@@ -135,19 +142,16 @@ fn number(value: f64) -> String {
 
 fn timeline(story: &Story, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\n{HEADING}Timeline{HEADING:#}")?;
-    let mut lines = table(&["TIME", "AFTER", "EVENT", "WHAT"]);
+    let mut events = table(&["TIME", "AFTER", "EVENT", "WHAT"]);
     for line in &story.timeline {
-        lines.add_row([
+        events.add_row([
             moment(line.entry.at),
             length(line.entry.at.since(story.row.started)),
             words(&line.entry.kind),
             plain(&line.sentence()),
         ]);
     }
-    for line in lines.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    lines(&events, out)
 }
 
 /// Each command with its answer, if it came.
@@ -166,10 +170,7 @@ fn commands(story: &Story, out: &mut impl Write) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "\n{HEADING}Commands{HEADING:#}")?;
-    for line in sent.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    lines(&sent, out)
 }
 
 fn answer(story: &Story, wanted: u32, sent: Time) -> String {
@@ -195,10 +196,7 @@ fn messages(messages: &[Message], out: &mut impl Write) -> io::Result<()> {
     for message in messages {
         told.add_row([moment(message.at), plain(&message.receiver), plain(&message.id), delivery(message)]);
     }
-    for line in told.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    lines(&told, out)
 }
 
 fn delivery(message: &Message) -> String {
