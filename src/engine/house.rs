@@ -20,7 +20,7 @@ pub struct House<P> {
     /// The journal.
     pub store: Store,
     /// Where samples come from.
-    pub source: Source,
+    pub source: Arc<Source>,
     /// Asks units whether they are well.
     pub prober: Prober,
     /// The time.
