@@ -17,7 +17,7 @@ use crate::notify::{Receivers, deliver};
 use crate::platform::Platform;
 use crate::platform::tsuru::Tsuru;
 use crate::rules::Rules;
-use crate::signal::Prober;
+use crate::signal::health::Prober;
 use crate::store::Store;
 use crate::web::{Delivery, Doors, Metrics, Part, Readiness, serve};
 
