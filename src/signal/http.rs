@@ -47,7 +47,7 @@ pub(super) async fn ask(request: RequestBuilder, limit: usize, within: Span) -> 
 }
 
 /// What went wrong, in words; without the address, which may hold what is not for the log.
-fn explained(error: reqwest::Error, within: Span) -> String {
+pub(super) fn explained(error: reqwest::Error, within: Span) -> String {
     if error.is_timeout() {
         return format!("no answer within {within}");
     }
