@@ -122,8 +122,8 @@ impl HealthBook {
                 let result = unit.results.get(number).filter(|result| result.failures >= check.fail_after)?;
                 Some((name.clone(), result.failures, result.last.clone()?))
             };
-            let canary = self.units.iter().filter(|(_, unit)| unit.canary);
-            let Some((name, times, answer)) = canary.filter_map(failing).next() else { continue };
+            let mut canary = self.units.iter().filter(|(_, unit)| unit.canary);
+            let Some((name, times, answer)) = canary.find_map(failing) else { continue };
             let path = &check.path;
             let why =
                 format!("unit `{name}` of the canary failed `GET {path}` {times} times in a row: {answer}");

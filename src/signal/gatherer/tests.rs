@@ -110,7 +110,7 @@ impl Fleet {
 }
 
 fn counts(events: f64, total: f64) -> Option<Reading> {
-    Some(Reading::Counts { events, total })
+    Reading::Counts { events, total }.into()
 }
 
 #[tokio::test]
