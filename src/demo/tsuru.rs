@@ -188,6 +188,7 @@ impl Tsuru {
     }
 
     /// All events, oldest first.
+    #[must_use]
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
         self.world.events.iter()
     }

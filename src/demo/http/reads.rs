@@ -42,7 +42,7 @@ pub(super) fn answer(
             check(token, "app.read")?;
             with_app(install, found, |_, app, _, _| json(&wire::apps::autoscales(app)))
         }
-        Endpoint::Deploys => deploys(install, token, input),
+        Endpoint::Deploys => Ok(deploys(install, token, input)),
         Endpoint::DeployInfo => deploy_info(install, token, found),
         Endpoint::Events => events(install, token, input),
         Endpoint::Event => {
@@ -118,9 +118,9 @@ fn apps(install: &Install, token: &Token, input: &Input) -> Result<Response, Fai
     Ok(if list.is_empty() { empty(StatusCode::NO_CONTENT) } else { json(&list) })
 }
 
-fn deploys(install: &Install, token: &Token, input: &Input) -> Result<Response, Failure> {
+fn deploys(install: &Install, token: &Token, input: &Input) -> Response {
     if !token.may("app.read.deploy") {
-        return Ok(empty(StatusCode::NO_CONTENT));
+        return empty(StatusCode::NO_CONTENT);
     }
     let number = |name| input.query(name).parse::<usize>().unwrap_or(0);
     let limit = if number("limit") == 0 { 100 } else { number("limit") };
@@ -136,7 +136,7 @@ fn deploys(install: &Install, token: &Token, input: &Input) -> Result<Response, 
         .take(limit)
         .map(|e| wire::apps::deploy(e, now.core.app(&e.app), registry, false))
         .collect();
-    Ok(if list.is_empty() { empty(StatusCode::NO_CONTENT) } else { json(&list) })
+    if list.is_empty() { empty(StatusCode::NO_CONTENT) } else { json(&list) }
 }
 
 fn deploy_info(install: &Install, token: &Token, found: &Found) -> Result<Response, Failure> {
