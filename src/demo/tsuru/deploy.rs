@@ -15,7 +15,10 @@ impl Work {
         let name = &site.app.spec.name;
         let section = format!("Starting container image build for app \"{name}\"");
         site.say_section(&section);
-        let behaviour = Behaviour::of_image(&deploy.image);
+        let mut behaviour = Behaviour::of_image(&deploy.image);
+        if site.world.config.faults.build_error.fires(&mut site.world.rng) {
+            behaviour = Err("the registry cannot be reached".to_owned());
+        }
         let record = VersionRecord {
             number,
             behaviour: behaviour.clone().unwrap_or_default(),

@@ -27,6 +27,10 @@ impl Bench {
         Self { tsuru, now: START }
     }
 
+    fn faults(&mut self, faults: Faults) {
+        self.tsuru.set_faults(self.now, faults);
+    }
+
     fn app(&self) -> &App {
         self.tsuru.app("shop").expect("the app")
     }
@@ -38,9 +42,13 @@ impl Bench {
     /// Waits for the end of a call.
     fn finish(&mut self, call: CallId) -> Result<(), Failure> {
         loop {
-            if let Some(result) = self.tsuru.progress(call).expect("nobody forgot it").over {
-                self.tsuru.forget(call);
-                return result;
+            match self.tsuru.progress(call).expect("nobody forgot it").standing {
+                Standing::Over(result) => {
+                    self.tsuru.forget(call);
+                    return result;
+                }
+                Standing::Lost => panic!("the answer is lost"),
+                Standing::Open => {}
             }
             self.now = self.tsuru.next_due().expect("a call that is not over is due some time").max(self.now);
             self.tsuru.advance(self.now);

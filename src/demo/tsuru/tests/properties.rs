@@ -68,16 +68,46 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 fn faults() -> impl Strategy<Value = Faults> {
-    (0.0..0.5_f64, 0.0..0.3_f64, 0.0..0.3_f64, 0_u64..5000).prop_map(|(conflict, router, never, lag)| {
-        Faults {
-            lag: Span(lag),
-            never_ready: Switch::chance(never),
-            routable_conflict: Switch::chance(conflict),
-            routable_late_error: Switch::chance(conflict),
-            router_error: Switch::chance(router),
-            ..Faults::default()
-        }
-    })
+    let rare = || (0.0..0.3_f64).prop_map(Switch::chance);
+    let mean = || prop_oneof![1 => Just(Span::ZERO), 1 => (5_u64..200).prop_map(Span::seconds)];
+    let calls = (rare(), rare(), rare(), rare(), rare(), rare(), rare());
+    (
+        calls,
+        (rare(), rare(), rare()),
+        (mean(), mean()),
+        prop::collection::vec((0_u64..5000).prop_map(Span), 0..3),
+    )
+        .prop_map(
+            |(
+                (
+                    throttled,
+                    lost_answer,
+                    dies,
+                    wrong_version,
+                    routable_conflict,
+                    routable_late_error,
+                    router_error,
+                ),
+                (never_ready, build_error, delete_error),
+                (autoscaling, foreign),
+                lags,
+            )| Faults {
+                lags,
+                throttled,
+                lost_answer,
+                dies,
+                wrong_version,
+                routable_conflict,
+                routable_late_error,
+                router_error,
+                never_ready,
+                build_error,
+                delete_error,
+                autoscaling,
+                foreign,
+                ..Faults::default()
+            },
+        )
 }
 
 /// What holds at any time.
@@ -114,7 +144,7 @@ fn check(bench: &Bench) {
 fn play(seed: u64, faults: Faults, happenings: &[Happening]) -> Bench {
     let spec = AppSpec { processes: vec!["web".to_owned(), "worker".to_owned()], ..AppSpec::web("shop") };
     let mut bench = Bench::with(seed, spec);
-    *bench.tsuru.faults_mut() = faults;
+    bench.faults(faults);
     let mut calls = Vec::new();
     for happening in happenings {
         match happening {
@@ -129,12 +159,17 @@ fn play(seed: u64, faults: Faults, happenings: &[Happening]) -> Bench {
         }
         check(&bench);
     }
-    // Every call ends by itself, an hour of virtual time at the most.
+    // Every call ends by itself, an hour of virtual time at the most, once others keep out of it.
+    bench.faults(Faults {
+        autoscaling: Span::ZERO,
+        foreign: Span::ZERO,
+        ..bench.tsuru.config().faults.clone()
+    });
     bench.wait(Span::minutes(60));
     check(&bench);
     for call in calls {
         let progress = bench.tsuru.progress(call).expect("nobody forgot it");
-        assert!(progress.over.is_some(), "a call never ends");
+        assert!(progress.standing != Standing::Open, "a call never ends");
     }
     bench
 }
