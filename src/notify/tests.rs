@@ -442,9 +442,14 @@ async fn what_cannot_be_delivered_is_given_up_visibly() {
     let _got = fake(listener, |_| status(410));
     let (listener, broken) = loopback().await;
     let mut tries = fake(listener, |_| status(500));
-    let receivers =
-        [receiver("gone", &format!("http://{gone}/")), receiver("broken", &format!("http://{broken}/"))];
-    open(&store, "r1", &["gone", "broken", "stranger"]).await;
+    let (listener, closed) = loopback().await;
+    drop(listener);
+    let receivers = [
+        receiver("gone", &format!("http://{gone}/")),
+        receiver("broken", &format!("http://{broken}/")),
+        receiver("closed", &format!("http://{closed}/T0/s3cr3t?key=s3cr3t")),
+    ];
+    open(&store, "r1", &["gone", "broken", "closed", "stranger"]).await;
     let delivery = DeliveryConfig { give_up_after: Span(50), ..fast() };
     let daemon = Running::start(&store, &receivers, delivery, &metrics);
     let ended = settled(&store, "r1").await;
@@ -454,11 +459,13 @@ async fn what_cannot_be_delivered_is_given_up_visibly() {
     let messages = store.reader().messages(&RolloutId("r1".to_owned())).await.unwrap();
     let told: Vec<_> = messages.iter().map(|m| (m.receiver.as_str(), m.last_error.as_str())).collect();
     assert_eq!(told[0], ("broken", "the receiver answered 500 Internal Server Error: why not"));
-    assert_eq!(told[1], ("gone", "the receiver wants no more messages (410 Gone)"));
-    assert_eq!(told[2], ("stranger", "the receiver is not configured"));
+    assert_eq!(told[1].0, "closed");
+    assert!(told[1].1.contains("refused") && !told[1].1.contains("s3cr3t"), "{told:?}");
+    assert_eq!(told[2], ("gone", "the receiver wants no more messages (410 Gone)"));
+    assert_eq!(told[3], ("stranger", "the receiver is not configured"));
     assert!(std::iter::from_fn(|| tries.try_recv().ok()).count() >= 5);
     let text = metrics.text().unwrap();
-    for receiver in ["gone", "broken", "stranger"] {
+    for receiver in ["gone", "broken", "closed", "stranger"] {
         let line = format!("uguisu_messages_given_up_total{{receiver=\"{receiver}\"}} 1");
         assert!(text.contains(&line), "{text}");
     }
