@@ -16,6 +16,7 @@ mod stop;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -81,7 +82,7 @@ fn block_on(work: impl Future<Output = Result<ExitCode, Trouble>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = runtime.map_err(Trouble::new).and_then(|runtime| runtime.block_on(work));
     result.unwrap_or_else(|Trouble(what)| {
-        anstream::eprintln!("uguisu: {what}");
+        let _closed = writeln!(anstream::stderr(), "error: {what}");
         ExitCode::from(2)
     })
 }

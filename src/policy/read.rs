@@ -8,7 +8,7 @@ use serde_saphyr::{Error, Location, MessageFormatter, UserMessageFormatter};
 use super::Policy;
 use super::diagnostic::Diagnostics;
 use super::file::File;
-use super::file::value::either;
+use super::file::choice::either;
 use super::nearest::nearest;
 use super::resolve::resolve;
 
@@ -56,7 +56,6 @@ fn parse(text: &str, findings: &mut Diagnostics) -> Option<File> {
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
-        strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_depth: 32,
             max_nodes: 20_000,

@@ -5,7 +5,9 @@ mod signal;
 use std::ops::Range;
 
 use super::diagnostic::Diagnostics;
-use super::file::value::{At, Change, Field, HoldThen, List, Text};
+use super::file::choice::HoldThen;
+use super::file::scalar::{Change, Text};
+use super::file::value::{At, Field, List};
 use super::file::{self, File, For, MOST_NAMES, MOST_RULES, MOST_STEPS};
 use super::selector::SelectorError;
 use super::{Actions, AlertRule, Bake, Budget, Canary, HealthCheck, Hold, Policy, Selector, Strategy};
@@ -238,9 +240,8 @@ impl Resolver<'_> {
                 self.warn(&field.at, message, "bake longer, or look more often with `look_every`");
             }
             (Some(field), _) if at_least <= warm_up => {
-                let message = format!(
-                    "the first {warm_up} of a step are left out as warm-up, which is all of this bake"
-                );
+                let message =
+                    format!("a version's first {warm_up} are left out as warm-up, which is all of this bake");
                 self.warn(&field.at, message, "bake longer, or shorten `warm_up`");
             }
             _ => {}

@@ -150,7 +150,23 @@ fn warn(loaded: &Loaded, set: &PolicySet) {
     for reading in loaded.readings.iter().filter(|reading| !reading.findings.is_empty()) {
         tracing::warn!("{}", reading.findings);
     }
+    if set.is_empty() {
+        tracing::warn!("no policy is in force: there is no file that ends in `.yaml` or `.yml`");
+    }
     for (winner, shadowed) in set.shadowed() {
         tracing::warn!("policy `{}` is never used: `{}` selects the same apps", shadowed.name, winner.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_a_file_is_no_change() {
+        let read = [AccessKind::Read, AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read)];
+        assert!(read.iter().all(|access| !is_change(EventKind::Access(*access))));
+        assert!(is_change(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(is_change(EventKind::Create(notify::event::CreateKind::File)));
     }
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::Resolver;
 use crate::policy::builtin::{self, Builtin};
-use crate::policy::file::value::{Field, Text, either};
+use crate::policy::file::choice::either;
+use crate::policy::file::scalar::Text;
+use crate::policy::file::value::Field;
 use crate::policy::file::{self, File, MOST_RULES};
 use crate::policy::query::GaugeQuery;
 use crate::policy::selector::SeriesSelector;

@@ -197,11 +197,13 @@ async fn a_lost_answer_is_found_among_the_events() {
 
 #[tokio::test]
 async fn a_lost_answer_is_a_failure_if_its_event_is() {
-    let (result, _fake) =
-        lost(only(), cut(), |n| if n == 0 { nothing() } else { found(false, "boom") }).await;
-    let error = result.unwrap_err();
-    assert_eq!(error.kind, Failed);
-    assert!(error.message.contains("boom"));
+    for how in [cut(), garbled()] {
+        let (result, _fake) =
+            lost(only(), how, |n| if n == 0 { nothing() } else { found(false, "boom") }).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.kind, Failed);
+        assert!(error.message.contains("boom"));
+    }
 }
 
 #[tokio::test]
