@@ -8,6 +8,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
 use super::error::explain;
+use super::records::{signed, to_json};
 use super::{Entry, Loaded, Message, MessageState, RolloutRow, StoreError, open};
 use crate::words::{AppName, RolloutId, Time, Version};
 
@@ -111,7 +112,7 @@ impl Reader {
              where rollout = ? and kind not in (select value from json_each(?)) order by seq",
         )
         .bind(&rollout.0)
-        .bind(super::records::to_json("list of kinds", &kinds)?);
+        .bind(to_json("list of kinds", &kinds)?);
         self.rows(query, entry).await
     }
 
@@ -203,11 +204,6 @@ async fn load(connection: &mut SqliteConnection, rollout: &RolloutId) -> Result<
             .collect::<Result<_, _>>()?;
     moment.rollback().await?;
     Ok(Loaded { snapshot, after })
-}
-
-/// SQLite's integers are signed; no count comes near their end.
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn entry(row: &SqliteRow) -> Result<Entry, sqlx::Error> {
