@@ -39,7 +39,7 @@ pub fn read(file: &str, text: &str) -> Reading {
     } else {
         parse(text, &mut findings)
     };
-    let policy = parsed.and_then(|file| resolve(&file, text, &mut findings));
+    let policy = parsed.map(|file| resolve(&file, text, &mut findings));
     Reading { policy: policy.filter(|_| !findings.has_errors()), findings }
 }
 

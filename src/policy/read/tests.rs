@@ -131,10 +131,23 @@ fn mistakes_are_explained() {
 fn all_faults_of_values_are_told_at_once() {
     let text = GOOD
         .replace("5%, 25%, 50%", "5, 25%, 10%")
+        .replace("policy: checkout", "policy: check out")
+        .replace("use: http-latency", "use: latency\n    weight: big")
         .replace("margin: +25%", "margin: a lot")
         .replace("fail_after: 3", "fail_after: three");
     let lines: Vec<usize> = read("x", &text).findings.iter().map(|finding| finding.line).collect();
-    assert_eq!(lines, [6, 6, 19, 23]);
+    assert_eq!(lines, [1, 6, 6, 14, 15, 20, 24]);
+}
+
+#[test]
+fn the_policies_of_the_guide_are_good() {
+    let guide = include_str!("../../../rules/README.md");
+    let blocks: Vec<&str> =
+        guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert_eq!(read("README.md", block).findings.to_string(), "");
+    }
 }
 
 #[test]
