@@ -6,7 +6,7 @@ mod signal;
 use super::diagnostic::Diagnostics;
 use super::file::choice::HoldThen;
 use super::file::scalar::Text;
-use super::file::value::{At, Field, List};
+use super::file::value::{At, Field, Given, List};
 use super::file::{self, File, For, MOST_NAMES, MOST_RULES, MOST_STEPS};
 use super::{Actions, AlertRule, Bake, Budget, Canary, HealthCheck, Hold, Policy, Selector, Strategy};
 use crate::words::{Share, Span};
@@ -115,7 +115,10 @@ impl Resolver<'_> {
         let shortest = Span::seconds(1);
         let at_least = self.span(bake.at_least.as_ref(), BAKE.at_least, shortest..=LONGEST_BAKE);
         let at_most = self.span(bake.at_most.as_ref(), BAKE.at_most, shortest..=LONGEST_BAKE);
+        // Of a duration that was misread, nothing can be said.
+        let read = |field: &Given<Field<Span>>| field.as_ref().is_none_or(|field| field.value.is_ok());
         match (bake.at_least.as_ref(), bake.at_most.as_ref()) {
+            _ if !read(&bake.at_least) || !read(&bake.at_most) => {}
             (Some(field), Some(_)) if at_least > at_most => {
                 let message =
                     format!("the shortest bake ({at_least}) is longer than the longest ({at_most})");

@@ -56,7 +56,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[5%, 25%, 50%]", "[5 %, 0,5%, 120%]"),
     ("margin: +20%", "margin: -20%"),
     ("at_least: 5m", "at_least: 5"),
-    ("at_least: 5m", "at_least: 5 minutes"),
+    ("at_least: 5m, at_most: 30m", "at_least: 5 minutes, at_most: 1m"),
     ("over: 300ms", "over: 0.3"),
     ("critical: true", "critical: yes"),
     ("fail_after: 3", "fail_after: 0"),
