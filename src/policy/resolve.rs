@@ -129,8 +129,9 @@ impl Resolver<'_> {
                 self.warn(&field.at, message, "bake longer, or look more often with `look_every`");
             }
             (Some(field), _) if at_least <= warm_up => {
-                let message =
-                    format!("a version's first {warm_up} are left out as warm-up, which is all of this bake");
+                let message = format!(
+                    "the first {warm_up} of a version is left out as warm-up, which is all of this bake"
+                );
                 self.warn(&field.at, message, "bake longer, or shorten `warm_up`");
             }
             _ => {}
