@@ -41,6 +41,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("policy: checkout\n", ""),
     ("steps: [5%, 25%, 50%]", "capacity: surge"),
     ("canary:", "canry:"),
+    ("    approve: [50%]", "    approve: [50%]\n  blue_green: {}"),
     ("mode: act", "mode: [act]"),
     ("[5%, 25%, 50%]", "5%"),
     ("{ false_rollback: 1% }", "1%"),
