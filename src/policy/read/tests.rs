@@ -182,6 +182,7 @@ fn hostile_files_are_bounded() {
         format!("policy: \"{}\"", "x".repeat(10_000_000)),
         format!("policy: {}", "x".repeat(200_000)),
         GOOD.replace("[5%, 25%, 50%]", &format!("[{}5%]", "5%, ".repeat(30_000))),
+        GOOD.replace("[5%, 25%, 50%]", &format!("[{}5%]", "5%, ".repeat(15_000))),
         GOOD.replace("checkout-*", &"*".repeat(100_000)),
         GOOD.replace("avg(", &"(".repeat(100_000)),
         "a: 1\n".repeat(50_000),
@@ -191,7 +192,7 @@ fn hostile_files_are_bounded() {
     for text in hostile {
         let reading = read("x", &text);
         assert!(reading.policy.is_none() || text.contains("**"), "{}", &text[..60]);
-        assert!(reading.findings.iter().count() < 1000, "{}", &text[..60]);
+        assert!(reading.findings.iter().count() < 100, "{}", &text[..60]);
     }
 }
 

@@ -17,11 +17,11 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub(super) fn error(&mut self, at: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn error(&mut self, at: &Range<usize>, message: impl AsRef<str>, help: impl AsRef<str>) {
         self.findings.error(at.clone(), message, help);
     }
 
-    pub(super) fn warn(&mut self, at: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn warn(&mut self, at: &Range<usize>, message: impl AsRef<str>, help: impl AsRef<str>) {
         self.findings.warn(at.clone(), message, help);
     }
 
@@ -30,7 +30,7 @@ impl Resolver<'_> {
         match &field.value {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.error(&field.at, wrong.message.as_str(), wrong.help.as_str());
+                self.error(&field.at, &wrong.message, &wrong.help);
                 None
             }
         }
@@ -41,13 +41,13 @@ impl Resolver<'_> {
         field.and_then(|field| self.get(field)).copied().unwrap_or(default)
     }
 
-    /// A list's entries; where there are too many, says so.
+    /// A list's entries; where there are too many, says so and leaves the rest aside.
     pub(super) fn list<'f, T>(&mut self, list: &'f List<T>, most: usize) -> &'f [T] {
         if list.value.len() > most {
             let message = format!("this list has {} entries", list.value.len());
             self.error(&list.at, message, format!("write at most {most}"));
         }
-        &list.value
+        &list.value[..list.value.len().min(most)]
     }
 
     /// A duration within bounds.
@@ -120,7 +120,7 @@ impl Resolver<'_> {
 
     pub(super) fn selector_error(&mut self, field: &Field<Text>, error: &SelectorError) {
         let at = self.inside(field, &error.span);
-        self.error(&at, error.message.as_str(), error.help.as_str());
+        self.error(&at, &error.message, &error.help);
     }
 
     /// A change for the worse that the judge can tell from none.
