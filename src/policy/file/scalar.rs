@@ -78,17 +78,16 @@ impl Scalar for Change {
 /// A length of time: `90s`, `5m`, `1h30m`.
 impl Scalar for Span {
     fn read(text: &str) -> Result<Self, Misread> {
+        if text.parse::<f64>().is_ok() {
+            let whole = if text.parse::<u64>().is_ok() { text } else { "300" };
+            return Err(Misread::new(
+                format!("`{text}` has no unit"),
+                format!("write a duration, as in `{whole}ms`, `{whole}s` or `{whole}m`"),
+            ));
+        }
         text.parse().map_err(|message: String| {
-            if text.parse::<f64>().is_ok() {
-                let whole = if text.parse::<u64>().is_ok() { text } else { "300" };
-                Misread::new(
-                    format!("`{text}` has no unit"),
-                    format!("write a duration, as in `{whole}ms`, `{whole}s` or `{whole}m`"),
-                )
-            } else {
-                let (what, help) = message.split_once("; ").unwrap_or((&message, ""));
-                Misread::new(what, help)
-            }
+            let (what, help) = message.split_once("; ").unwrap_or((&message, ""));
+            Misread::new(what, help)
         })
     }
 
@@ -238,7 +237,10 @@ impl Scalar for UrlPath {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::policy::file::choice::HoldThen;
 
     fn share(text: &str) -> Option<f64> {
         Share::read(text).ok().map(Share::get)
@@ -278,6 +280,39 @@ mod tests {
         assert!(["0.01", "100", "1e0"].iter().all(|text| Weight::read(text).is_ok()));
         assert!(["0", "-1", "nan", "inf", ".nan", "101", ""].iter().all(|text| Weight::read(text).is_err()));
         assert!(["0", "65536"].iter().all(|text| Port::read(text).is_err()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_read_is_what_editors_accept(
+            text in prop_oneof![
+                "[-+]{0,2}[0-9]{0,3}[.]?[0-9]{0,2}%?",
+                "([0-9]{1,2}(y|w|d|h|m|s|ms)?){0,3}",
+                "[A-Za-z0-9._ -]{0,70}",
+                "/?[a-z/?#é =]{0,6}",
+                "(hold )?[0-9]{1,2}[ms]?( then)? (rollback|pause|promote)?",
+            ],
+        ) {
+            agrees::<Share>(&text)?;
+            agrees::<Change>(&text)?;
+            agrees::<Span>(&text)?;
+            agrees::<Name>(&text)?;
+            agrees::<Text>(&text)?;
+            agrees::<UrlPath>(&text)?;
+            agrees::<HoldThen>(&text)?;
+        }
+    }
+
+    fn agrees<T: Scalar>(text: &str) -> Result<(), TestCaseError> {
+        let schema = T::schema();
+        let pattern = schema.get("pattern").and_then(|p| p.as_str()).unwrap_or("");
+        let shortest = schema.get("minLength").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let accepted =
+            regex::Regex::new(pattern).expect("a pattern").is_match(text) && text.len() as u64 >= shortest;
+        prop_assert!(accepted || T::read(text).is_err(), "{} reads {text:?}", std::any::type_name::<T>());
+        Ok(())
     }
 
     #[test]
