@@ -148,7 +148,6 @@ async fn what_tsuru_refuses_is_understood() {
     let scale = Act::SetAutoscale { process: "web".to_owned(), min: 2, max: 5, cpu: "700m".to_owned() };
     bench.emulator.act("shop", scale).await.unwrap();
     Bench::refused(bench.execute(add(V1, 1)).await, Refused, "autoscaler");
-    assert_eq!(bench.tsuru.observe(&shop()).await.unwrap().autoscaled, ["web"]);
 
     let stranger = open(config_of(&bench.emulator, "nobody-knows-this"));
     assert_eq!(stranger.observe(&shop()).await.unwrap_err().kind, Unauthorized);
@@ -201,5 +200,30 @@ async fn failures_after_the_work_are_failures() {
     Bench::refused(bench.execute(Command::MakeOnly { version: V2 }).await, Failed, "");
     assert_eq!(bench.units().await, "v2bru v2bru v2bru v2bru");
     assert_eq!(bench.tsuru.base(&shop()).await.unwrap(), Some(V2));
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_autoscaler_is_moved_removed_and_restored() {
+    let bench = Bench::start().await;
+    let scale = Act::SetAutoscale { process: "web".to_owned(), min: 2, max: 5, cpu: "700m".to_owned() };
+    bench.emulator.act("shop", scale).await.unwrap();
+    let seen = async || bench.tsuru.observe(&shop()).await.unwrap().autoscaled;
+    let autoscaler = seen().await.remove(0);
+    assert_eq!((autoscaler.process.as_str(), autoscaler.version), ("web", Some(V1)));
+    Bench::refused(bench.execute(add(V1, 1)).await, Refused, "autoscaler");
+
+    bench.execute(Command::MoveAutoscalers { version: V2 }).await.unwrap();
+    assert_eq!(seen().await[0].version, Some(V2));
+    bench.execute(Command::SuspendAutoscaler { process: "web".to_owned() }).await.unwrap();
+    assert_eq!(seen().await, []);
+    bench.execute(add(V1, 1)).await.unwrap();
+    bench.execute(Command::RestoreAutoscaler { autoscaler: autoscaler.clone() }).await.unwrap();
+    assert_eq!(seen().await, [autoscaler]);
+    Bench::refused(
+        bench.execute(Command::MoveAutoscalers { version: Version(9) }).await,
+        Refused,
+        "must be deployed",
+    );
     bench.emulator.shutdown().await;
 }
