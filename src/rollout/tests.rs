@@ -44,6 +44,7 @@ fn verdict() -> Verdict {
         harm_threshold: 4.6,
         harm: false,
         culprits: Vec::new(),
+        refused: Vec::new(),
         safe: false,
         both_bad: false,
         wrong_split: false,
@@ -161,7 +162,10 @@ impl World {
                 (0..count).for_each(|_| self.add(*version, true, true));
             }
             Command::Delete { version } => self.units.retain(|u| u.version != *version),
-            Command::Quarantine { .. } => {}
+            Command::MoveAutoscalers { .. }
+            | Command::SuspendAutoscaler { .. }
+            | Command::RestoreAutoscaler { .. }
+            | Command::Quarantine { .. } => {}
         }
     }
 
