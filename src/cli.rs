@@ -1,4 +1,6 @@
 //! The commands.
 
 pub mod check;
+pub mod judge;
+mod policy;
 pub mod schema;
