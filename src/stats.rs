@@ -13,6 +13,7 @@
 //! | the traffic's split | [`ShareTest`] |
 //! | proportions that are not rare (latency buckets) | [`TwoByTwo`] |
 //! | several signals, one budget | [`weighted_mean`], [`e_bh`] |
+//! | what Kayenta would say | [`kayenta`] |
 //! | what can be seen in which time | [`power`] |
 //!
 //! Every engine is a plain value of fixed size. Serialised and read back, it goes on to the bit. A tick that makes no
@@ -30,6 +31,7 @@ mod share;
 mod tilt;
 mod two_by_two;
 
+pub mod kayenta;
 pub mod power;
 pub mod special;
 

@@ -106,9 +106,11 @@ impl ArmCount {
     /// Both slices as one.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
+        // So that both arms together are still believed.
+        let most = MAX_COUNT / 2.0;
         Self {
-            events: (self.events + other.events).min(MAX_COUNT),
-            exposure: (self.exposure + other.exposure).min(MAX_COUNT),
+            events: (self.events + other.events).min(most),
+            exposure: (self.exposure + other.exposure).min(most),
         }
     }
 }
