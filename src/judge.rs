@@ -31,7 +31,9 @@ mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod histogram;
 mod ladder;
+mod latency;
 mod limit;
 mod look;
 mod pace;
@@ -376,7 +378,7 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
-            blind: None,
+            blind: watch.evidence.blind(),
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);
