@@ -6,8 +6,10 @@
 mod check;
 mod demo;
 mod emulate;
+mod judge;
 mod list;
 mod log;
+mod policy;
 mod print;
 mod run;
 mod schema;
@@ -44,6 +46,8 @@ enum Command {
     Check(check::Args),
     /// Print the JSON Schema of policies
     Schema(schema::Args),
+    /// Judge rollouts that others run, from JSON Lines on standard input
+    Judge(judge::Args),
     /// List rollouts
     List(list::Args),
     /// Show one rollout: its timeline, its signals, the commands sent
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => block_on(run::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Judge(args) => judge::run(&args),
         Command::List(args) => block_on(list::run(args)),
         Command::Show(args) => block_on(show::run(args)),
         Command::Emulate(args) => block_on(emulate::run(args)),
