@@ -9,6 +9,7 @@ mod emulate;
 mod judge;
 mod list;
 mod log;
+mod order;
 mod policy;
 mod print;
 mod run;
@@ -52,6 +53,16 @@ enum Command {
     List(list::Args),
     /// Show one rollout: its timeline, its signals, the commands sent
     Show(show::Args),
+    /// Let a rollout stand still until a person says otherwise
+    Pause(order::Args),
+    /// Let a paused rollout go on where it was
+    Resume(order::Args),
+    /// Agree to what a rollout waits for
+    Approve(order::Args),
+    /// Make the canary the only version now
+    Promote(order::Args),
+    /// Go back to the baseline now
+    Rollback(order::Args),
     /// Run an emulated Tsuru with a toy app, over HTTP on loopback
     Emulate(emulate::Args),
 }
@@ -79,6 +90,11 @@ pub fn main() -> ExitCode {
         Command::Judge(args) => judge::run(&args),
         Command::List(args) => block_on(list::run(args)),
         Command::Show(args) => block_on(show::run(args)),
+        Command::Pause(args) => block_on(order::run("pause", args)),
+        Command::Resume(args) => block_on(order::run("resume", args)),
+        Command::Approve(args) => block_on(order::run("approve", args)),
+        Command::Promote(args) => block_on(order::run("promote", args)),
+        Command::Rollback(args) => block_on(order::run("rollback", args)),
         Command::Emulate(args) => block_on(emulate::run(args)),
     }
 }

@@ -13,7 +13,7 @@ mod seen;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -27,7 +27,7 @@ use crate::platform::Platform;
 use crate::rollout::{Event, Recorded, Rollout};
 use crate::signal::GathererState;
 use crate::store::{AppendBatch, Reader, RolloutRow, StoreError};
-use crate::web::{Delivery, Part};
+use crate::web::{Delivery, Errand, Part};
 use crate::words::RolloutId;
 use discovery::{Discovery, Found};
 use runner::{Runner, Snapshot};
@@ -55,9 +55,13 @@ impl<P: Platform> Engine<P> {
     pub async fn run(
         self,
         alerts: mpsc::Receiver<Delivery>,
+        orders: mpsc::Receiver<Errand>,
         shutdown: CancellationToken,
     ) -> Result<(), StoreError> {
-        let hands = tokio::spawn(Self::hand_out(Arc::clone(&self.house), alerts));
+        let hands = [
+            tokio::spawn(Self::hand_out(Arc::clone(&self.house), alerts)),
+            tokio::spawn(Self::run_errands(Arc::clone(&self.house), orders)),
+        ];
         for id in self.house.store.reader().unfinished().await? {
             match recall(self.house.store.reader(), &id).await {
                 Ok(snapshot) => {
@@ -104,7 +108,7 @@ impl<P: Platform> Engine<P> {
         discovery.keep().await;
         self.tasks.close();
         self.tasks.wait().await;
-        hands.abort();
+        hands.iter().for_each(tokio::task::JoinHandle::abort);
         Ok(())
     }
 
@@ -118,6 +122,27 @@ impl<P: Platform> Engine<P> {
                 }
             }
             delivery.taken();
+        }
+    }
+
+    /// Brings every order to the rollout that it names.
+    async fn run_errands(house: Arc<House<P>>, mut orders: mpsc::Receiver<Errand>) {
+        while let Some(Errand { rollout, order, answer }) = orders.recv().await {
+            let found = match house.running.find(&rollout) {
+                Ok(found) => found,
+                Err(why) => {
+                    let _gone = answer.send(Err(why));
+                    continue;
+                }
+            };
+            let (sender, sentences) = oneshot::channel();
+            if found.inbox.send(Message::Order(order, sender)).await.is_ok() {
+                // The next order must not wait for what this one's rollout waits for.
+                tokio::spawn(async move {
+                    let ended = || "the rollout ended before it heard the order".to_owned();
+                    let _gone = answer.send(sentences.await.map_err(|_| ended()));
+                });
+            }
         }
     }
 
