@@ -6,8 +6,10 @@
 mod check;
 mod demo;
 mod emulate;
+mod judge;
 mod list;
 mod log;
+mod policy;
 mod print;
 mod run;
 mod schema;
@@ -16,6 +18,7 @@ mod stop;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +46,8 @@ enum Command {
     Check(check::Args),
     /// Print the JSON Schema of policies
     Schema(schema::Args),
+    /// Judge rollouts that others run, from JSON Lines on standard input
+    Judge(judge::Args),
     /// List rollouts
     List(list::Args),
     /// Show one rollout: its timeline, its signals, the commands sent
@@ -71,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => block_on(run::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Judge(args) => judge::run(&args),
         Command::List(args) => block_on(list::run(args)),
         Command::Show(args) => block_on(show::run(args)),
         Command::Emulate(args) => block_on(emulate::run(args)),
@@ -81,7 +87,7 @@ fn block_on(work: impl Future<Output = Result<ExitCode, Trouble>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = runtime.map_err(Trouble::new).and_then(|runtime| runtime.block_on(work));
     result.unwrap_or_else(|Trouble(what)| {
-        anstream::eprintln!("uguisu: {what}");
+        let _closed = writeln!(anstream::stderr(), "error: {what}");
         ExitCode::from(2)
     })
 }

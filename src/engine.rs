@@ -146,6 +146,13 @@ impl<P: Platform> Engine<P> {
         let reachable = Reachable { app: rollout.app.clone(), canary: rollout.canary, inbox: sender };
         self.house.running.add(id.clone(), reachable);
         let runner = Runner::new(Arc::clone(&self.house), snapshot, inbox);
+        let runner = match runner {
+            Ok(runner) => runner,
+            Err(e) => {
+                self.house.running.remove(&id);
+                return error!(rollout = %id, "this rollout cannot be run, a person must look: {e}");
+            }
+        };
         let (house, shutdown) = (Arc::clone(&self.house), shutdown.clone());
         self.tasks.spawn(async move {
             if let Err(e) = runner.run(shutdown).await {

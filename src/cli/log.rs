@@ -5,9 +5,14 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-/// Logs to standard error; as JSON lines if wanted. Calling it twice changes nothing.
+/// Logs to standard error; as JSON lines if wanted.
 pub(super) fn to_stderr(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    to_stderr_from("info", json);
+}
+
+/// Logs to standard error what is at least of `level`, unless `RUST_LOG` says otherwise. Calling it twice changes nothing.
+pub(super) fn to_stderr_from(level: &str, json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let _already_set =

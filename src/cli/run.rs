@@ -17,7 +17,7 @@ use crate::notify::{Receivers, deliver};
 use crate::platform::Platform;
 use crate::platform::tsuru::Tsuru;
 use crate::rules::Rules;
-use crate::signal::{Prober, Source};
+use crate::signal::health::Prober;
 use crate::store::Store;
 use crate::web::{Delivery, Doors, Metrics, Part, Readiness, serve};
 
@@ -90,7 +90,7 @@ impl Daemon<Tsuru> {
         let house = Arc::new(House {
             platform,
             store,
-            source: Source::new(config.source).map_err(Trouble::new)?,
+            source: Arc::new(config.source.open().map_err(Trouble::new)?),
             prober: Prober::new().map_err(Trouble::new)?,
             clock,
             policies: rules.subscribe(),

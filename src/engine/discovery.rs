@@ -121,7 +121,7 @@ impl<P: Platform> Discovery<P> {
                 baseline,
                 canary,
                 trigger: deploy.id.clone(),
-                deployed: ended,
+                deployed: deploy.started,
                 policy: Box::new(policy),
             })),
             Err(why) if waited > SHOW_UP => {

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 use super::clock::Clock;
 use super::runner::Message;
 use crate::policy::PolicySet;
-use crate::signal::{Prober, Source};
+use crate::signal::Source;
+use crate::signal::health::Prober;
 use crate::store::Store;
 use crate::web::{AlertLabels, Metrics, Readiness};
 use crate::words::{AppName, RolloutId, Span, Version};
@@ -20,7 +21,7 @@ pub struct House<P> {
     /// The journal.
     pub store: Store,
     /// Where samples come from.
-    pub source: Source,
+    pub source: Arc<Source>,
     /// Asks units whether they are well.
     pub prober: Prober,
     /// The time.

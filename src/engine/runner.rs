@@ -18,14 +18,14 @@ use super::record::Recorder;
 use super::seen::{Seen, see};
 use crate::judge::{Judge, Look, Verdict};
 use crate::platform::{Platform, PlatformError};
-use crate::policy::HealthCheck;
 use crate::rollout::{
     Act, Alarm, Answer, Command, Event, Inputs, Order, Phase, PlatformErrorKind, Rollout, decide, next_act,
 };
-use crate::signal::{Gatherer, GathererState, HealthBook};
+use crate::signal::health::{Health, HealthBook, UnitLimits, UnitWatch};
+use crate::signal::{Gatherer, GathererState, Subject};
 use crate::store::StoreError;
 use crate::web::{Alert, Match, match_alert};
-use crate::words::{Span, Time};
+use crate::words::{Arms, Span, Time};
 
 /// The time between two looks at the platform while units or traffic are on the move.
 const MOVING: Span = Span::seconds(2);
@@ -62,6 +62,7 @@ pub(super) struct Runner<P> {
     judge: Judge,
     gatherer: Gatherer,
     health: HealthBook,
+    units: UnitWatch,
     inbox: mpsc::Receiver<Message>,
     flight: Option<JoinHandle<Result<(), PlatformError>>>,
     /// What others did that has been dealt with.
@@ -72,20 +73,36 @@ pub(super) struct Runner<P> {
     /// What a person was last told that they are needed for.
     called: Option<String>,
     looked: Option<Time>,
-    checked: Option<Time>,
+    /// What both versions were last seen to fail alike.
+    shared: Option<String>,
 }
 
 impl<P: Platform> Runner<P> {
-    pub(super) fn new(house: Arc<House<P>>, snapshot: Snapshot, inbox: mpsc::Receiver<Message>) -> Self {
+    /// A rollout that goes on from a snapshot.
+    ///
+    /// # Errors
+    /// When its policy names what cannot be gathered: the journal is damaged.
+    pub(super) fn new(
+        house: Arc<House<P>>,
+        snapshot: Snapshot,
+        inbox: mpsc::Receiver<Message>,
+    ) -> Result<Self, StoreError> {
         let Snapshot { rollout, judge, gatherer } = snapshot;
-        let gatherer = Gatherer::resume(&rollout.policy, &rollout.app, rollout.arms(), house.source.clone(), gatherer);
-        let health = HealthBook::new(rollout.policy.health.clone());
-        Self {
+        let versions = Arms { baseline: rollout.baseline, canary: rollout.canary };
+        let subject = Subject {
+            app: rollout.app.clone(),
+            versions: Arms { baseline: Some(rollout.baseline), canary: Some(rollout.canary) },
+            since: rollout.deployed,
+        };
+        let gatherer = Gatherer::restore(&rollout.policy, subject, Arc::clone(&house.source), gatherer)
+            .map_err(|e| StoreError::Illegal { detail: e.to_string() })?;
+        let health = HealthBook::new(rollout.policy.health.clone(), versions, rollout.process().to_owned());
+        Ok(Self {
             house,
-            rollout,
             judge,
             gatherer,
             health,
+            units: UnitWatch::new(versions, UnitLimits::default()),
             inbox,
             flight: None,
             known: BTreeSet::new(),
@@ -93,8 +110,9 @@ impl<P: Platform> Runner<P> {
             heard: BTreeSet::new(),
             called: None,
             looked: None,
-            checked: None,
-        }
+            shared: None,
+            rollout,
+        })
     }
 
     /// Runs until the rollout ends or the daemon stops.
@@ -131,10 +149,9 @@ impl<P: Platform> Runner<P> {
     async fn cycle(&mut self, order: Option<Order>) -> Result<(), StoreError> {
         let mut seen = see(&self.house.platform, &self.rollout, &mut self.known).await;
         self.note(std::mem::take(&mut seen.notes)).await?;
-        self.check_health(&seen).await;
+        let unhealthy = self.check_health(&seen).await?;
         let verdict = self.look_if_due(&seen).await?;
         let now = self.house.clock.now();
-        let unhealthy = self.health.failing(seen.observed.as_ref(), self.rollout.canary, now);
         let alarms = std::mem::take(&mut self.alarms);
         let inputs = Inputs {
             now,
@@ -150,7 +167,7 @@ impl<P: Platform> Runner<P> {
         let routed_first = events.iter().any(|e| matches!(e, Event::StepReached { .. })) && self.rollout.first_traffic.is_none();
         self.record(events).await?;
         if routed_first {
-            self.gatherer.exclude_until(now + self.rollout.policy.warm_up);
+            self.gatherer.leave_out(now + self.rollout.policy.warm_up);
         }
         self.act(&seen, now).await
     }
@@ -180,13 +197,26 @@ impl<P: Platform> Runner<P> {
         Ok(Some(verdict))
     }
 
-    async fn check_health(&mut self, seen: &Seen) {
-        let now = self.house.clock.now();
-        let every = self.rollout.policy.health.iter().map(|h: &HealthCheck| h.every).min();
-        let (Some(every), Some(observed)) = (every, &seen.observed) else { return };
-        if self.checked.is_none_or(|last| now.since(last) >= every) && !self.rollout.phase.is_final() {
-            self.checked = Some(now);
-            self.health.probe(&self.house.prober, observed, self.rollout.canary, now).await;
+    /// Asks the units that are due, and says what is wrong with the canary alone.
+    async fn check_health(&mut self, seen: &Seen) -> Result<Option<String>, StoreError> {
+        let Some(observed) = &seen.observed else { return Ok(None) };
+        let probes = self.health.due(observed, self.house.clock.now());
+        for (probe, answer) in self.house.prober.ask(probes).await {
+            self.health.record(&probe, answer);
+        }
+        match (self.health.health(), self.units.observe(observed)) {
+            (Health::Failing(why), _) | (_, Health::Failing(why)) => Ok(Some(why)),
+            (Health::Shared(why), _) | (_, Health::Shared(why)) => {
+                if self.shared.is_none() {
+                    self.shared = Some(why.clone());
+                    self.note(vec![why]).await?;
+                }
+                Ok(None)
+            }
+            (Health::Good, Health::Good) => {
+                self.shared = None;
+                Ok(None)
+            }
         }
     }
 
@@ -270,7 +300,7 @@ impl<P: Platform> Runner<P> {
         if events.is_empty() {
             return Ok(());
         }
-        let state = self.gatherer.state();
+        let state = self.gatherer.state().clone();
         Recorder::new(&self.house).record(&mut self.rollout, events, &self.judge, state).await
     }
 
@@ -280,8 +310,8 @@ impl<P: Platform> Runner<P> {
         let every = self.rollout.policy.look_every;
         let left = |last: Option<Time>, every: Span| last.map_or(Span::ZERO, |at| Span(every.0.saturating_sub(now.since(at).0)));
         let mut next = left(self.looked, every);
-        if let Some(check) = self.rollout.policy.health.iter().map(|h| h.every).min() {
-            next = next.min(left(self.checked, check));
+        if let Some(due) = self.health.next_due() {
+            next = next.min(due.since(now));
         }
         let moving = match self.rollout.phase {
             Phase::Pending | Phase::Promoting | Phase::RollingBack => true,

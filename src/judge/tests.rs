@@ -12,6 +12,7 @@ use crate::policy::{
 };
 use crate::words::Span;
 
+mod latency;
 mod properties;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.

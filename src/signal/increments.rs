@@ -137,11 +137,14 @@ impl Book {
         self.waiting.canary.forget_before(until);
     }
 
-    /// Tells which units exist. One that does not is not waited for.
+    /// Tells which units exist. One that does not is not waited for. If none does, the source names units otherwise
+    /// than the platform, and nothing follows from that.
     pub fn mark_gone(&mut self, exists: impl Fn(Arm, &str) -> bool) {
-        for arm in [Arm::Baseline, Arm::Canary] {
+        let arms = [Arm::Baseline, Arm::Canary];
+        let any = arms.iter().any(|arm| self.units.get(*arm).keys().any(|name| exists(*arm, name)));
+        for arm in arms {
             for (name, unit) in self.units.get_mut(arm) {
-                unit.gone = !exists(arm, name);
+                unit.gone = any && !exists(arm, name);
             }
         }
     }
@@ -162,6 +165,21 @@ impl Book {
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
         self.live(Arm::Baseline).chain(self.live(Arm::Canary)).min()
+    }
+
+    /// Takes one unit's samples of several times, in their order. Of a unit that is new only the last values are
+    /// anchors: series may differ in when they were first sampled, but none counts from zero for that.
+    ///
+    /// # Errors
+    /// As [`Self::take`], with the first sample that makes no sense.
+    pub fn take_series(&mut self, samples: Vec<UnitSample>, now: Time) -> Result<(), String> {
+        let is_anchored = |first: &UnitSample| {
+            self.units.get(first.arm).get(&first.unit).is_some_and(|unit| unit.anchors.is_some())
+        };
+        if samples.first().is_some_and(is_anchored) {
+            return samples.iter().try_for_each(|sample| self.take(sample, now));
+        }
+        samples.into_iter().reduce(UnitSample::followed_by).map_or(Ok(()), |sample| self.take(&sample, now))
     }
 
     /// Takes one sample. One that is not later than the unit's last is passed over.
@@ -226,7 +244,6 @@ impl Book {
             unit.interval = Some(unit.interval.map_or(interval, |shortest| shortest.min(interval)));
             unit.last = sample.at;
             unit.started = sample.started.or(unit.started);
-            unit.gone = false;
             return from;
         }
         // Counters are as old as the process, which may be younger than the unit.

@@ -29,6 +29,7 @@
 //! # Ok::<(), uguisu::stats::Refusal>(())
 //! ```
 
+pub(super) mod chebyshev;
 mod forecast;
 mod law;
 mod likelihood;

@@ -1,5 +1,7 @@
 //! What a unit's counters were at one time.
 
+use std::collections::BTreeSet;
+
 use crate::words::{Arm, Time};
 
 /// What a series counts in its signal.
@@ -57,9 +59,19 @@ fn fnv(hash: u64, bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
+impl UnitSample {
+    /// The last value of each series of this sample and a later one.
+    pub(super) fn followed_by(self, mut later: Self) -> Self {
+        let keys: BTreeSet<u64> = later.points.iter().map(Point::key).collect();
+        later.points.extend(self.points.into_iter().filter(|point| !keys.contains(&point.key())));
+        later.started = later.started.or(self.started);
+        later
+    }
+}
+
 impl Point {
-    /// What its anchor is kept under.
-    pub(super) fn key(&self) -> u64 {
+    /// A number for its role and series, which are one series' of a unit.
+    pub(in crate::signal) fn key(&self) -> u64 {
         let (tag, bound) = match self.role {
             Role::Events => (0, 0),
             Role::Total => (1, 0),

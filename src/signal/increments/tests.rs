@@ -209,6 +209,7 @@ fn a_unit_that_is_gone_is_not_waited_for_and_counts_up_to_its_last_sample() {
     let next = [sample(B, "b", 15, 100.0, 1001.0), sample(C, "c", 15, 10.0, 101.0)];
     assert_eq!(look(&mut book, next), [Some([0.0, 1.0]), Some([2.0, 4.0])]);
     // A list that lagged: it is there again, and nothing was lost.
+    book.mark_gone(|_, _| true);
     let next =
         [sample(B, "b", 30, 100.0, 1002.0), sample(C, "c", 30, 10.0, 102.0), sample(C, "d", 30, 2.0, 9.0)];
     assert_eq!(look(&mut book, next), [Some([0.0, 1.0]), Some([0.0, 7.0])]);

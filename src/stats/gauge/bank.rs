@@ -100,6 +100,10 @@ pub(super) struct Observation {
 }
 
 impl Observation {
+    pub(super) fn units_changed(&self) -> bool {
+        self.kept < 1.0
+    }
+
     /// What is left of each model's past after the gap.
     pub(super) fn decays(&self, models: &[Noise]) -> Vec<f64> {
         models.iter().map(|model| power(model.phi, self.gap) * self.kept).collect()
@@ -126,6 +130,8 @@ struct Component {
     samples: u32,
     /// The largest squared spread it has seen.
     widest: f64,
+    /// Whether the units changed while it ran. Other units have other offsets, which looks like a ramp.
+    changed: bool,
     /// One for each model.
     filters: Vec<Filter>,
 }
@@ -161,6 +167,7 @@ impl Bank {
         let mut evidence = NOTHING;
         for (index, component) in self.components.iter_mut().enumerate() {
             let regressors = seen.regressors(component.start, hours);
+            component.changed |= seen.units_changed() && component.samples > 0;
             component.observe(observation, seen.spread, regressors, branch, &decays);
             if component.samples < LEVEL_SAMPLES {
                 continue;
@@ -173,7 +180,7 @@ impl Bank {
                 evidence = level;
             }
             let ramp = ramp + prior + (1.0 - LEVEL).ln();
-            if component.samples >= RAMP_SAMPLES && ramp > evidence && passes(window(RAMP_WINDOW)) {
+            if component.sees_ramps() && ramp > evidence && passes(window(RAMP_WINDOW)) {
                 evidence = ramp;
             }
         }
@@ -186,7 +193,7 @@ impl Bank {
         self.samples = self.samples.saturating_add(1);
         if due && self.components.len() <= self.schedule.later as usize {
             let filters = branch.models.iter().map(Filter::stationary).collect();
-            self.components.push(Component { start: tick, samples: 0, widest: 0.0, filters });
+            self.components.push(Component { start: tick, samples: 0, widest: 0.0, changed: false, filters });
         }
     }
 }
@@ -212,6 +219,10 @@ impl Component {
         }
     }
 
+    fn sees_ramps(&self) -> bool {
+        self.samples >= RAMP_SAMPLES && !self.changed
+    }
+
     /// Evidence of a level and of a ramp: the least over the models, so that it holds whichever of them is true.
     fn evidence(&self, branch: &Branch) -> (f64, f64) {
         let (mut level, mut ramp) = (f64::INFINITY, f64::INFINITY);
@@ -221,7 +232,7 @@ impl Component {
             let offset = model.offset * self.widest;
             let (information, score) = filter.level(offset);
             level = level.min(half_normal(information, score, level_variance));
-            if self.samples >= RAMP_SAMPLES {
+            if self.sees_ramps() {
                 let (information, score) = filter.ramp(offset);
                 ramp = ramp.min(half_normal(information, score, ramp_variance));
             }

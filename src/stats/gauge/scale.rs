@@ -34,8 +34,8 @@ const MANY_ZEROS: f64 = 0.2;
 /// The offset of a logarithm, as a part of the median positive value, where some values are 0.
 const OFFSET: f64 = 0.01;
 
-/// A bound on scaled values, so that sums of them stay finite.
-const LARGEST: f64 = 1e100;
+/// A bound on scaled values, so that sums and squares of them stay finite.
+const LARGEST: f64 = 1e30;
 
 impl Scale {
     /// The plain logarithm.
@@ -79,8 +79,9 @@ impl Scale {
         (value.is_finite() && signed.is_finite()).then_some(signed)
     }
 
-    /// The effect of being `ratio` times as bad as the baseline; `ratio` above 0.
+    /// The effect of being `ratio` times as bad as the baseline; what is no ratio counts as the nearest that is.
     pub(super) fn effect_of(self, ratio: f64) -> f64 {
+        let ratio = ratio.max(1.0 / LARGEST).min(LARGEST);
         match self.form {
             Form::Log { .. } => ratio.ln(),
             Form::Linear { .. } => ratio - 1.0,

@@ -1,5 +1,6 @@
 use super::fake::{answer, chunk, end_of_chunks, json, nothing, refusal, stream_head};
 use super::*;
+use crate::rollout::Autoscaler;
 use PlatformErrorKind::{Busy, Failed, Refused, Unauthorized, Unknown, Unreachable};
 
 fn v(version: u32) -> Version {
@@ -30,7 +31,21 @@ fn kind(result: Result<(), PlatformError>) -> PlatformErrorKind {
 
 #[tokio::test]
 async fn each_command_is_the_call_that_tsuru_has_for_it() {
+    let web = Autoscaler {
+        process: "web".to_owned(),
+        version: Some(v(1)),
+        spec: r#"{"minUnits":2,"process":"web"}"#.to_owned(),
+    };
     for (command, request) in [
+        (Command::MoveAutoscalers { version: v(2) }, "POST /1.29/apps/shop/units/autoscale/swap version=2"),
+        (
+            Command::SuspendAutoscaler { process: "web".to_owned() },
+            "DELETE /1.9/apps/shop/units/autoscale?process=web",
+        ),
+        (
+            Command::RestoreAutoscaler { autoscaler: web },
+            r#"POST /1.9/apps/shop/units/autoscale {"minUnits":2,"process":"web"}"#,
+        ),
         (
             Command::Route { version: v(2) },
             r#"POST /1.8/apps/shop/routable {"isRoutable":true,"version":":v2"}"#,
@@ -197,11 +212,13 @@ async fn a_lost_answer_is_found_among_the_events() {
 
 #[tokio::test]
 async fn a_lost_answer_is_a_failure_if_its_event_is() {
-    let (result, _fake) =
-        lost(only(), cut(), |n| if n == 0 { nothing() } else { found(false, "boom") }).await;
-    let error = result.unwrap_err();
-    assert_eq!(error.kind, Failed);
-    assert!(error.message.contains("boom"));
+    for how in [cut(), garbled()] {
+        let (result, _fake) =
+            lost(only(), how, |n| if n == 0 { nothing() } else { found(false, "boom") }).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.kind, Failed);
+        assert!(error.message.contains("boom"));
+    }
 }
 
 #[tokio::test]
