@@ -72,12 +72,7 @@ impl PolicySet {
 type Specificity = [(bool, usize); 3];
 
 impl Selector {
-    /// Whether the selector is for an app, by its name, pool and owning team.
-    #[must_use]
-    pub fn matches(&self, app: &str, pool: &str, team: &str) -> bool {
-        self.specificity(app, pool, team).is_some()
-    }
-
+    /// Nothing where the selector is not for the app.
     fn specificity(&self, app: &str, pool: &str, team: &str) -> Option<Specificity> {
         if self.apps.is_empty() && self.pools.is_empty() && self.teams.is_empty() {
             return None;
@@ -187,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_empty_selector_matches_nothing() {
-        assert!(!Selector::default().matches("a", "b", "c"));
+        assert_eq!(Selector::default().specificity("a", "b", "c"), None);
     }
 
     #[test]
