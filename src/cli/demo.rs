@@ -43,7 +43,7 @@ const LONGEST: Duration = Duration::from_secs(240);
 
 /// Show the whole story in one process
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// What happens; without it, `errors` and then `good`
     #[arg(long, value_enum)]
     scenario: Option<Scenario>,
@@ -59,7 +59,7 @@ pub struct Args {
 ///
 /// # Errors
 /// What keeps it from starting, in words.
-pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     log::to_stderr_from("error", false);
     let stop = CancellationToken::new();
     stop::on_signal(stop.clone()).map_err(Trouble::new)?;
@@ -142,7 +142,10 @@ impl Stage {
             poll_every: Span::seconds(1),
             tsuru: TsuruConfig { token_file: Some(token), ..TsuruConfig::new(emulator.base_url()) },
             source: SourceConfig::Scrape(ScrapeConfig::default()),
-            web: WebConfig { listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)), ..WebConfig::default() },
+            web: WebConfig {
+                listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+                ..WebConfig::default()
+            },
             alerts: AlertLabels::default(),
             receiver: Vec::new(),
             delivery: DeliveryConfig::default(),

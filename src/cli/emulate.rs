@@ -18,7 +18,7 @@ use crate::demo::{Emulator, EmulatorConfig};
 /// their own; the tag of an image says how a version behaves: `toy:good`, `toy:errors=5%,latency=+30%`, `toy:leak`,
 /// `toy:crash-after=20s`, `toy:unready`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -57,7 +57,7 @@ fn speed(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// The faults cannot be read, the address cannot be listened on, or the app cannot be made.
-pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let stop = CancellationToken::new();
     super::stop::on_signal(stop.clone()).map_err(Trouble::new)?;
     let faults = match &args.faults {
@@ -72,9 +72,9 @@ pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
         ci_token: args.ci_token.clone(),
         faults,
     };
-    let emulator = Emulator::start(config)
-        .await
-        .map_err(|e| Trouble::new(format!("cannot listen on {}: {e}; choose another with --listen", args.listen)))?;
+    let emulator = Emulator::start(config).await.map_err(|e| {
+        Trouble::new(format!("cannot listen on {}: {e}; choose another with --listen", args.listen))
+    })?;
     if let Some(app) = &args.app {
         let made = emulator.create_app(AppSpec::web(app), Some(("toy:good", args.units)));
         made.map_err(|reason| Trouble::new(format!("cannot make the app: {reason}")))?;
@@ -94,6 +94,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
 
 fn read_faults(path: &std::path::Path) -> Result<Faults, Trouble> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| Trouble::new(format!("cannot read {shown}: {e}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Trouble::new(format!("cannot read {shown}: {e}")))?;
     serde_json::from_str(&text).map_err(|e| Trouble::new(format!("{shown} is not an object of faults: {e}")))
 }

@@ -145,10 +145,8 @@ impl NoiseModel {
         let mut model = Self::new(kind);
         model.dispersion.known = measured(looks, |p| kind.variance(p));
         model.dispersion.settled = model.dispersion.known.is_some();
-        if !model.is_clean() {
-            for look in looks {
-                model.baseline.learn(&mut model.log_posterior, *look);
-            }
+        for look in looks {
+            model.baseline.learn(&mut model.log_posterior, *look);
         }
         model
     }
