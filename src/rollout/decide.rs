@@ -244,7 +244,7 @@ fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
     let process = r.process();
     let waited = i.now.since(r.opened);
-    if r.policy.mode == Mode::Act && o.autoscaled.iter().any(|p| p == process) {
+    if r.policy.mode == Mode::Act && o.autoscaled.iter().any(|a| a.process == process) {
         return finished(
             Ending::Failed,
             format!(

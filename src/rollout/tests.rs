@@ -44,12 +44,14 @@ fn verdict() -> Verdict {
         harm_threshold: 4.6,
         harm: false,
         culprits: Vec::new(),
+        refused: Vec::new(),
         safe: false,
         both_bad: false,
         wrong_split: false,
         no_data: false,
         source_down: false,
         signals: BTreeMap::new(),
+        refused: Vec::new(),
         why: "because".to_owned(),
     }
 }
@@ -161,7 +163,10 @@ impl World {
                 (0..count).for_each(|_| self.add(*version, true, true));
             }
             Command::Delete { version } => self.units.retain(|u| u.version != *version),
-            Command::Quarantine { .. } => {}
+            Command::MoveAutoscalers { .. }
+            | Command::SuspendAutoscaler { .. }
+            | Command::RestoreAutoscaler { .. }
+            | Command::Quarantine { .. } => {}
         }
     }
 
