@@ -43,7 +43,7 @@ const LONGEST: Duration = Duration::from_secs(240);
 
 /// Show the whole story in one process
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// What happens; without it, `errors` and then `good`
     #[arg(long, value_enum)]
     scenario: Option<Scenario>,
@@ -59,7 +59,7 @@ pub struct Args {
 ///
 /// # Errors
 /// What keeps it from starting, in words.
-pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     log::to_stderr_from("error", false);
     let stop = CancellationToken::new();
     stop::on_signal(stop.clone()).map_err(Trouble::new)?;

@@ -18,7 +18,7 @@ use crate::demo::{Emulator, EmulatorConfig};
 /// their own; the tag of an image says how a version behaves: `toy:good`, `toy:errors=5%,latency=+30%`, `toy:leak`,
 /// `toy:crash-after=20s`, `toy:unready`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -57,7 +57,7 @@ fn speed(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// The faults cannot be read, the address cannot be listened on, or the app cannot be made.
-pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let stop = CancellationToken::new();
     super::stop::on_signal(stop.clone()).map_err(Trouble::new)?;
     let faults = match &args.faults {

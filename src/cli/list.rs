@@ -13,7 +13,7 @@ use crate::words::AppName;
 
 /// What to list, and how.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     journal: Journal,
     /// Only this app's
@@ -34,7 +34,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When the journal cannot be read, in words.
-pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let rows = find(&args).await?;
     written(print(&rows, args.json, &mut anstream::stdout()))
 }

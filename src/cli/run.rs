@@ -17,7 +17,7 @@ use crate::notify::{Receivers, deliver};
 use crate::platform::Platform;
 use crate::platform::tsuru::Tsuru;
 use crate::rules::Rules;
-use crate::signal::health::Prober;
+use crate::signal::Prober;
 use crate::store::Store;
 use crate::web::{Delivery, Doors, Metrics, Part, Readiness, serve};
 
@@ -29,7 +29,7 @@ const ALERTS: usize = 16;
 
 /// Runs the daemon.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The configuration, a TOML file.
     #[arg(long, short, value_name = "FILE", default_value = "/etc/uguisu/uguisu.toml", env = "UGUISU_CONFIG")]
     config: PathBuf,
@@ -42,7 +42,7 @@ pub struct Args {
 ///
 /// # Errors
 /// What keeps the daemon from starting, in words.
-pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     super::log::to_stderr(args.log_json);
     let config = Config::read(&args.config).map_err(Trouble::new)?;
     let stop = CancellationToken::new();

@@ -20,7 +20,7 @@ use crate::words::RolloutId;
 
 /// What to show, and how.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The beginning of the rollout's id; or an app's name or `last`, which mean its latest rollout and the latest of
     /// all
     rollout: String,
@@ -38,7 +38,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When the journal cannot be read, in words.
-pub async fn run(args: Args) -> Result<ExitCode, Trouble> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let reader = args.journal.open().await?;
     let row = match find(&reader, &args.rollout).await.map_err(Trouble::new)? {
         Found::One(row) => *row,

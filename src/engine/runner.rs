@@ -21,8 +21,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::rollout::{
     Act, Alarm, Answer, Command, Event, Inputs, Order, Phase, PlatformErrorKind, Rollout, decide, next_act,
 };
-use crate::signal::health::{Health, HealthBook, UnitLimits, UnitWatch};
-use crate::signal::{Gatherer, GathererState, Subject};
+use crate::signal::{Gatherer, GathererState, Health, HealthBook, Subject, UnitLimits, UnitWatch};
 use crate::store::StoreError;
 use crate::web::{Alert, Match, match_alert};
 use crate::words::{Arms, Span, Time};

@@ -44,7 +44,6 @@ fn verdict() -> Verdict {
         harm_threshold: 4.6,
         harm: false,
         culprits: Vec::new(),
-        refused: Vec::new(),
         safe: false,
         both_bad: false,
         wrong_split: false,
