@@ -2,15 +2,15 @@
 //!
 //! A [`Source`] is a Prometheus or the units themselves; [`SourceConfig`] describes it in the daemon's configuration. A
 //! [`Gatherer`] belongs to one rollout: at each look it asks the source for raw counter samples, has [`increments`] make
-//! exact increments of them, and gives one reading for each signal and arm. [`health::HealthBook`] and
-//! [`health::UnitWatch`] say whether the canary's units are well at all. A [`Watcher`] knows what the baseline did before.
+//! exact increments of them, and gives one reading for each signal and arm. [`HealthBook`] and
+//! [`UnitWatch`] say whether the canary's units are well at all. A [`Watcher`] knows what the baseline did before.
 
 mod config;
 pub mod exposition;
 #[cfg(test)]
 mod fakes;
 mod gatherer;
-pub mod health;
+mod health;
 mod http;
 pub mod increments;
 mod meter;
@@ -21,6 +21,7 @@ mod watcher;
 
 pub use config::{Labels, PrometheusConfig, ScrapeConfig, SourceConfig, SourceError};
 pub use gatherer::{Gathered, Gatherer, GathererState};
+pub use health::{Answer, Health, HealthBook, Probe, Prober, UnitLimits, UnitWatch};
 pub use meter::MeterError;
 pub use prometheus::Prometheus;
 pub use scrape::Scraper;
