@@ -40,10 +40,10 @@ pub use call::{Act, CallId, Deploy, Failure, Progress, Standing, State};
 pub use event::{Caller, Cancel, Event, EventId, Filter, Line, Start, go_duration, rfc3339};
 pub use timings::Timings;
 pub use webhook::{EventFilter, Webhook};
-pub use world::{Config, Effect};
+pub use world::{Config, Counts, Effect};
 
 use call::Call;
-use faults::{Faults, Switch};
+use faults::{Faults, Foreign, Switch};
 use world::World;
 
 /// A rule that keeps events from running.
@@ -304,6 +304,21 @@ impl Tsuru {
         pods::crashed(pod, &mut self.world, now);
         self.step(index, now);
         Ok(())
+    }
+
+    /// Somebody else does something to an app. Returns whether there is such an app.
+    pub fn somebody(&mut self, now: Time, app: &str, kind: Foreign) -> bool {
+        self.advance(now);
+        let Some(index) = self.names.get(app).copied() else { return false };
+        others::somebody(&mut self.apps[index], &mut self.world, now, kind);
+        self.step(index, now);
+        true
+    }
+
+    /// What the platform counts of itself.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.world.counts
     }
 
     /// Marks a version as about to be removed by the collector of images, or takes the mark off. Returns whether there is

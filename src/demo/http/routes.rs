@@ -42,6 +42,7 @@ pub(super) enum Endpoint {
     Deploy,
     Swap,
     Healthcheck,
+    Metrics,
 }
 
 impl Endpoint {
@@ -71,7 +72,7 @@ impl Endpoint {
 type Route = (&'static str, &'static str, &'static str, Endpoint);
 
 /// Version, method, path and endpoint, in Tsuru's order.
-const ROUTES: [Route; 36] = [
+const ROUTES: [Route; 37] = [
     ("1.0", "GET", "/info", Endpoint::Info),
     ("1.0", "GET", "/apps", Endpoint::Apps),
     ("1.0", "GET", "/apps/{app}", Endpoint::App),
@@ -109,6 +110,7 @@ const ROUTES: [Route; 36] = [
     ("1.0", "POST", "/apps/{appname}/deploy", Endpoint::Deploy),
     ("1.0", "POST", "/swap", Endpoint::Swap),
     ("1.0", "GET", "/healthcheck", Endpoint::Healthcheck),
+    ("1.2", "GET", "/metrics", Endpoint::Metrics),
 ];
 
 /// A route that fits, with the values of its parameters.

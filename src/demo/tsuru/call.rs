@@ -304,8 +304,9 @@ impl Call {
             expire(app, world, now);
             if let Some(holder) = app.lock.and_then(|id| world.event(id)) {
                 if now >= *until {
-                    self.stage =
-                        Stage::Over(Err(Failure::internal(format!("event locked: {}", holder.describe()))));
+                    let text = format!("event locked: {}", holder.describe());
+                    world.reject(self.act.kind(), "locked");
+                    self.stage = Stage::Over(Err(Failure::internal(text)));
                 } else {
                     *next = (now + world.config.timings.lock_retry).min(*until);
                 }
@@ -334,6 +335,7 @@ impl Call {
         if world.config.faults.throttled.fires(&mut world.rng) {
             let (kind, name) = (self.act.kind(), &app.spec.name);
             let text = format!("event throttled, limit for {kind} on app \"{name}\" is 1 every 1m0s");
+            world.reject(kind, "throttled");
             self.stage = Stage::Over(Err(Failure::internal(text)));
             return;
         }
@@ -341,6 +343,7 @@ impl Call {
         world.record(self.new_event(id, app, now));
         self.event = Some(id);
         if let Some(text) = blocked(world, app, &self.act, &self.caller) {
+            world.reject(self.act.kind(), "blocked");
             self.close(app, world, now, Err(Failure::internal(text)));
             return;
         }

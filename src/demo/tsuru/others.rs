@@ -46,12 +46,20 @@ pub(super) fn act(app: &mut App, world: &mut World, now: Time) {
         app.others.autoscaler = draw(world, now, world.config.faults.autoscaling);
     }
     if app.others.somebody.is_some_and(|due| due <= now) {
-        let act = choose(app, world);
-        let mut call = Call::new(Caller::user("someone@example.com"), act, world, now);
-        call.abandoned = true;
-        app.calls.push(call);
+        let kinds = &world.config.faults.foreign_acts;
+        let kinds: &[Foreign] = if kinds.is_empty() { &Foreign::ALL } else { kinds };
+        let kind = kinds[world.rng.random_range(0..kinds.len())];
+        somebody(app, world, now, kind);
         app.others.somebody = draw(world, now, world.config.faults.foreign);
     }
+}
+
+/// Somebody else does something, and does not wait for the answer.
+pub(super) fn somebody(app: &mut App, world: &mut World, now: Time, kind: Foreign) {
+    let act = choose(app, world, kind);
+    let mut call = Call::new(Caller::user("someone@example.com"), act, world, now);
+    call.abandoned = true;
+    app.calls.push(call);
 }
 
 /// An autoscaler wants another number of units of the version that it changes.
@@ -72,11 +80,8 @@ fn autoscale(app: &mut App, world: &mut World, now: Time) {
     super::pods::converge_all(app, world, now);
 }
 
-/// What somebody else does now.
-fn choose(app: &App, world: &mut World) -> Act {
-    let kinds = &world.config.faults.foreign_acts;
-    let kinds: &[Foreign] = if kinds.is_empty() { &Foreign::ALL } else { kinds };
-    let kind = kinds[world.rng.random_range(0..kinds.len())];
+/// What exactly somebody else does.
+fn choose(app: &App, world: &mut World, kind: Foreign) -> Act {
     let deployed = app.deployed_versions();
     let some = match deployed.as_slice() {
         [] => 1,
