@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::cut;
 use super::fleet::{self, Fleet, Served};
 use super::http::{self, Token};
 use super::install::Install;
@@ -100,12 +101,7 @@ impl Emulator {
         tracker.spawn(install.clone().load(config.seed));
         tracker.spawn(http::deliver(install.clone(), deliveries));
         let router = http::router(install.clone());
-        tracker.spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the emulator's API stopped");
-            }
-        });
+        tracker.spawn(cut::serve(listener, router, stop));
         tracker.close();
         Ok(Self { install, address, daemon_token: config.daemon_token, tracker, one_host, _network: guard })
     }

@@ -7,8 +7,10 @@ use super::*;
 use crate::words::{Span, Version};
 
 mod contract;
+mod reads;
 mod rollout;
 mod webhooks;
+mod writes;
 
 /// An emulator that goes fast, with an app `shop` of four ready units of `toy:good`.
 struct Bench {

@@ -149,9 +149,9 @@ impl Tsuru {
         Ok(())
     }
 
-    /// All apps, in the order in which they were made.
+    /// All apps that exist, in the order in which they were made.
     pub fn apps(&self) -> impl Iterator<Item = &App> {
-        self.apps.iter()
+        self.apps.iter().filter(|app| !app.gone)
     }
 
     /// The app `name`.
@@ -379,6 +379,10 @@ impl Tsuru {
         }
         calls.retain(|c| !c.is_done_with());
         app.calls = calls;
+        if app.gone && self.names.get(&app.spec.name) == Some(&index) {
+            app.others = others::Others::default();
+            self.names.remove(&app.spec.name);
+        }
         if let Some(before) = before.filter(|before| *before != app.pods) {
             app.past.push((now, before));
         }

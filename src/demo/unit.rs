@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::cut;
 use super::toy::{Behaviour, ERRORS};
 use crate::words::Time;
 
@@ -179,11 +180,7 @@ impl Unit {
             .route("/healthz", get(healthz))
             .route("/metrics", get(metrics))
             .with_state(self);
-        // A container that exits cuts its connections, so nothing is waited for.
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = axum::serve(listener, router) => {}
-        }
+        cut::serve(listener, router, stop).await;
     }
 }
 

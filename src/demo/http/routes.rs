@@ -9,6 +9,7 @@ pub(super) enum Endpoint {
     Info,
     Apps,
     App,
+    DeleteApp,
     Restart,
     Start,
     Stop,
@@ -50,7 +51,8 @@ impl Endpoint {
     pub(super) fn writes(self) -> bool {
         matches!(
             self,
-            Self::Restart
+            Self::DeleteApp
+                | Self::Restart
                 | Self::Start
                 | Self::Stop
                 | Self::DeleteVersion
@@ -72,10 +74,11 @@ impl Endpoint {
 type Route = (&'static str, &'static str, &'static str, Endpoint);
 
 /// Version, method, path and endpoint, in Tsuru's order.
-const ROUTES: [Route; 37] = [
+const ROUTES: [Route; 38] = [
     ("1.0", "GET", "/info", Endpoint::Info),
     ("1.0", "GET", "/apps", Endpoint::Apps),
     ("1.0", "GET", "/apps/{app}", Endpoint::App),
+    ("1.0", "DELETE", "/apps/{app}", Endpoint::DeleteApp),
     ("1.0", "POST", "/apps/{app}/restart", Endpoint::Restart),
     ("1.0", "POST", "/apps/{app}/start", Endpoint::Start),
     ("1.0", "POST", "/apps/{app}/stop", Endpoint::Stop),

@@ -204,6 +204,8 @@ pub struct App {
     pub services: Vec<(String, Option<u32>)>,
     /// How many deploys ended well.
     pub deploys: u32,
+    /// It was removed.
+    pub gone: bool,
     /// The event that holds the lock.
     pub lock: Option<EventId>,
     /// When something happens by itself next.
@@ -227,6 +229,7 @@ impl App {
             autoscales: Vec::new(),
             services: Vec::new(),
             deploys: 0,
+            gone: false,
             lock: None,
             due: None,
             calls: Vec::new(),

@@ -72,6 +72,21 @@ impl Work {
         })]
     }
 
+    /// Removes the app with all it has.
+    pub(super) fn delete_app(site: &mut Site<'_>) -> Done {
+        let name = site.app.spec.name.clone();
+        site.say_section(&format!("Removing application \"{name}\""));
+        while !site.app.pods.is_empty() {
+            super::pods::remove(site.app, site.world, 0);
+        }
+        site.app.deployments.clear();
+        site.app.services.clear();
+        site.app.autoscales.clear();
+        site.app.gone = true;
+        site.say_section(&format!("Done removing application \"{name}\""));
+        done()
+    }
+
     /// Removes the deployments of a version, also where it is the base. What goes wrong is only written.
     pub(super) fn destroy(selector: &str, site: &mut Site<'_>) -> Done {
         let name = site.app.spec.name.clone();

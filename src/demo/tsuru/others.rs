@@ -26,6 +26,9 @@ impl Others {
 
 /// Draws anew when others act.
 pub(super) fn schedule(app: &mut App, world: &mut World, now: Time) {
+    if app.gone {
+        return;
+    }
     let (autoscaling, foreign) = (world.config.faults.autoscaling, world.config.faults.foreign);
     app.others = Others { autoscaler: draw(world, now, autoscaling), somebody: draw(world, now, foreign) };
 }
@@ -117,5 +120,6 @@ fn choose(app: &App, world: &mut World, kind: Foreign) -> Act {
         }
         Foreign::Stop => Act::Change { state: State::Stop, process: String::new(), version },
         Foreign::Delete => Act::DeleteVersion { version },
+        Foreign::DeleteApp => Act::DeleteApp,
     }
 }

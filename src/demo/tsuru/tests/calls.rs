@@ -496,3 +496,25 @@ fn faults_that_are_off_change_nothing() {
     assert_eq!(Faults::default(), serde_json::from_str("{}").expect("all are optional"));
     assert!(serde_json::from_str::<Faults>("{\"lagg\":\"1s\"}").is_err());
 }
+
+#[test]
+fn a_deleted_app_is_gone_for_whoever_waits_and_can_be_made_anew() {
+    let mut bench = Bench::new(1);
+    bench.tsuru.take_effects();
+    let first = bench.begin(add(1, ":v1"));
+    let second = bench.begin(Act::DeleteApp);
+    let third = bench.begin(route(":v1", false));
+    bench.wait(Span::minutes(1));
+    let over = |call| bench.tsuru.progress(call).map(|p| p.standing);
+    assert_eq!((over(first), over(second)), (Some(Standing::Over(Ok(()))), Some(Standing::Over(Ok(())))));
+    let gone = Failure { status: 404, text: "App shop not found.".to_owned() };
+    assert_eq!(over(third), Some(Standing::Over(Err(gone))));
+    assert!(bench.tsuru.app("shop").is_none() && bench.tsuru.apps().next().is_none());
+    let effects = bench.tsuru.take_effects();
+    assert_eq!(effects.iter().filter(|e| matches!(e, Effect::Stopped { .. })).count(), 5);
+    bench
+        .tsuru
+        .create_app(bench.now, AppSpec::web("shop"), Some(("toy:good", 2)))
+        .expect("the name is free again");
+    assert_eq!(bench.units(1), (2, 2));
+}
