@@ -76,6 +76,9 @@ pub struct Look<'a> {
     pub addresses: Vec<String>,
 }
 
+/// How many earlier lists of pods are kept for readers that lag.
+const MOST_PAST: usize = 1000;
+
 /// An emulated install.
 #[derive(Debug)]
 pub struct Tsuru {
@@ -385,6 +388,8 @@ impl Tsuru {
         }
         if let Some(before) = before.filter(|before| *before != app.pods) {
             app.past.push((now, before));
+            let surplus = app.past.len().saturating_sub(MOST_PAST);
+            app.past.drain(..surplus);
         }
         self.refresh(index, now);
     }

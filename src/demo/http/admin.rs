@@ -10,7 +10,7 @@
 //! | `PUT /emulator/apps/{app}/versions/{version}` | `{"marked": true}`: the image collector is about to remove it |
 //! | `POST /emulator/apps/{app}/somebody` | `{"does": "env"}`: somebody else acts, see [`Foreign`] |
 //! | `GET`, `PUT /emulator/faults` | what goes wrong |
-//! | `GET /emulator/sd` | the ready units, for Prometheus' `http_sd_configs` |
+//! | `GET /emulator/sd` | all units that have an address, for Prometheus' `http_sd_configs` |
 //!
 //! None of it asks for a token: an emulator listens on loopback and holds nothing.
 
@@ -72,11 +72,11 @@ fn one() -> u32 {
 }
 
 /// The most units that an app may begin with.
-const MOST_UNITS: u32 = 1000;
+const MOST_UNITS: u32 = 500;
 
 async fn create(State(install): State<Arc<Install>>, Json(app): Json<NewApp>) -> Response {
     if app.name.is_empty() || app.name.contains('/') || app.units > MOST_UNITS {
-        return refuse(StatusCode::BAD_REQUEST, "an app has a name without `/` and at most 1000 units");
+        return refuse(StatusCode::BAD_REQUEST, "an app has a name without `/` and at most 500 units");
     }
     let mut spec = AppSpec::web(&app.name);
     spec.quota = app.quota;
@@ -217,8 +217,9 @@ async fn discovery(State(install): State<Arc<Install>>) -> Response {
     let now = install.now();
     let mut groups = Vec::new();
     for app in now.core.apps() {
-        let listening = app.pods.iter().filter(|p| matches!(p.phase, Phase::Starting | Phase::Ready));
-        groups.extend(listening.map(|p| {
+        // A crashed unit keeps its address, so it stays a target that cannot be scraped.
+        let addressed = app.pods.iter().filter(|p| p.phase != Phase::Pending);
+        groups.extend(addressed.map(|p| {
             json!({
                 "targets": [p.address.to_string()],
                 "labels": {

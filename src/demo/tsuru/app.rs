@@ -272,7 +272,9 @@ impl App {
     /// How many units all deployments want together: what counts against the quota.
     #[must_use]
     pub fn wanted_units(&self) -> u32 {
-        self.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped).map(|d| d.replicas).sum()
+        let wanted =
+            self.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped).map(|d| d.replicas);
+        wanted.fold(0, u32::saturating_add)
     }
 
     /// The pods of a deployment.

@@ -36,7 +36,7 @@ impl Work {
             return Done::Then(self.scale_undeployed(key, delta));
         };
         let had = if deployment.stopped { 0 } else { deployment.replicas };
-        let wanted = i64::from(had) + delta;
+        let wanted = (i64::from(had) + delta).min(i64::from(i32::MAX));
         let Some(wanted) = u32::try_from(wanted).ok().filter(|wanted| *wanted > 0) else {
             site.say_section("Calling app stop internally as the number of units is zero");
             return Done::Then(vec![Step::Update(Update {

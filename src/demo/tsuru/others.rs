@@ -57,8 +57,14 @@ pub(super) fn act(app: &mut App, world: &mut World, now: Time) {
     }
 }
 
+/// How many calls may wait before somebody else gives up.
+const PATIENCE: usize = 100;
+
 /// Somebody else does something, and does not wait for the answer.
 pub(super) fn somebody(app: &mut App, world: &mut World, now: Time, kind: Foreign) {
+    if app.calls.len() > PATIENCE {
+        return;
+    }
     let act = choose(app, world, kind);
     let mut call = Call::new(Caller::user("someone@example.com"), act, world, now);
     call.abandoned = true;

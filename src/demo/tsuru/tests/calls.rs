@@ -518,3 +518,24 @@ fn a_deleted_app_is_gone_for_whoever_waits_and_can_be_made_anew() {
         .expect("the name is free again");
     assert_eq!(bench.units(1), (2, 2));
 }
+
+#[test]
+fn more_units_than_there_is_room_for_never_are_ready() {
+    let mut bench = Bench::new(1);
+    let text = bench.error(add(u32::MAX, ":v1"));
+    assert!(text.starts_with("\n---- ERROR during add units: ----\n"), "{text}");
+    assert_eq!(bench.units(1), (500, 500));
+    bench.error(add(u32::MAX, ":v1"));
+    assert_eq!(bench.units(1).0, 500, "a number beyond all numbers is no stop");
+}
+
+#[test]
+fn a_crowd_gives_up_when_it_waits_for_too_long() {
+    let mut bench = Bench::new(1);
+    let act = bench.begin(deploy("toy:unready"));
+    bench.faults(Faults { foreign: Span(1), ..Faults::default() });
+    bench.wait(Span::seconds(5));
+    assert!(bench.app().calls.len() <= 102, "{}", bench.app().calls.len());
+    bench.faults(Faults::default());
+    bench.finish(act).expect_err("it never is ready");
+}

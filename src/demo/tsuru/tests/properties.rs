@@ -155,7 +155,7 @@ fn play(seed: u64, faults: Faults, happenings: &[Happening]) -> Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_install_stays_in_order(
