@@ -13,7 +13,7 @@ use super::fleet::{self, Fleet, Served};
 use super::http::{self, Token};
 use super::install::Install;
 use super::tsuru::faults::Faults;
-use super::tsuru::{Act, AppSpec, Caller, Config, Deploy, Failure, Timings, Tsuru};
+use super::tsuru::{Act, AppSpec, Caller, Config, Deploy, Failure, Standing, Timings, Tsuru};
 use crate::words::{Span, Version};
 
 /// How an emulator is set up.
@@ -158,7 +158,12 @@ impl Emulator {
         };
         loop {
             let progress = self.install.now().core.progress(call).ok_or_else(gone)?;
-            if let Some(result) = progress.over {
+            let result = match progress.standing {
+                Standing::Open => None,
+                Standing::Over(result) => Some(result),
+                Standing::Lost => Some(Err(Failure { status: 502, text: "the answer was lost".to_owned() })),
+            };
+            if let Some(result) = result {
                 self.install.now().core.forget(call);
                 return result;
             }
@@ -192,7 +197,9 @@ impl Emulator {
 
     /// Changes what goes wrong.
     pub fn set_faults(&self, faults: Faults) {
-        *self.install.now().core.faults_mut() = faults;
+        let mut now = self.install.now();
+        let at = now.at;
+        now.core.set_faults(at, faults);
     }
 
     /// Waits until something holds, at most so long. Returns whether it came to hold.

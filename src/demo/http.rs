@@ -72,6 +72,19 @@ async fn serve(State(install): State<Arc<Install>>, request: Request) -> Respons
         return supported(error(StatusCode::BAD_REQUEST, "unable to read the request body"));
     };
     let input = Input::new(&parts, &body);
+    let (met, slow) = {
+        let mut now = install.now();
+        let slow = now.core.fires(|faults| &mut faults.slow).then(|| now.core.config().faults.slow_for);
+        (now.core.door(), slow)
+    };
+    if let Some(slow) = slow {
+        tokio::time::sleep(slow.as_duration()).await;
+    }
+    match met {
+        Some(Failure { status: 401, .. }) => return supported(unauthorized()),
+        Some(_) => return plain(StatusCode::BAD_GATEWAY, "text/html", BAD_GATEWAY),
+        None => {}
+    }
     supported(answer(install, found, input).await.unwrap_or_else(|failure| failed(&failure)))
 }
 
@@ -88,16 +101,25 @@ async fn answer(install: Arc<Install>, found: Found, input: Input) -> Result<Res
         return Err(Failure { status: 404, text: format!("App {app} not found.") });
     }
     let Some(token) = token else {
-        let mut response = error(StatusCode::UNAUTHORIZED, "You must provide a valid Authorization header");
-        let realm = HeaderValue::from_static("Bearer realm=\"tsuru\" scope=\"tsuru\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
-        return Ok(response);
+        return Ok(unauthorized());
     };
     if found.endpoint.writes() {
         writes::answer(install, &token, &found, &input).await
     } else {
         reads::answer(&install, &token, &found, &input)
     }
+}
+
+/// What a proxy before the platform says.
+const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway\
+                           </h1></center>\r\n</body>\r\n</html>\r\n";
+
+/// The answer to whoever has no valid token.
+fn unauthorized() -> Response {
+    let mut response = error(StatusCode::UNAUTHORIZED, "You must provide a valid Authorization header");
+    let realm = HeaderValue::from_static("Bearer realm=\"tsuru\" scope=\"tsuru\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    response
 }
 
 /// Every routed answer says which clients the install supports.

@@ -11,7 +11,9 @@
 
 use std::collections::HashMap;
 
-use crate::words::Time;
+use rand::RngExt;
+
+use crate::words::{Span, Time};
 
 pub mod faults;
 mod select;
@@ -22,6 +24,7 @@ mod change;
 mod deploy;
 mod event;
 mod monitor;
+mod others;
 mod plan;
 mod pods;
 mod timings;
@@ -33,13 +36,14 @@ mod world;
 mod tests;
 
 pub use app::{App, AppSpec, Autoscale, Deployment, Key, Network, Phase, Pod, PodId, Slot, VersionRecord};
-pub use call::{Act, CallId, Deploy, Failure, Progress, State};
+pub use call::{Act, CallId, Deploy, Failure, Progress, Standing, State};
 pub use event::{Caller, Cancel, Event, EventId, Filter, Line, Start, go_duration, rfc3339};
 pub use timings::Timings;
 pub use webhook::{EventFilter, Webhook};
 pub use world::{Config, Effect};
 
-use call::{Call, Stage};
+use call::Call;
+use faults::{Faults, Switch};
 use world::World;
 
 /// A rule that keeps events from running.
@@ -55,6 +59,21 @@ pub struct Block {
     pub app: String,
     /// Why.
     pub reason: String,
+}
+
+/// An app as a reader sees it.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// Its pods, as they were some time ago where the install lags; nothing: they could not be listed.
+    pub pods: Option<&'a [Pod]>,
+    /// Its autoscalers could be read.
+    pub autoscale: bool,
+    /// The load of its units could be read.
+    pub metrics: bool,
+    /// The hosts that its router publishes.
+    pub addresses: Vec<String>,
 }
 
 /// An emulated install.
@@ -80,9 +99,30 @@ impl Tsuru {
         &self.world.config
     }
 
-    /// What goes wrong, to be changed.
-    pub fn faults_mut(&mut self) -> &mut faults::Faults {
-        &mut self.world.config.faults
+    /// Changes what goes wrong.
+    pub fn set_faults(&mut self, now: Time, faults: Faults) {
+        self.advance(now);
+        self.world.config.faults = faults;
+        for index in 0..self.apps.len() {
+            others::schedule(&mut self.apps[index], &mut self.world, now);
+            self.refresh(index, now);
+        }
+    }
+
+    /// What meets a request at the door, before the platform sees it: a failure to answer with, or nothing.
+    pub fn door(&mut self) -> Option<Failure> {
+        let World { config, rng, .. } = &mut self.world;
+        if config.faults.gateway.fires(rng) {
+            return Some(Failure::new(502, "bad gateway"));
+        }
+        let refused = config.faults.unauthorized.fires(rng);
+        refused.then(|| Failure::new(401, "You must provide a valid Authorization header"))
+    }
+
+    /// Whether a switch of the shell fires: of streams, webhooks and slow answers.
+    pub fn fires(&mut self, switch: impl FnOnce(&mut Faults) -> &mut Switch) -> bool {
+        let World { config, rng, .. } = &mut self.world;
+        switch(&mut config.faults).fires(rng)
     }
 
     /// Makes an app. Where an image is given, version 1 of it runs with `units` ready units of each process, as after a
@@ -103,7 +143,9 @@ impl Tsuru {
         self.names.insert(name, self.apps.len());
         self.apps.push(app);
         self.moves += 1;
-        self.refresh(self.apps.len() - 1, now);
+        let last = self.apps.len() - 1;
+        others::schedule(&mut self.apps[last], &mut self.world, now);
+        self.refresh(last, now);
         Ok(())
     }
 
@@ -118,12 +160,21 @@ impl Tsuru {
         self.names.get(name).and_then(|index| self.apps.get(*index))
     }
 
-    /// The pods of an app as a reader sees them: as they were some time ago, where the install lags.
-    #[must_use]
-    pub fn seen_pods<'a>(&self, app: &'a App, now: Time) -> &'a [Pod] {
-        let then = now - self.world.config.faults.lag;
-        let newer = app.past.iter().find(|(until, _)| *until > then);
-        newer.map_or(&app.pods, |(_, pods)| pods)
+    /// The app `name` as a reader sees it. Nothing: there is no such app.
+    pub fn look(&mut self, now: Time, name: &str) -> Option<Look<'_>> {
+        self.advance(now);
+        let World { config, rng, .. } = &mut self.world;
+        let app = self.names.get(name).and_then(|index| self.apps.get(*index))?;
+        let faults = &mut config.faults;
+        let lag = match faults.lags.as_slice() {
+            [] => Span::ZERO,
+            lags => lags[rng.random_range(0..lags.len())],
+        };
+        let units = !faults.units_error.fires(rng);
+        let autoscale = !faults.autoscale_error.fires(rng);
+        let metrics = !faults.metrics_error.fires(rng);
+        let addresses = if faults.router_prefixes { app.router_hosts(rng) } else { vec![app.router_host()] };
+        Some(Look { app, pods: units.then(|| app.pods_at(now - lag)), autoscale, metrics, addresses })
     }
 
     /// Begins a call. It waits for the app's lock, does its work, and can be asked for with [`Tsuru::progress`] until
@@ -131,11 +182,9 @@ impl Tsuru {
     pub fn begin(&mut self, now: Time, caller: Caller, app: &str, act: Act) -> Option<CallId> {
         self.advance(now);
         let index = *self.names.get(app)?;
-        self.world.calls += 1;
-        let number = self.world.calls;
-        let until = now + self.world.config.timings.lock_wait;
-        let stage = Stage::Waiting { next: now, until };
-        self.apps[index].calls.push(Call { number, caller, act, stage, event: None, abandoned: false });
+        let call = Call::new(caller, act, &mut self.world, now);
+        let number = call.number;
+        self.apps[index].calls.push(call);
         self.step(index, now);
         Some(CallId { app: index, number })
     }
@@ -144,15 +193,14 @@ impl Tsuru {
     #[must_use]
     pub fn progress(&self, call: CallId) -> Option<Progress> {
         let found = self.apps.get(call.app)?.calls.iter().find(|c| c.number == call.number)?;
-        let over = if let Stage::Over(result) = &found.stage { Some(result.clone()) } else { None };
-        Some(Progress { event: found.event, over })
+        Some(found.progress(self.now))
     }
 
     /// Nobody will ask for the call any more. It goes on all the same.
     pub fn forget(&mut self, call: CallId) {
         if let Some(app) = self.apps.get_mut(call.app) {
             app.calls.iter_mut().filter(|c| c.number == call.number).for_each(|c| c.abandoned = true);
-            app.calls.retain(|c| !(c.abandoned && matches!(c.stage, Stage::Over(_))));
+            app.calls.retain(|c| !c.is_done_with());
         }
     }
 
@@ -188,6 +236,7 @@ impl Tsuru {
     }
 
     /// All events, oldest first.
+    #[must_use]
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
         self.world.events.iter()
     }
@@ -257,6 +306,14 @@ impl Tsuru {
         Ok(())
     }
 
+    /// Marks a version as about to be removed by the collector of images, or takes the mark off. Returns whether there is
+    /// such a version.
+    pub fn mark(&mut self, app: &str, version: u32, marked: bool) -> bool {
+        let found = self.names.get(app).and_then(|index| self.apps.get_mut(*index));
+        let record = found.and_then(|app| app.versions.iter_mut().find(|v| v.number == version));
+        record.map(|record| record.marked = marked).is_some()
+    }
+
     /// A pod listens somewhere else than where it was to.
     pub fn moved(&mut self, pod: PodId, address: std::net::SocketAddr) {
         self.apps
@@ -297,13 +354,15 @@ impl Tsuru {
         self.now = self.now.max(now);
         self.moves += 1;
         let app = &mut self.apps[index];
-        let before = (self.world.config.faults.lag.0 > 0).then(|| app.pods.clone());
+        let before = (!self.world.config.faults.lags.is_empty()).then(|| app.pods.clone());
         pods::live(app, &mut self.world, now);
+        others::act(app, &mut self.world, now);
+        call::expire(app, &mut self.world, now);
         let mut calls = std::mem::take(&mut app.calls);
         for call in &mut calls {
             call.step(app, &mut self.world, now);
         }
-        calls.retain(|c| !(c.abandoned && matches!(c.stage, Stage::Over(_))));
+        calls.retain(|c| !c.is_done_with());
         app.calls = calls;
         if let Some(before) = before.filter(|before| *before != app.pods) {
             app.past.push((now, before));
@@ -314,9 +373,11 @@ impl Tsuru {
     /// Works out when the app moves by itself next, and drops what no reader can see any more.
     fn refresh(&mut self, index: usize, now: Time) {
         let app = &mut self.apps[index];
-        let oldest = now - self.world.config.faults.lag;
+        let oldest = now - self.world.config.faults.lags.iter().copied().max().unwrap_or_default();
         app.past.retain(|(until, _)| *until > oldest);
-        let calls = app.calls.iter().filter_map(|call| call.due(&self.world));
-        app.due = pods::next_due(app).into_iter().chain(calls).min();
+        let calls = app.calls.iter().filter_map(|call| call.due(&self.world, now));
+        let expiry = call::expiry(app, &self.world);
+        let others = app.others.next_due();
+        app.due = pods::next_due(app).into_iter().chain(calls).chain(expiry).chain(others).min();
     }
 }

@@ -25,7 +25,7 @@ pub enum Event {
         canary: Version,
         /// The platform's id of the deploy that began it.
         trigger: String,
-        /// When that deploy ended, by the platform's clock.
+        /// When that deploy began, by the platform's clock.
         deployed: Time,
         /// The policy as it was at this time; later changes to the file do not touch this rollout.
         policy: Box<Policy>,

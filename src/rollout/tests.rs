@@ -44,13 +44,13 @@ fn verdict() -> Verdict {
         harm_threshold: 4.6,
         harm: false,
         culprits: Vec::new(),
-        refused: Vec::new(),
         safe: false,
         both_bad: false,
         wrong_split: false,
         no_data: false,
         source_down: false,
         signals: BTreeMap::new(),
+        refused: Vec::new(),
         why: "because".to_owned(),
     }
 }

@@ -201,3 +201,19 @@ pub enum PlatformErrorKind {
     /// The answer was lost; the platform may still be working on it. Observe before anything else.
     Unknown,
 }
+
+impl PlatformErrorKind {
+    /// The word that programs read.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Refused => "refused",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}

@@ -29,6 +29,7 @@
 //! # Ok::<(), uguisu::stats::Refusal>(())
 //! ```
 
+pub(super) mod chebyshev;
 mod forecast;
 mod law;
 mod likelihood;
@@ -66,7 +67,7 @@ const GAIN: f64 = 0.75;
 const LEAST_FRAILTY: f64 = 0.1;
 /// Above this share of the canary the likelihood with frailty is no e-value any more.
 const LARGEST_SHARE: f64 = 0.6;
-/// Where frailty cannot be modelled and nothing is known, evidence is divided by this: there is none.
+/// Evidence is never divided by more than this, which leaves none.
 const NO_EVIDENCE: f64 = 1e6;
 
 /// What kind of counts they are: it decides what variance independent events would have.
@@ -144,8 +145,10 @@ impl NoiseModel {
         let mut model = Self::new(kind);
         model.dispersion.known = measured(looks, |p| kind.variance(p));
         model.dispersion.settled = model.dispersion.known.is_some();
-        for look in looks {
-            model.baseline.learn(&mut model.log_posterior, *look);
+        if !model.is_clean() {
+            for look in looks {
+                model.baseline.learn(&mut model.log_posterior, *look);
+            }
         }
         model
     }
@@ -208,9 +211,9 @@ impl NoiseModel {
         }
         if frailty > 0.0 && canary / (canary + baseline) > LARGEST_SHARE {
             let events = rate.map_or(f64::INFINITY, |rate| rate * canary.max(baseline));
-            (phi, frailty) = ((phi + frailty * events).min(NO_EVIDENCE), 0.0);
+            (phi, frailty) = (phi + frailty * events, 0.0);
         }
-        Spread { phi, frailty }
+        Spread { phi: phi.min(NO_EVIDENCE), frailty }
     }
 
     /// Learns from a closed look, after it was judged.

@@ -165,7 +165,9 @@ async fn faults(State(install): State<Arc<Install>>) -> Response {
 }
 
 async fn set_faults(State(install): State<Arc<Install>>, Json(faults): Json<Faults>) -> Response {
-    *install.now().core.faults_mut() = faults;
+    let mut now = install.now();
+    let at = now.at;
+    now.core.set_faults(at, faults);
     StatusCode::NO_CONTENT.into_response()
 }
 

@@ -9,7 +9,7 @@ use super::input::{Input, parse_bool};
 use super::routes::{Endpoint, Found};
 use super::{Token, check, empty, hooks, json, plain, wire};
 use crate::demo::install::Install;
-use crate::demo::tsuru::{App, EventId, Failure, Filter};
+use crate::demo::tsuru::{EventId, Failure, Filter};
 use crate::words::Time;
 
 /// `GET /healthcheck`.
@@ -33,16 +33,27 @@ pub(super) fn answer(
             let version = install.now().core.config().version.clone();
             Ok(json(&serde_json::json!({ "version": version })))
         }
+        Endpoint::UserInfo => {
+            // A team token stands for a user that nobody else can be.
+            let email = if token.team { format!("{}@tsuru-team-token", token.name) } else { token.name.clone() };
+            Ok(json(&serde_json::json!({ "Email": email, "Roles": [], "Permissions": [], "Groups": [] })))
+        }
         Endpoint::Apps => apps(install, token, input),
         Endpoint::App => {
             check(token, "app.read.info")?;
-            with_app(install, found, |core, app, ports, now| json(&wire::apps::info(core, app, ports, now)))
+            let name = found.parameter("app").unwrap_or("");
+            let mut now = install.now();
+            let (at, port) = (now.at, now.core.config().network.port);
+            let look = now.core.look(at, name).ok_or_else(|| no_app(name))?;
+            Ok(json(&wire::apps::info(&look, port)))
         }
         Endpoint::Autoscale => {
             check(token, "app.read")?;
-            with_app(install, found, |_, app, _, _| json(&wire::apps::autoscales(app)))
+            let name = found.parameter("app").unwrap_or("");
+            let now = install.now();
+            Ok(json(&wire::apps::autoscales(now.core.app(name).ok_or_else(|| no_app(name))?)))
         }
-        Endpoint::Deploys => deploys(install, token, input),
+        Endpoint::Deploys => Ok(deploys(install, token, input)),
         Endpoint::DeployInfo => deploy_info(install, token, found),
         Endpoint::Events => events(install, token, input),
         Endpoint::Event => {
@@ -84,16 +95,8 @@ const KINDS: [&str; 14] = [
     "app.update.unit.remove",
 ];
 
-fn with_app(
-    install: &Install,
-    found: &Found,
-    answer: impl Fn(&crate::demo::tsuru::Tsuru, &App, bool, Time) -> Response,
-) -> Result<Response, Failure> {
-    let name = found.parameter("app").unwrap_or("");
-    let now = install.now();
-    let app = now.core.app(name);
-    let app = app.ok_or_else(|| Failure { status: 404, text: format!("App {name} not found.") })?;
-    Ok(answer(&now.core, app, now.core.config().network.port == 0, now.at))
+fn no_app(name: &str) -> Failure {
+    Failure { status: 404, text: format!("App {name} not found.") }
 }
 
 fn apps(install: &Install, token: &Token, input: &Input) -> Result<Response, Failure> {
@@ -105,22 +108,27 @@ fn apps(install: &Install, token: &Token, input: &Input) -> Result<Response, Fai
         name => Some(regex::Regex::new(name).map_err(|e| Failure { status: 500, text: e.to_string() })?),
     };
     let is = |wanted: &str, have: &str| wanted.is_empty() || wanted == have;
-    let now = install.now();
-    let ports = now.core.config().network.port == 0;
+    let mut now = install.now();
+    let (at, port) = (now.at, now.core.config().network.port);
     let simplified = input.flag("simplified");
-    let list: Vec<_> = now
+    let names: Vec<String> = now
         .core
         .apps()
-        .filter(|app| name.as_ref().is_none_or(|name| name.is_match(&app.spec.name)))
-        .filter(|app| is(input.query("pool"), &app.spec.pool) && is(input.query("teamOwner"), &app.spec.team))
-        .map(|app| wire::apps::resume(&now.core, app, ports, simplified, now.at))
+        .map(|app| &app.spec)
+        .filter(|spec| name.as_ref().is_none_or(|name| name.is_match(&spec.name)))
+        .filter(|spec| is(input.query("pool"), &spec.pool) && is(input.query("teamOwner"), &spec.team))
+        .map(|spec| spec.name.clone())
         .collect();
+    let mut list = Vec::new();
+    for name in names {
+        list.extend(now.core.look(at, &name).map(|look| wire::apps::resume(&look, port, simplified)));
+    }
     Ok(if list.is_empty() { empty(StatusCode::NO_CONTENT) } else { json(&list) })
 }
 
-fn deploys(install: &Install, token: &Token, input: &Input) -> Result<Response, Failure> {
+fn deploys(install: &Install, token: &Token, input: &Input) -> Response {
     if !token.may("app.read.deploy") {
-        return Ok(empty(StatusCode::NO_CONTENT));
+        return empty(StatusCode::NO_CONTENT);
     }
     let number = |name| input.query(name).parse::<usize>().unwrap_or(0);
     let limit = if number("limit") == 0 { 100 } else { number("limit") };
@@ -136,7 +144,7 @@ fn deploys(install: &Install, token: &Token, input: &Input) -> Result<Response, 
         .take(limit)
         .map(|e| wire::apps::deploy(e, now.core.app(&e.app), registry, false))
         .collect();
-    Ok(if list.is_empty() { empty(StatusCode::NO_CONTENT) } else { json(&list) })
+    if list.is_empty() { empty(StatusCode::NO_CONTENT) } else { json(&list) }
 }
 
 fn deploy_info(install: &Install, token: &Token, found: &Found) -> Result<Response, Failure> {

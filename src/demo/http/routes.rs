@@ -7,6 +7,7 @@ use axum::http::Method;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Info,
+    UserInfo,
     Apps,
     App,
     Restart,
@@ -71,8 +72,9 @@ impl Endpoint {
 type Route = (&'static str, &'static str, &'static str, Endpoint);
 
 /// Version, method, path and endpoint, in Tsuru's order.
-const ROUTES: [Route; 36] = [
+const ROUTES: [Route; 37] = [
     ("1.0", "GET", "/info", Endpoint::Info),
+    ("1.0", "GET", "/users/info", Endpoint::UserInfo),
     ("1.0", "GET", "/apps", Endpoint::Apps),
     ("1.0", "GET", "/apps/{app}", Endpoint::App),
     ("1.0", "POST", "/apps/{app}/restart", Endpoint::Restart),

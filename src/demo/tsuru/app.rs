@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand::RngExt;
+use rand::rngs::StdRng;
 
 use super::call::Call;
 use super::event::{Event, EventId, Start};
+use super::others::Others;
 use super::world::World;
 use crate::demo::toy::Behaviour;
 use crate::words::{Span, Time};
@@ -208,6 +210,8 @@ pub struct App {
     pub(super) due: Option<Time>,
     /// Calls that are not over, and those whose answer nobody took yet.
     pub(super) calls: Vec<Call>,
+    /// What others will do to it.
+    pub(super) others: Others,
     /// Earlier lists of pods, for readers that lag: from when it held, and the list.
     pub(super) past: Vec<(Time, Vec<Pod>)>,
 }
@@ -226,6 +230,7 @@ impl App {
             lock: None,
             due: None,
             calls: Vec::new(),
+            others: Others::default(),
             past: Vec::new(),
         }
     }
@@ -280,6 +285,29 @@ impl App {
             Slot::Base => base,
             Slot::Beside(version) => format!("{base}-v{version}"),
         }
+    }
+
+    /// The pods as they were at a time.
+    pub(super) fn pods_at(&self, then: Time) -> &[Pod] {
+        self.past.iter().find(|(until, _)| *until > then).map_or(&self.pods, |(_, pods)| pods)
+    }
+
+    /// The host that users reach it by.
+    #[must_use]
+    pub fn router_host(&self) -> String {
+        format!("{}.example.com", self.spec.name)
+    }
+
+    /// All hosts of a router that publishes versions as well, in random order.
+    pub(super) fn router_hosts(&self, rng: &mut StdRng) -> Vec<String> {
+        let host = self.router_host();
+        let versions = self.services.iter().filter_map(|(process, v)| v.filter(|_| process == "web"));
+        let mut hosts: Vec<String> = versions.map(|v| format!("v{v}.version.{host}")).collect();
+        hosts.push(host);
+        for last in (1..hosts.len()).rev() {
+            hosts.swap(last, rng.random_range(0..=last));
+        }
+        hosts
     }
 
     /// The full name of the image of a version.

@@ -5,7 +5,7 @@ use super::event::{Caller, Event, EventId, Start, go_duration};
 use super::plan;
 use super::work::{Site, Work};
 use super::world::World;
-use crate::words::Time;
+use crate::words::{Span, Time};
 
 /// Names a call until its answer was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,6 +200,8 @@ pub(super) enum Stage {
     Working(Box<Work>),
     /// It is over.
     Over(Result<(), Failure>),
+    /// The process that did it died.
+    Dead,
 }
 
 /// A call in an app's books.
@@ -213,6 +215,10 @@ pub(super) struct Call {
     pub(super) event: Option<EventId>,
     /// Nobody waits for the answer any more.
     pub(super) abandoned: bool,
+    /// When the connection is cut, if it is.
+    pub(super) cut: Option<Time>,
+    /// When the process that does it dies, if it does.
+    pub(super) dies: Option<Time>,
 }
 
 /// What can be told about a call.
@@ -220,13 +226,63 @@ pub(super) struct Call {
 pub struct Progress {
     /// Its event, once it has the lock.
     pub event: Option<EventId>,
-    /// How it ended, once it is over.
-    pub over: Option<Result<(), Failure>>,
+    /// How it stands for whoever waits for the answer.
+    pub standing: Standing,
+}
+
+/// How a call stands for whoever waits for the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It waits or works.
+    Open,
+    /// It ended, and this is the answer.
+    Over(Result<(), Failure>),
+    /// The connection is cut. The work may go on, or have been done, or never be done.
+    Lost,
 }
 
 impl Call {
+    /// A call that begins to wait for the lock.
+    pub(super) fn new(caller: Caller, act: Act, world: &mut World, now: Time) -> Self {
+        world.calls += 1;
+        let wait = world.config.timings.lock_wait;
+        let lost = world.config.faults.lost_answer.fires(&mut world.rng);
+        let cut = lost.then(|| now + world.between((Span::ZERO, wait)));
+        let dead = world.config.faults.dies.fires(&mut world.rng);
+        let dies = dead.then(|| now + world.between((Span::ZERO, wait)));
+        let stage = Stage::Waiting { next: now, until: now + wait };
+        Self { number: world.calls, caller, act, stage, event: None, abandoned: false, cut, dies }
+    }
+
+    /// It is over and nobody waits for it.
+    pub(super) fn is_done_with(&self) -> bool {
+        self.abandoned && matches!(self.stage, Stage::Over(_) | Stage::Dead)
+    }
+
+    /// What can be told about it.
+    pub(super) fn progress(&self, now: Time) -> Progress {
+        let standing = match &self.stage {
+            Stage::Dead => Standing::Lost,
+            // Whoever was to lose the answer loses it also where it came early.
+            Stage::Over(_) if self.cut.is_some() => Standing::Lost,
+            Stage::Over(result) => Standing::Over(result.clone()),
+            _ if self.cut.is_some_and(|cut| cut <= now) => Standing::Lost,
+            _ => Standing::Open,
+        };
+        Progress { event: self.event, standing }
+    }
+
     /// When it goes on by itself.
-    pub(super) fn due(&self, world: &World) -> Option<Time> {
+    pub(super) fn due(&self, world: &World, now: Time) -> Option<Time> {
+        let own = self.own_due(world);
+        if matches!(self.stage, Stage::Over(_) | Stage::Dead) {
+            return own;
+        }
+        let dies = self.dies.filter(|_| self.event.is_some());
+        own.into_iter().chain(dies).chain(self.cut.filter(|cut| *cut > now)).min()
+    }
+
+    fn own_due(&self, world: &World) -> Option<Time> {
         match &self.stage {
             Stage::Waiting { next, .. } => Some(*next),
             Stage::Working(work) => {
@@ -235,7 +291,7 @@ impl Call {
                 let noticed = cancel.map(|c| c.at + world.config.timings.cancel);
                 work.wake.into_iter().chain(noticed).min()
             }
-            Stage::Over(_) => None,
+            Stage::Over(_) | Stage::Dead => None,
         }
     }
 
@@ -257,6 +313,14 @@ impl Call {
             }
             self.open(app, world, now);
         }
+        if let (Stage::Working(_), Some(id), Some(_)) =
+            (&self.stage, self.event, self.dies.filter(|d| *d <= now))
+        {
+            if let Some(event) = world.event_mut(id) {
+                event.stalled = Some(now);
+            }
+            self.stage = Stage::Dead;
+        }
         if let (Stage::Working(work), Some(event)) = (&mut self.stage, self.event) {
             let ended = work.advance(&mut Site { app, world, event, now });
             if let Some(result) = ended {
@@ -267,6 +331,12 @@ impl Call {
 
     /// The lock is free: the event begins, unless something keeps it from running.
     fn open(&mut self, app: &mut App, world: &mut World, now: Time) {
+        if world.config.faults.throttled.fires(&mut world.rng) {
+            let (kind, name) = (self.act.kind(), &app.spec.name);
+            let text = format!("event throttled, limit for {kind} on app \"{name}\" is 1 every 1m0s");
+            self.stage = Stage::Over(Err(Failure::internal(text)));
+            return;
+        }
         let id = world.new_id(now);
         world.record(self.new_event(id, app, now));
         self.event = Some(id);
@@ -377,7 +447,7 @@ impl Deploy {
 }
 
 /// Takes the lock from an event that gave no sign of life for too long.
-fn expire(app: &mut App, world: &mut World, now: Time) {
+pub(super) fn expire(app: &mut App, world: &mut World, now: Time) {
     let Some(id) = app.lock else { return };
     let stalled = world.event(id).and_then(|e| e.stalled);
     let Some(silence) = stalled.map(|since| now.since(since)).filter(|s| *s > world.config.timings.expiry)
@@ -386,6 +456,12 @@ fn expire(app: &mut App, world: &mut World, now: Time) {
     };
     world.end(id, now, format!("event expired, no update for {}", go_duration(silence)));
     app.lock = None;
+}
+
+/// When the lock of a dead event is free again.
+pub(super) fn expiry(app: &App, world: &World) -> Option<Time> {
+    let stalled = app.lock.and_then(|id| world.event(id)).and_then(|event| event.stalled);
+    stalled.map(|since| since + world.config.timings.expiry + Span(1))
 }
 
 /// The rule that keeps an event from running, as the refusal says it.

@@ -94,6 +94,11 @@ impl Work {
 
 /// Removes every deployment of a version, or none where one process lacks its own.
 fn destroy_version(version: u32, site: &mut Site<'_>) -> Result<(), String> {
+    if site.world.config.faults.delete_error.fires(&mut site.world.rng) {
+        return Err(
+            "Delete \"https://cluster.example.com/apis/apps/v1\": context deadline exceeded".to_owned()
+        );
+    }
     let mut keys = Vec::new();
     for process in &site.app.spec.processes {
         keys.push(deployment_for_version(&site.app.deployments, &site.app.spec.name, process, version)?);

@@ -15,7 +15,10 @@ impl Work {
         let name = &site.app.spec.name;
         let section = format!("Starting container image build for app \"{name}\"");
         site.say_section(&section);
-        let behaviour = Behaviour::of_image(&deploy.image);
+        let mut behaviour = Behaviour::of_image(&deploy.image);
+        if site.world.config.faults.build_error.fires(&mut site.world.rng) {
+            behaviour = Err("the registry cannot be reached".to_owned());
+        }
         let record = VersionRecord {
             number,
             behaviour: behaviour.clone().unwrap_or_default(),
@@ -25,13 +28,12 @@ impl Work {
             event: site.event,
         };
         site.app.versions.push(record);
-        let built = match behaviour {
-            Err(reason) => Step::Fail(Failure::internal(format!("failed to build image: {reason}"))),
-            Ok(_) => {
-                self.version = number;
-                let image = site.app.image(&site.world.config.registry, number);
-                Step::Say(format!(" ---> Destination image: {image}\n"))
-            }
+        let built = if let Err(reason) = behaviour {
+            Step::Fail(Failure::internal(format!("failed to build image: {reason}")))
+        } else {
+            self.version = number;
+            let image = site.app.image(&site.world.config.registry, number);
+            Step::Say(format!(" ---> Destination image: {image}\n"))
         };
         Done::Then(vec![Step::Pause(site.world.config.timings.build), built])
     }
@@ -187,7 +189,7 @@ impl Work {
     }
 
     /// Removes every deployment and service that nothing uses.
-    pub(super) fn cleanup(&mut self, preserve: bool, site: &mut Site<'_>) -> Done {
+    pub(super) fn cleanup(preserve: bool, site: &mut Site<'_>) -> Done {
         site.say("\n");
         site.say_section("Cleaning up resources");
         let base = site.app.base_version();

@@ -175,4 +175,5 @@ fn restore(site: &mut Site<'_>, key: &Key, before: Option<Deployment>) {
     // The template comes back; how many units are wanted is not part of it, unless only that had changed.
     let replicas = if same_revision { before.replicas } else { deployment.replicas };
     *deployment = Deployment { replicas, ..before };
+    super::pods::converge_all(site.app, site.world, site.now);
 }

@@ -143,10 +143,10 @@ fn create(app: &mut App, world: &mut World, index: usize, now: Time) {
 /// An address that no pod of this app has; another app's is as unlikely as a round of 64,000 pods.
 fn free_address(app: &App, world: &World, id: u64) -> SocketAddr {
     let network = world.config.network;
-    (id..)
-        .map(|n| network.address(n))
-        .find(|a| app.pods.iter().all(|p| p.address != *a))
-        .unwrap_or(network.address(id))
+    let taken = |address: &SocketAddr| app.pods.iter().any(|p| p.address == *address);
+    // More candidates than there are pods, so one is free.
+    let mut candidates = (0..=app.pods.len() as u64).map(|n| network.address(id + n));
+    candidates.find(|address| !taken(address)).unwrap_or(network.address(id))
 }
 
 /// Removes the pod that Kubernetes would: one that is not ready before one that is, the youngest first.

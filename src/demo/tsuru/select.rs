@@ -24,7 +24,11 @@ pub(super) fn version_by_selector(app: &App, world: &mut World, selector: &str) 
     match candidates.as_slice() {
         [] => Err(format!("Invalid version: {selector}")),
         [one] => Ok(*one),
-        several => Ok(several[world.rng.random_range(0..several.len())]),
+        several => {
+            let wrong = world.config.faults.wrong_version.fires(&mut world.rng);
+            let other = several.iter().copied().find(|v| wrong && v.to_string() != selector);
+            Ok(other.unwrap_or_else(|| several[world.rng.random_range(0..several.len())]))
+        }
     }
 }
 

@@ -48,8 +48,8 @@ impl EventFilter {
             && any_of(&self.kind_types, if event.internal { "internal" } else { "permission" })
             && (self.kind_names.is_empty()
                 || self.kind_names.iter().any(|k| is_kind_or_parent(k, event.kind)))
-            && !(self.error_only && !failed)
-            && !(self.success_only && failed)
+            && (failed || !self.error_only)
+            && !(failed && self.success_only)
     }
 }
 

@@ -233,7 +233,7 @@ impl Work {
             Step::Monitor(monitor) => monitor.watch(site),
             Step::Services { process } => self.services(&process, site),
             Step::Commit => self.commit(site),
-            Step::Cleanup { preserve } => self.cleanup(preserve, site),
+            Step::Cleanup { preserve } => Self::cleanup(preserve, site),
             Step::Router => self.router(site),
             Step::Deployed => self.deployed(site),
             Step::Toggle { keys, routable } => Self::toggle(&keys, routable, site),

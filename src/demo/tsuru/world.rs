@@ -112,7 +112,7 @@ impl World {
         }
     }
 
-    /// A new identity as MongoDB makes them: seconds, machine, counter.
+    /// A new identity as `MongoDB` makes them: seconds, machine, counter.
     pub(super) fn new_id(&mut self, now: Time) -> EventId {
         let seconds = u32::try_from(now.0.div_euclid(1000)).unwrap_or(0);
         self.ids = self.ids.wrapping_add(1);

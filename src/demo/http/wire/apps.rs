@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::demo::tsuru::{App, Autoscale, Event, Phase, Pod, Slot, Start, Tsuru, rfc3339};
+use crate::demo::tsuru::{App, Autoscale, Event, Look, Phase, Pod, Slot, Start, rfc3339};
 use crate::words::Time;
 
 #[derive(Serialize)]
@@ -238,30 +238,36 @@ struct AppMetadata {
 
 const APP_METADATA: AppMetadata = AppMetadata { labels: [], annotations: [] };
 
-fn router(name: &str) -> Router {
-    let host = format!("{name}.example.com");
+fn router(hosts: &[String]) -> Router {
     Router {
         name: "ingress",
         opts: Empty {},
-        address: host.clone(),
-        addresses: vec![host],
+        address: hosts.first().cloned().unwrap_or_default(),
+        addresses: hosts.to_vec(),
         r#type: "api",
         status: "ready",
     }
 }
 
-/// `GET /apps/{app}`.
-pub(in crate::demo::http) fn info(
-    tsuru: &Tsuru,
-    app: &App,
-    ports: bool,
-    now: Time,
-) -> impl Serialize + use<> {
-    let pods = tsuru.seen_pods(app, now);
-    let units = units(app, pods, ports);
+/// What app info could not tell, as it says it: one line each.
+fn gaps(look: &Look<'_>) -> String {
+    let lost = "Get \"https://cluster.example.com/api\": context deadline exceeded";
+    let no_metrics = "the server could not find the requested resource (get pods.metrics.k8s.io)";
+    let lines = [
+        look.pods.is_none().then(|| format!("unable to list app units: {lost}")),
+        (!look.autoscale).then(|| format!("unable to get autoscale info: {lost}")),
+        (!look.metrics).then(|| format!("unable to get units metrics: {no_metrics}")),
+    ];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// `GET /apps/{app}`; the units listen on `port`, or each on its own where that is 0.
+pub(in crate::demo::http) fn info(look: &Look<'_>, port: u16) -> impl Serialize + use<> {
+    let app = look.app;
+    let units = units(app, look.pods.unwrap_or_default(), port == 0);
     let units_metrics = units
         .iter()
-        .filter(|u| u.ready)
+        .filter(|u| u.ready && look.metrics)
         .map(|u| UnitMetric { id: u.id.clone(), cpu: "5m", memory: "100Mi" })
         .collect();
     let process = |name: &String| Process {
@@ -290,19 +296,19 @@ pub(in crate::demo::http) fn info(
         tags: [],
         metadata: APP_METADATA,
         units,
-        internal_addresses: internal_addresses(app, tsuru.config().network.port),
-        autoscale: autoscales(app),
+        internal_addresses: internal_addresses(app, port),
+        autoscale: autoscales(app).filter(|_| look.autoscale),
         units_metrics,
         provisioner: "kubernetes",
         cluster: "c1",
         processes: app.spec.processes.iter().map(process).collect(),
-        routers: [router(name)],
+        ip: look.addresses.first().cloned().unwrap_or_default(),
+        routers: [router(&look.addresses)],
         service_instance_binds: [],
-        ip: format!("{name}.example.com"),
         router: "ingress",
         routeropts: Empty {},
         quota: Quota { limit: app.spec.quota.map_or(-1, i64::from), inuse: app.wanted_units() },
-        error: String::new(),
+        error: gaps(look),
     }
 }
 
@@ -323,24 +329,19 @@ struct AppResume {
 }
 
 /// One app of `GET /apps`; `simplified` leaves out the units.
-pub(in crate::demo::http) fn resume(
-    tsuru: &Tsuru,
-    app: &App,
-    ports: bool,
-    simplified: bool,
-    now: Time,
-) -> impl Serialize + use<> {
-    let units = if simplified { Vec::new() } else { units(app, tsuru.seen_pods(app, now), ports) };
-    let name = &app.spec.name;
+pub(in crate::demo::http) fn resume(look: &Look<'_>, port: u16, simplified: bool) -> impl Serialize + use<> {
+    let app = look.app;
+    let pods = look.pods.filter(|_| !simplified).unwrap_or_default();
+    let units = units(app, pods, port == 0);
     AppResume {
-        name: name.clone(),
+        name: app.spec.name.clone(),
         pool: app.spec.pool.clone(),
         teamowner: app.spec.team.clone(),
         plan: PLAN,
         units,
         cname: [],
-        ip: format!("{name}.example.com"),
-        routers: [router(name)],
+        ip: look.addresses.first().cloned().unwrap_or_default(),
+        routers: [router(&look.addresses)],
         tags: [],
         platform: "python",
         metadata: APP_METADATA,

@@ -117,11 +117,7 @@ pub(in crate::demo::http) fn event(event: &Event) -> EventData {
     let structured_log = (!running && !event.lines.is_empty()).then(|| {
         event.lines.iter().map(|l| LogEntry { date: rfc3339(l.at), message: l.text.clone() }).collect()
     });
-    let log: String = if running {
-        String::new()
-    } else {
-        event.lines.iter().map(|l| format!("{}: {}", log_date(l.at), l.text)).collect()
-    };
+    let log = if running { String::new() } else { legacy_log(event) };
     let cancelable_kind = event.cancelable || event.cancel.is_some();
     EventData {
         unique_id: event.id.to_string(),
@@ -158,6 +154,11 @@ pub(in crate::demo::http) fn event(event: &Event) -> EventData {
             last_update: rfc3339(event.started),
         },
     }
+}
+
+/// The log as one text: each line with its date before it.
+fn legacy_log(event: &Event) -> String {
+    event.lines.iter().flat_map(|l| [log_date(l.at), ": ".to_owned(), l.text.clone()]).collect()
 }
 
 fn log_date(time: Time) -> String {
