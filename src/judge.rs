@@ -31,6 +31,7 @@ mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod gauge;
 mod histogram;
 mod ladder;
 mod latency;
@@ -46,6 +47,14 @@ mod verdict;
 mod watch;
 
 #[cfg(test)]
+#[expect(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::unnecessary_wraps,
+    reason = "tests compare what must be the same to the bit, and draw small counts"
+)]
 mod tests;
 
 pub use look::{Look, Reading};
@@ -146,7 +155,7 @@ impl Judge {
                 continue;
             };
             match watch.evidence.check(reading) {
-                Ok(()) => watch.evidence.learn(reading),
+                Ok(()) => watch.evidence.learn(look.at, reading),
                 Err(problem) => {
                     refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
                 }
@@ -379,6 +388,7 @@ impl Judge {
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
             blind: watch.evidence.blind(),
+            note: watch.evidence.note(),
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);

@@ -88,7 +88,7 @@ impl Watch {
         };
         let arms = Arms { baseline: accept(Arm::Baseline), canary: accept(Arm::Canary) };
         let requests = Arms { baseline: volume(arms.baseline), canary: volume(arms.canary) };
-        let spoke = Arms { baseline: arms.baseline.is_some(), canary: arms.canary.is_some() };
+        let spoke = Arms { baseline: speaks(arms.baseline), canary: speaks(arms.canary) };
         self.silence.note(at, spoke, requests, share.filter(|_| self.evidence.counts_requests()));
         self.step_seen +=
             if self.evidence.counts_requests() { requests.canary } else { f64::from(u8::from(spoke.canary)) };
@@ -151,6 +151,11 @@ impl Watch {
             outcome,
         }
     }
+}
+
+/// Whether there is an answer: no units are none.
+fn speaks(reading: Option<&Reading>) -> bool {
+    reading.is_some_and(|reading| !matches!(reading, Reading::Values(values) if values.is_empty()))
 }
 
 /// How many requests a reading tells of.
