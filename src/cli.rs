@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod judge;
+pub mod plan;
 mod policy;
 pub mod schema;

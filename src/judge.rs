@@ -27,6 +27,7 @@ use crate::policy::Policy;
 use crate::stats::special::log_sum_exp;
 use crate::words::{Arm, Arms, Share};
 
+mod asks;
 mod combine;
 mod counts;
 mod evidence;
@@ -57,6 +58,7 @@ mod watch;
 )]
 mod tests;
 
+pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
@@ -67,12 +69,6 @@ use ladder::Ladder;
 use silence::Quiet;
 use split::Split;
 use watch::Watch;
-
-/// Silence shorter than this many looks means nothing.
-const PATIENCE_LOOKS: f64 = 3.0;
-
-/// Silence shorter than this means nothing, in seconds.
-const PATIENCE: f64 = 60.0;
 
 /// Beyond this a logarithm of evidence is not told more exactly.
 const LOG_E_MOST: f64 = 1e6;
@@ -106,21 +102,13 @@ impl Judge {
     /// at the policy's pace, an hour or more; it may be empty.
     #[must_use]
     pub fn new(policy: &Policy, history: &[Look]) -> Self {
-        let every = policy.look_every.as_seconds();
-        let terms = Terms {
-            alpha: policy.budget.false_rollback.get().clamp(1e-12, 0.5),
-            beta: policy.budget.false_promotion.get().clamp(1e-12, 0.5),
-            patience: (PATIENCE_LOOKS * every).max(PATIENCE),
-            horizon: ladder::horizon(policy),
-            look_every: every,
-        };
+        let terms = Terms::of(policy);
         let ladder = Ladder::new(policy);
-        let weights: Vec<_> = policy.signals.iter().map(|signal| (signal.weight, signal.critical)).collect();
         let watches: Vec<_> = policy
             .signals
             .iter()
-            .zip(combine::parts(&weights))
-            .map(|(signal, weight)| Watch::new(signal, weight, &ladder, &terms))
+            .zip(asks(policy))
+            .map(|(signal, ask)| Watch::new(signal, ask, &terms))
             .collect();
         let traffic = watches.iter().position(|watch| watch.evidence.counts_requests());
         let step = ladder.step(None);

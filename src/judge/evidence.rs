@@ -6,12 +6,19 @@ use super::counts::{Asked, Counts};
 use super::explain::About;
 use super::gauge::{self, Gauge};
 use super::histogram;
+use super::ladder::horizon;
 use super::latency::Latency;
 use super::look::Reading;
 use super::refusal::Problem;
-use crate::policy::{Measure, Signal};
+use crate::policy::{Measure, Policy, Signal};
 use crate::stats::CountKind;
 use crate::words::Arms;
+
+/// Silence shorter than this many looks means nothing.
+const PATIENCE_LOOKS: f64 = 3.0;
+
+/// Silence shorter than this means nothing, in seconds.
+const PATIENCE: f64 = 60.0;
 
 /// What every signal of a rollout is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -26,6 +33,20 @@ pub(super) struct Terms {
     pub(super) horizon: f64,
     /// Seconds between looks.
     pub(super) look_every: f64,
+}
+
+impl Terms {
+    /// Of a policy.
+    pub(super) fn of(policy: &Policy) -> Self {
+        let look_every = policy.look_every.as_seconds();
+        Self {
+            alpha: policy.budget.false_rollback.get().clamp(1e-12, 0.5),
+            beta: policy.budget.false_promotion.get().clamp(1e-12, 0.5),
+            patience: (PATIENCE_LOOKS * look_every).max(PATIENCE),
+            horizon: horizon(policy),
+            look_every,
+        }
+    }
 }
 
 /// Events without which a rate is never called harmful.

@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Terms};
-use super::ladder::Ladder;
 use super::look::Reading;
 use super::refusal::Problem;
 use super::silence::{Quiet, Silence};
-use super::{Outcome, combine};
+use super::{Ask, Outcome, combine};
 use crate::policy::Signal;
 use crate::words::{Arm, Arms};
 
@@ -44,16 +43,16 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(signal: &Signal, weight: f64, ladder: &Ladder, terms: &Terms) -> Self {
-        let rungs = ladder.rungs(signal);
+    pub(super) fn new(signal: &Signal, ask: Ask, terms: &Terms) -> Self {
+        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs } = ask;
         Self {
             name: signal.name.clone(),
             critical: signal.critical,
             gates: signal.gates,
             weight,
-            allowed: 1.0 + signal.margin,
-            harm_threshold: -(terms.alpha * weight).ln(),
-            safe_threshold: -terms.beta.ln(),
+            allowed,
+            harm_threshold,
+            safe_threshold,
             evidence: Evidence::new(signal, &rungs, terms),
             silence: Silence::new(terms.patience),
             rungs,
