@@ -235,7 +235,7 @@ impl Case<'_> {
         match notices {
             None => blind.push(format!("even if everything fails, {longest} are too short to see it")),
             Some(notices) => {
-                blind.push(format!("worse by less than {} is not seen in {longest}", worse(notices)))
+                blind.push(format!("worse by less than {} is not seen in {longest}", worse(notices)));
             }
         }
         if self.signal.gates && proven.is_none_or(|proven| proven > longest.as_seconds()) {
