@@ -10,6 +10,7 @@ mod judge;
 mod list;
 mod log;
 mod order;
+mod plan;
 mod policy;
 mod print;
 mod run;
@@ -49,6 +50,8 @@ enum Command {
     Schema(schema::Args),
     /// Judge rollouts that others run, from JSON Lines on standard input
     Judge(judge::Args),
+    /// Say what a policy can see at some traffic, and how long that takes
+    Plan(plan::Args),
     /// List rollouts
     List(list::Args),
     /// Show one rollout: its timeline, its signals, the commands sent
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Judge(args) => judge::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::List(args) => block_on(list::run(args)),
         Command::Show(args) => block_on(show::run(args)),
         Command::Pause(args) => block_on(order::run("pause", args)),
