@@ -1,1 +1,3 @@
 //! Where samples come from.
+
+pub mod exposition;

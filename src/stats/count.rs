@@ -28,8 +28,8 @@ pub enum Refusal {
     /// A share is NaN, or not between 0 and 1.
     #[error("{0} is not a share between 0 and 1")]
     NotAShare(f64),
-    /// A dispersion is NaN, infinite or not above 0.
-    #[error("{0} is not a dispersion")]
+    /// A dispersion is NaN, or not between a thousandth and 1e15.
+    #[error("{0} is not a dispersion between 0.001 and 1e15")]
     NotADispersion(f64),
 }
 
@@ -50,7 +50,7 @@ pub(super) fn share(value: f64) -> Result<f64, Refusal> {
 
 /// Refuses what is not a dispersion.
 pub(super) fn dispersion(value: f64) -> Result<f64, Refusal> {
-    if value > 0.0 && value.is_finite() { Ok(value) } else { Err(Refusal::NotADispersion(value)) }
+    if (1e-3..=1e15).contains(&value) { Ok(value) } else { Err(Refusal::NotADispersion(value)) }
 }
 
 /// Refuses `events` among `total` unless both are counts and the first is no larger than the second.
@@ -106,9 +106,11 @@ impl ArmCount {
     /// Both slices as one.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
+        // So that both arms together are still believed.
+        let most = MAX_COUNT / 2.0;
         Self {
-            events: (self.events + other.events).min(MAX_COUNT),
-            exposure: (self.exposure + other.exposure).min(MAX_COUNT),
+            events: (self.events + other.events).min(most),
+            exposure: (self.exposure + other.exposure).min(most),
         }
     }
 }

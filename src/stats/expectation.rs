@@ -153,16 +153,18 @@ fn negative_binomial(x: u32, mean: f64, kappa: f64) -> f64 {
 /// The expectation of one look's likelihood ratio for `ratio` against 1, when both arms are frail by `kappa` and the
 /// canary has `share` of `mean` events.
 fn frail_expectation(kappa: f64, share: f64, mean: f64, ratio: f64) -> f64 {
+    // All counts but the last millionth.
     let law = |mean: f64| {
-        let mut left = 1.0;
-        (0..)
-            .map(|x| (x, negative_binomial(x, mean, kappa)))
-            .take_while(|(_, p)| {
-                let go_on = left > 1e-7;
-                left -= p;
-                go_on
-            })
-            .collect::<Vec<_>>()
+        let (mut counts, mut left) = (Vec::new(), 1.0);
+        for x in 0.. {
+            if left < 1e-6 {
+                break;
+            }
+            let chance = negative_binomial(x, mean, kappa);
+            counts.push((x, chance));
+            left -= chance;
+        }
+        counts
     };
     let (canary, baseline) = (law(mean * share), law(mean * (1.0 - share)));
     let mut expectation = 0.0;
@@ -173,7 +175,10 @@ fn frail_expectation(kappa: f64, share: f64, mean: f64, ratio: f64) -> f64 {
                 baseline: ArmCount::ratio(f64::from(*y), 1e6 * (1.0 - share)).unwrap(),
             };
             let ratio = match Likelihood::new(&look, Spread { phi: 1.0, frailty: 1.0 / kappa }) {
-                Likelihood::Frailty(likelihood) => (likelihood.log(ratio.ln()) - likelihood.log(0.0)).exp(),
+                Likelihood::Series(likelihood) => {
+                    let [worse, same] = likelihood.log([ratio.ln(), 0.0]);
+                    (worse - same).exp()
+                }
                 Likelihood::Binomial { .. } => 1.0,
             };
             expectation += p * q * ratio;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::special::log_sum_exp;
 
+/// No grid has more points.
+pub(super) const MOST_POINTS: usize = 32;
+
 /// Which effects an engine looks for, and how much it expects each.
 ///
 /// Each is a half-normal density over positive log effects, discretised on a geometric grid. A state names its prior;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::count::{PairCount, Refusal, among, count, dispersion, share, span};
 use super::noise::Likelihood;
-use super::prior::{Grid, Prior};
+use super::prior::{Grid, MOST_POINTS, Prior};
 use super::special::{log_add_exp, log_sum_exp, log_values};
 
 /// In which direction the truth lies if the null is wrong.
@@ -220,12 +220,14 @@ impl Tilt {
     pub fn look(&mut self, dt: f64, likelihood: &Likelihood) -> Result<f64, Refusal> {
         match likelihood {
             Likelihood::Binomial { x, k, rho, phi } => self.binomial(dt, *x, *k, *rho, *phi),
-            Likelihood::Frailty(likelihood) => {
+            Likelihood::Series(likelihood) => {
                 let dt = span(dt)?;
                 let (sign, _) = self.steps();
-                let h = &self.mixture.grid().h;
-                let at_null = likelihood.log(self.null);
-                self.mixture.absorb(dt, |j| likelihood.log(self.null + sign * h[j]) - at_null);
+                let mut effects = self.mixture.grid().h.iter().map(|h| self.null + sign * h);
+                let eta: [f64; MOST_POINTS] = std::array::from_fn(|_| effects.next().unwrap_or(self.null));
+                let [at_null] = likelihood.log([self.null]);
+                let log = likelihood.log(eta);
+                self.mixture.absorb(dt, |j| log[j] - at_null);
                 Ok(self.log_e())
             }
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::count::ArmCount;
-use super::law::{Laws, log_negative_binomial};
+use super::law::{log_laws, log_negative_binomial};
 use super::{DRIFT, JUMP, JUMP_FRAILTY, log_add_exp};
 
 /// What a look keeps of the past, fast and slow.
@@ -66,10 +66,10 @@ impl Forecast {
         let per_phi = fast * fast * self.exposure_twice / (rate * square);
         let per_frailty = fast * fast * self.square_twice / square;
         let jump = JUMP.ln() + log_negative_binomial(look.events(), mean, JUMP_FRAILTY);
-        let laws = Laws::new(look.events(), mean, |phi, frailty| {
+        let laws = log_laws(look.events(), mean, |phi, frailty| {
             frailty + phi * per_phi + frailty * per_frailty + DRIFT
         });
-        for (log, law) in log_posterior.iter_mut().zip(laws.log_probabilities()) {
+        for (log, law) in log_posterior.iter_mut().zip(laws) {
             *log += log_add_exp((-JUMP).ln_1p() + law, jump);
         }
     }

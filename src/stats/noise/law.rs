@@ -1,8 +1,10 @@
 //! The laws of one count: negative binomial, and clusters of geometric size.
 
 use super::super::special::ln_beta;
-use super::{FRAILTY, PHI};
+use super::{FRAILTY, PHI, pairs};
 
+/// How many pairs the posterior's grid has.
+const PAIRS: usize = PHI.len() * FRAILTY.len();
 /// A relative variance below this is none.
 const NO_VARIANCE: f64 = 1e-10;
 /// Above this count or mean, clusters are summed by moments.
@@ -24,73 +26,70 @@ pub(super) fn log_negative_binomial(x: f64, mean: f64, relative: f64) -> f64 {
         - x * (shape / mean).ln_1p()
 }
 
-/// The probability of one count under every pair of the posterior's grid.
-pub(super) struct Laws {
-    log: [f64; PHI.len() * FRAILTY.len()],
+/// ln P of count `x` with mean `mean` under every pair of the posterior's grid, φ varying slowest, where
+/// `relative(φ, f)` is the squared coefficient of variation beside the clusters.
+pub(super) fn log_laws(x: f64, mean: f64, relative: impl Fn(f64, f64) -> f64) -> [f64; PAIRS] {
+    let mut log = [0.0; PAIRS];
+    // Without clusters, or with many: all by moments.
+    let by_moments = if x > MANY || mean > MANY { PAIRS } else { FRAILTY.len() };
+    for (log, (phi, frailty)) in log.iter_mut().zip(pairs()).take(by_moments) {
+        *log = log_negative_binomial(x, mean, relative(phi, frailty) + (phi - 1.0) / mean);
+    }
+    if let Some(clustered) = log.last_chunk_mut::<{ PAIRS - FRAILTY.len() }>()
+        && by_moments < PAIRS
+    {
+        let mut laws = pairs().skip(FRAILTY.len()).map(|(phi, frailty)| (phi, relative(phi, frailty)));
+        *clustered = log_clusters(x, mean, std::array::from_fn(|_| laws.next().unwrap_or((1.0, 0.0))));
+    }
+    log
 }
 
-impl Laws {
-    /// Of count `x` with mean `mean`, where `relative(φ, f)` is the squared coefficient of variation beside the clusters.
-    pub(super) fn new(x: f64, mean: f64, relative: impl Fn(f64, f64) -> f64) -> Self {
-        let mut log = [0.0; PHI.len() * FRAILTY.len()];
-        for (phi, row) in PHI.into_iter().zip(log.chunks_exact_mut(FRAILTY.len())) {
-            row.copy_from_slice(&log_clusters(x, mean, phi, FRAILTY.map(|frailty| relative(phi, frailty))));
-        }
-        Self { log }
-    }
-
-    /// ln P of each pair, φ varying slowest.
-    pub(super) fn log_probabilities(&self) -> &[f64] {
-        &self.log
-    }
-}
-
-/// ln P(x) for counts made of clusters: their number negative binomial with squared coefficient of variation `relative`
-/// (one law for each lane), their sizes geometric with mean (φ+1)/2, so that the variance is φ·mean + relative·mean².
+/// ln P(x) for counts made of clusters, for each law of (φ, relative): the number of clusters is negative binomial with
+/// squared coefficient of variation `relative`, their sizes are geometric with mean (φ+1)/2, so that the variance is
+/// φ·mean + relative·mean².
 ///
-/// A negative binomial with the same moments, which is simpler, takes bursts for frailty at low counts. It serves for large ones.
-fn log_clusters<const N: usize>(x: f64, mean: f64, phi: f64, relative: [f64; N]) -> [f64; N] {
-    if phi <= 1.0 || x > MANY || mean > MANY {
-        return relative.map(|relative| log_negative_binomial(x, mean, relative + (phi - 1.0) / mean));
-    }
-    let size = f64::midpoint(phi, 1.0);
-    // A cluster ends with probability `last` after each event; so many are expected.
-    let (last, more, clusters) = (1.0 / size, 1.0 - 1.0 / size, mean / size);
-    // A i P(i) = ((i−1)(B + A more) + clusters last) P(i−1) − (i−2) more B P(i−2), in all lanes at once; P(0) enters at the end.
-    let (mut coefficient, mut previous, mut scale) = ([0.0; N], [0.0; N], [1.0; N]);
+/// A negative binomial with the same moments, which is simpler, takes bursts for frailty at low counts. It serves for
+/// large ones.
+fn log_clusters<const N: usize>(x: f64, mean: f64, laws: [(f64, f64); N]) -> [f64; N] {
+    // A i P(i) = ((i−1)(B + A more) + clusters last) P(i−1) − (i−2) more B P(i−2), in all lanes at once; P(0) enters at
+    // the end. The lanes are plain arrays so that the compiler makes vectors of them.
+    let (mut growth, mut first, mut second) = ([0.0; N], [0.0; N], [0.0; N]);
     let mut log = [0.0; N];
-    for lane in 0..N {
-        let (a, b) = if relative[lane] < NO_VARIANCE {
+    for (lane, (phi, relative)) in laws.into_iter().enumerate() {
+        // A cluster ends with probability `last` after each event; so many are expected.
+        let size = f64::midpoint(phi, 1.0);
+        let (last, more, clusters) = (1.0 / size, 1.0 - 1.0 / size, mean / size);
+        let (a, b) = if relative < NO_VARIANCE {
             log[lane] = -clusters;
             (1.0, more)
         } else {
-            let c = clusters * relative[lane];
-            log[lane] = -c.ln_1p() / relative[lane];
+            let c = clusters * relative;
+            log[lane] = -c.ln_1p() / relative;
             (1.0 + c, more + c)
         };
-        scale[lane] = 1.0 / a;
-        coefficient[lane] = (b + more * a) / a;
-        previous[lane] = more * b / a;
+        growth[lane] = (b + more * a) / a;
+        first[lane] = clusters * last / a;
+        second[lane] = more * b / a;
     }
-    let first = clusters * last;
     let (mut before, mut now) = ([0.0; N], [1.0; N]);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count from 0 to 300")]
     let rounded = (x + 0.5) as u32;
     for i in 1..=rounded {
         let step = f64::from(i);
-        let (inverse, back) = (1.0 / step, f64::from(i) - 2.0);
+        let inverse = 1.0 / step;
+        let (one, two) = ((step - 1.0) * inverse, (step - 2.0) * inverse);
         for lane in 0..N {
-            let next = ((step - 1.0) * coefficient[lane] + first * scale[lane]) * now[lane]
-                - back * previous[lane] * before[lane];
+            let next =
+                (one * growth[lane] + inverse * first[lane]) * now[lane] - two * second[lane] * before[lane];
             before[lane] = now[lane];
-            now[lane] = next * inverse;
+            now[lane] = next;
         }
         if i.is_multiple_of(STEPS) {
             rescale(&mut before, &mut now, &mut log);
         }
     }
-    for lane in 0..N {
-        log[lane] += now[lane].ln();
+    for (log, now) in log.iter_mut().zip(now) {
+        *log += now.ln();
     }
     log
 }
@@ -115,7 +114,12 @@ mod tests {
     fn laws_agree_with_the_vectors() {
         for case in noise()["cluster_logpmf"].as_array().unwrap() {
             let number = |name: &str| case[name].as_f64().unwrap();
-            let [got] = log_clusters(number("x"), number("mu"), number("phi"), [number("ir")]);
+            let (x, mean, phi, relative) = (number("x"), number("mu"), number("phi"), number("ir"));
+            let got = if phi > 1.0 && x <= MANY && mean <= MANY {
+                log_clusters(x, mean, [(phi, relative)])[0]
+            } else {
+                log_negative_binomial(x, mean, relative + (phi - 1.0) / mean)
+            };
             close(got, number("value"), 1e-9, case);
         }
     }
