@@ -21,8 +21,8 @@ use super::soak::{self, Soak};
 use crate::policy::{Measure, Signal};
 use crate::stats::special::log_add_exp;
 use crate::stats::{
-    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion, Refusal, Spread,
-    Tilt,
+    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
+    Refusal, Spread, Tilt,
 };
 use crate::words::Arms;
 
@@ -150,7 +150,8 @@ impl Counts {
             floor.part = FLOOR_PART[usize::from(all.events() > floor.share * all.exposure())];
         }
         let question = question(self.margin, &self.bounds, self.floor.as_ref(), self.horizon);
-        self.evidence = RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));
+        self.evidence =
+            RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));
     }
 
     /// Scores a slice in which both arms were seen, or the canary alone once there is no baseline.
@@ -199,7 +200,9 @@ impl Counts {
         let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
         let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
         let relative = match &self.floor {
-            Some(Floor { below, part, .. }) => log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e()),
+            Some(Floor { below, part, .. }) => {
+                log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e())
+            }
             None => proven,
         };
         self.limit.as_ref().map_or(relative, |limit| relative.min(limit.log_e_safe()))
@@ -227,10 +230,11 @@ impl Counts {
             return Some(0.0);
         }
         let by_ratio = self.pace.until_within(within, lack, self.slow);
-        let by_floor = self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
-            let lack = threshold - floor.part.ln() - floor.below.log_e();
-            self.pace.until_below(floor.share, lack, self.slow)
-        });
+        let by_floor =
+            self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
+                let lack = threshold - floor.part.ln() - floor.below.log_e();
+                self.pace.until_below(floor.share, lack, self.slow)
+            });
         by_ratio.into_iter().chain(by_floor).min_by(f64::total_cmp)
     }
 
