@@ -27,11 +27,15 @@ use crate::policy::Policy;
 use crate::stats::special::log_sum_exp;
 use crate::words::{Arm, Arms, Share};
 
+mod asks;
 mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod gauge;
+mod histogram;
 mod ladder;
+mod latency;
 mod limit;
 mod look;
 mod pace;
@@ -39,26 +43,32 @@ mod refusal;
 mod silence;
 mod soak;
 mod split;
+mod trial;
 mod verdict;
 mod watch;
 
 #[cfg(test)]
+#[expect(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::unnecessary_wraps,
+    reason = "tests compare what must be the same to the bit, and draw small counts"
+)]
 mod tests;
 
+pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
 pub use refusal::{Problem, Refusal};
+pub use trial::{Decision, Trial};
 pub use verdict::{Outcome, SignalVerdict, Verdict};
 
 use evidence::Terms;
 use ladder::Ladder;
+use silence::Quiet;
 use split::Split;
 use watch::Watch;
-
-/// Silence shorter than this many looks means nothing.
-const PATIENCE_LOOKS: f64 = 3.0;
-
-/// Silence shorter than this means nothing, in seconds.
-const PATIENCE: f64 = 60.0;
 
 /// Beyond this a logarithm of evidence is not told more exactly.
 const LOG_E_MOST: f64 = 1e6;
@@ -92,21 +102,13 @@ impl Judge {
     /// at the policy's pace, an hour or more; it may be empty.
     #[must_use]
     pub fn new(policy: &Policy, history: &[Look]) -> Self {
-        let every = policy.look_every.as_seconds();
-        let terms = Terms {
-            alpha: policy.budget.false_rollback.get().clamp(1e-12, 0.5),
-            beta: policy.budget.false_promotion.get().clamp(1e-12, 0.5),
-            patience: (PATIENCE_LOOKS * every).max(PATIENCE),
-            horizon: ladder::horizon(policy),
-            look_every: every,
-        };
+        let terms = Terms::of(policy);
         let ladder = Ladder::new(policy);
-        let weights: Vec<_> = policy.signals.iter().map(|signal| (signal.weight, signal.critical)).collect();
         let watches: Vec<_> = policy
             .signals
             .iter()
-            .zip(combine::parts(&weights))
-            .map(|(signal, weight)| Watch::new(signal, weight, &ladder, &terms))
+            .zip(asks(policy))
+            .map(|(signal, ask)| Watch::new(signal, ask, &terms))
             .collect();
         let traffic = watches.iter().position(|watch| watch.evidence.counts_requests());
         let step = ladder.step(None);
@@ -141,9 +143,28 @@ impl Judge {
                 continue;
             };
             match watch.evidence.check(reading) {
-                Ok(()) => watch.evidence.learn(reading),
+                Ok(()) => watch.evidence.learn(look.at, reading),
                 Err(problem) => {
                     refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
+                }
+            }
+        }
+        refused
+    }
+
+    /// What of a look would be refused: nothing, as a rule. [`Self::take`] leaves that out and uses the rest.
+    #[must_use]
+    pub fn check(&self, look: &Look) -> Vec<Refusal> {
+        let mut refused: Vec<_> =
+            self.wrong_time(look.at).map(|problem| Refusal { reading: None, problem }).into_iter().collect();
+        refused.extend(self.unknown(look));
+        for watch in &self.watches {
+            let Some(arms) = look.signals.get(&watch.name) else { continue };
+            for arm in [Arm::Baseline, Arm::Canary] {
+                if let Some(Err(problem)) =
+                    arms.get(arm).as_ref().map(|reading| watch.evidence.check(reading))
+                {
+                    refused.push(Refusal { reading: Some((watch.name.clone(), arm)), problem });
                 }
             }
         }
@@ -189,10 +210,33 @@ impl Judge {
     #[must_use]
     pub fn safe(&self) -> bool {
         let at = self.at.unwrap_or_default();
-        let mut gates = self.watches.iter().filter(|watch| watch.gates).peekable();
-        let proven = gates.peek().is_some()
-            && gates.all(|watch| watch.outcome(at, self.step, self.frozen) == Outcome::Pass);
+        let is_proven = |watch: &Watch| watch.outcome(at, self.step, self.frozen) == Outcome::Pass;
+        let proven = self.at.is_some() && self.watches.iter().filter(|watch| watch.gates).all(is_proven);
         proven && self.harm.is_none() && !self.both_bad() && self.sum(at).log_e < SUSPICION * self.threshold()
+    }
+
+    /// Whether both arms break an absolute limit, as [`Verdict::both_bad`].
+    #[must_use]
+    pub fn both_bad(&self) -> bool {
+        self.watches.iter().any(|watch| watch.evidence.both_bad())
+    }
+
+    /// Whether the traffic is not split as planned, as [`Verdict::wrong_split`].
+    #[must_use]
+    pub fn wrong_split(&self) -> bool {
+        self.split.is_wrong()
+    }
+
+    /// Whether the canary is silent in a signal that gates, as [`Verdict::no_data`].
+    #[must_use]
+    pub fn no_data(&self) -> bool {
+        self.is_quiet(Quiet::Canary)
+    }
+
+    /// Whether the source of a signal that gates is silent, as [`Verdict::source_down`].
+    #[must_use]
+    pub fn source_down(&self) -> bool {
+        self.is_quiet(Quiet::Baseline)
     }
 
     /// The baseline is taken away on purpose, because the canary has all of the traffic. From now on the canary is held
@@ -211,9 +255,6 @@ impl Judge {
     pub fn verdict(&self) -> Verdict {
         let at = self.at.unwrap_or_default();
         let sum = self.sum(at);
-        let quiet = |kind| {
-            self.watches.iter().any(|watch| watch.gates && watch.silence.quiet(at, self.frozen) == kind)
-        };
         let signals = self.watches.iter().map(|watch| (watch.name.clone(), self.signal(watch, at))).collect();
         let mut verdict = Verdict {
             at,
@@ -224,15 +265,20 @@ impl Judge {
             culprits: self.harm.clone().unwrap_or_default(),
             safe: self.safe(),
             both_bad: self.both_bad(),
-            wrong_split: self.split.is_wrong(),
-            no_data: quiet(silence::Quiet::Canary),
-            source_down: quiet(silence::Quiet::Baseline),
+            wrong_split: self.wrong_split(),
+            no_data: self.no_data(),
+            source_down: self.source_down(),
             signals,
             refused: self.refused.clone(),
             why: String::new(),
         };
         verdict.why = explain::together(&verdict, self.split.shares());
         verdict
+    }
+
+    fn is_quiet(&self, kind: Quiet) -> bool {
+        let at = self.at.unwrap_or_default();
+        self.watches.iter().any(|watch| watch.gates && watch.silence.quiet(at, self.frozen) == kind)
     }
 
     /// What a look's time makes impossible.
@@ -303,10 +349,6 @@ impl Judge {
         -self.terms.alpha.ln()
     }
 
-    fn both_bad(&self) -> bool {
-        self.watches.iter().any(|watch| watch.evidence.both_bad())
-    }
-
     fn signal(&self, watch: &Watch, at: f64) -> SignalVerdict {
         let within = watch.within(self.step);
         let outcome = watch.outcome(at, self.step, self.frozen);
@@ -333,7 +375,8 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
-            blind: None,
+            blind: watch.evidence.blind(),
+            note: watch.evidence.note(),
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);

@@ -20,6 +20,7 @@
 //! | [`rollout`] | the state machine: state, events, `decide`, the plan of a strategy, the desired traffic | judge, policy |
 //! | [`signal`] | sources: Prometheus, direct scrape, probes; counters to exact increments | shell |
 //! | [`platform`] | what a rollout acts on: Tsuru | shell |
+//! | [`rules`] | the policy files on disk: loading, hot reload, the set in force | policy |
 //! | [`store`] | the journal and the outbox, in SQLite | shell |
 //! | [`engine`] | the loop that runs rollouts: discovery, looks, acts, restart, shutdown | all |
 //! | [`notify`] | webhooks out: signing, retries | shell |
@@ -50,6 +51,8 @@ pub mod rollout;
 pub mod signal;
 
 pub mod platform;
+
+pub mod rules;
 
 pub mod store;
 

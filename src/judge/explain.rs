@@ -17,6 +17,8 @@ pub(super) enum About {
     Events,
     /// Requests that took longer than this many seconds.
     Slower(f64),
+    /// How long requests take, before it is fixed which are called slow.
+    Latency,
     /// A value.
     Level,
 }
@@ -35,10 +37,20 @@ pub(super) struct Facts<'a> {
     pub(super) limit: Option<(f64, bool)>,
     /// Why there can be no evidence yet; nothing: there can.
     pub(super) blind: Option<String>,
+    /// Something else that is worth telling.
+    pub(super) note: Option<String>,
 }
 
 /// Why the signal's outcome is what it is.
 pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
+    let text = outcome(facts, v);
+    match &facts.note {
+        Some(note) => format!("{text}; {note}"),
+        None => text,
+    }
+}
+
+fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let name = facts.name;
     match v.outcome {
         Outcome::Fail => {
@@ -51,7 +63,7 @@ pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         }
         Outcome::Pass => {
             format!(
-                "{name}: {}; proven to be less than the {} that this step asks for; chance of saying this of a worse canary {}",
+                "{name}: {}; proven to be less than the {} that this step asks for; chance of saying this of a canary that is not {}",
                 size(facts, v),
                 times(v.within),
                 chance(v.log_e_safe)
@@ -185,7 +197,7 @@ fn interval([low, _, high]: [Option<f64>; 3]) -> String {
 fn so_far(about: About, v: &SignalVerdict) -> String {
     let [events, total, base_events, _] = v.seen;
     match about {
-        About::Level => String::new(),
+        About::Level | About::Latency => String::new(),
         _ if total <= 0.0 => " before the canary's first request".to_owned(),
         About::Events => {
             format!(" after {} events, and {} of the baseline's", count(events), count(base_events))
@@ -200,7 +212,7 @@ fn things(about: About) -> &'static str {
     match about {
         About::Failures => "failures",
         About::Slower(_) => "slow requests",
-        About::Events | About::Level => "events",
+        About::Events | About::Latency | About::Level => "events",
     }
 }
 

@@ -142,8 +142,24 @@ fn explain(error: &Error, there: &str) -> (String, String) {
         Error::SerdeInvalidType { unexpected, expected, .. } => {
             (format!("{unexpected} does not belong here"), format!("{expected} is expected"))
         }
-        error => (formatted(error).into_owned(), String::new()),
+        error => {
+            let message = formatted(error).into_owned();
+            let help = remedy(&message).to_owned();
+            (message, help)
+        }
     }
+}
+
+/// What usually helps against what the YAML parser says.
+fn remedy(message: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 5] = [
+        ("mapping values are not allowed", "put quotes around a value that holds `: `"),
+        ("flow", "put quotes around a value that holds `{`, `[`, `,` or `#`, as queries do"),
+        ("tab", "indent with spaces"),
+        ("simple key", "write `key: value`, with a space after the colon"),
+        ("unknown value", "put quotes around a value that begins with `*`"),
+    ];
+    REMEDIES.iter().find(|(part, _)| message.contains(part)).map_or("", |(_, remedy)| remedy)
 }
 
 fn formatted(error: &Error) -> Cow<'_, str> {
@@ -159,7 +175,7 @@ fn shape(expected: &str) -> Cow<'static, str> {
     } else if expected.contains("mapping") {
         "a mapping, as in `{ key: value }`,".into()
     } else {
-        format!("{expected}").into()
+        expected.to_owned().into()
     }
 }
 

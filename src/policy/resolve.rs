@@ -227,7 +227,7 @@ impl Resolver<'_> {
         let shortest = Span::seconds(1);
         let at_least = self.span(bake.at_least.as_ref(), BAKE.at_least, shortest..=LONGEST_BAKE);
         let at_most = self.span(bake.at_most.as_ref(), BAKE.at_most, shortest..=LONGEST_BAKE);
-        match (&bake.at_least, &bake.at_most) {
+        match (bake.at_least.as_ref(), bake.at_most.as_ref()) {
             (Some(field), Some(_)) if at_least > at_most => {
                 let message =
                     format!("the shortest bake ({at_least}) is longer than the longest ({at_most})");
@@ -246,7 +246,7 @@ impl Resolver<'_> {
             _ => {}
         }
         // The one that is given draws the other's default along.
-        match (&bake.at_least, &bake.at_most) {
+        match (bake.at_least.as_ref(), bake.at_most.as_ref()) {
             (None, Some(_)) => Bake { at_least: BAKE.at_least.min(at_most), at_most },
             (Some(_), None) => Bake { at_least, at_most: BAKE.at_most.max(at_least) },
             _ => Bake { at_least, at_most },

@@ -50,6 +50,7 @@ fn verdict() -> Verdict {
         no_data: false,
         source_down: false,
         signals: BTreeMap::new(),
+        refused: Vec::new(),
         why: "because".to_owned(),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::{Range, RangeInclusive};
+use std::ops::{Deref, Range, RangeInclusive};
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -78,19 +78,26 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     }
 }
 
-impl<T: JsonSchema> JsonSchema for At<T> {
-    fn inline_schema() -> bool {
-        true
-    }
+/// Both are written as what they hold.
+macro_rules! transparent_schema {
+    ($($name:ident),+) => {$(
+        impl<T: JsonSchema> JsonSchema for $name<T> {
+            fn inline_schema() -> bool {
+                true
+            }
 
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
+            fn schema_name() -> Cow<'static, str> {
+                T::schema_name()
+            }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                T::json_schema(generator)
+            }
+        }
+    )+};
 }
+
+transparent_schema!(At, Given);
 
 /// The bytes that a location means. Of text that was read from a string, the library knows them.
 fn bytes(location: &serde_saphyr::Location) -> Range<usize> {
@@ -99,11 +106,28 @@ fn bytes(location: &serde_saphyr::Location) -> Range<usize> {
     start..start.saturating_add(number(location.span().byte_len()))
 }
 
-/// Reads a key's value where the key is given. Unlike `Option` it does not take an empty value for an absent key.
-pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+/// A key's value, where the key is given. Unlike an `Option` it does not take an empty value for an absent key.
+#[derive(Debug)]
+pub(in crate::policy) struct Given<T>(Option<T>);
+
+impl<T> Default for Given<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Deref for Given<T> {
+    type Target = Option<T>;
+
+    fn deref(&self) -> &Option<T> {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|value| Self(Some(value)))
+    }
 }
 
 impl<T: Scalar> JsonSchema for Field<T> {
@@ -188,10 +212,11 @@ impl Scalar for Change {
 impl Scalar for Span {
     fn read(text: &str) -> Result<Self, Misread> {
         text.parse().map_err(|message: String| {
-            if text.parse::<f64>().is_ok() && !text.is_empty() {
+            if text.parse::<f64>().is_ok() {
+                let whole = if text.parse::<u64>().is_ok() { text } else { "300" };
                 Misread::new(
                     format!("`{text}` has no unit"),
-                    format!("write a duration, as in `{text}s` or `{text}m`"),
+                    format!("write a duration, as in `{whole}ms`, `{whole}s` or `{whole}m`"),
                 )
             } else {
                 let (what, help) = message.split_once("; ").unwrap_or((&message, ""));

@@ -90,7 +90,7 @@ impl Resolver<'_> {
     fn signal(&mut self, signal: &file::Signal, at: &Range<usize>) -> Option<Signal> {
         let (kind, builtin) = self.kind(signal, at)?;
         self.foreign_keys(signal, kind);
-        let name = match (&signal.name, &signal.r#use) {
+        let name = match (signal.name.as_ref(), signal.r#use.as_ref()) {
             (Some(name), _) => self.get(name)?.0.clone(),
             (None, Some(r#use)) => r#use.text.clone(),
             (None, None) => {
@@ -128,7 +128,7 @@ impl Resolver<'_> {
 
     /// The kind, by whichever of the keys is given.
     fn kind(&mut self, signal: &file::Signal, at: &Range<usize>) -> Option<(Kind, Option<Builtin>)> {
-        let builtin = match &signal.r#use {
+        let builtin = match signal.r#use.as_ref() {
             Some(field) => Some(*self.get(field)?),
             None => None,
         };
@@ -240,11 +240,11 @@ impl Resolver<'_> {
     }
 
     fn latency(&mut self, signal: &file::Signal) -> Option<Measure> {
-        let histogram = match &signal.latency {
+        let histogram = match signal.latency.as_ref() {
             Some(field) => self.histogram(field)?,
             None => SeriesSelector::parse(builtin::DURATIONS).ok()?,
         };
-        let over = match &signal.over {
+        let over = match signal.over.as_ref() {
             Some(field) => {
                 let within = crate::words::Span(1)..=crate::words::Span::minutes(60);
                 Some(self.span(Some(field), *within.start(), within).as_seconds())
@@ -260,7 +260,7 @@ impl Resolver<'_> {
     }
 
     fn gauge(&mut self, signal: &file::Signal) -> Option<Measure> {
-        let query = match &signal.gauge {
+        let query = match signal.gauge.as_ref() {
             None => builtin::MEMORY.to_owned(),
             Some(field) => {
                 let text = &self.get(field)?.0;
