@@ -81,7 +81,7 @@ impl Scale {
 
     /// The effect of being `ratio` times as bad as the baseline; what is no ratio counts as the nearest that is.
     pub(super) fn effect_of(self, ratio: f64) -> f64 {
-        let ratio = ratio.max(1.0 / LARGEST).min(LARGEST);
+        let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(1.0 / LARGEST, LARGEST) };
         match self.form {
             Form::Log { .. } => ratio.ln(),
             Form::Linear { .. } => ratio - 1.0,
