@@ -10,6 +10,7 @@ mod house;
 mod record;
 mod runner;
 mod seen;
+mod watching;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use crate::web::{Delivery, Errand, Part};
 use crate::words::RolloutId;
 use discovery::{Discovery, Found};
 use runner::{Runner, Snapshot};
+use watching::Watching;
 
 /// Messages that may wait for a rollout that is busy with the platform.
 const INBOX: usize = 64;
@@ -38,6 +40,7 @@ const INBOX: usize = 64;
 /// Runs rollouts.
 pub struct Engine<P> {
     house: Arc<House<P>>,
+    watching: Arc<Watching<P>>,
     tasks: TaskTracker,
 }
 
@@ -45,7 +48,7 @@ impl<P: Platform> Engine<P> {
     /// An engine for this house.
     #[must_use]
     pub fn new(house: Arc<House<P>>) -> Self {
-        Self { house, tasks: TaskTracker::new() }
+        Self { watching: Watching::new(Arc::clone(&house)), house, tasks: TaskTracker::new() }
     }
 
     /// Runs until `shutdown`, then waits for every rollout to come to rest.
@@ -74,6 +77,7 @@ impl<P: Platform> Engine<P> {
                 }
             }
         }
+        self.tasks.spawn(Arc::clone(&self.watching).run(shutdown.clone()));
         let mut discovery = Discovery::resume(Arc::clone(&self.house)).await?;
         let mut reached = true;
         while !shutdown.is_cancelled() {
@@ -176,7 +180,7 @@ impl<P: Platform> Engine<P> {
         let id = rollout.id.clone();
         let reachable = Reachable { app: rollout.app.clone(), canary: rollout.canary, inbox: sender };
         self.house.running.add(id.clone(), reachable);
-        let runner = Runner::new(Arc::clone(&self.house), snapshot, inbox);
+        let runner = Runner::new((Arc::clone(&self.house), Arc::clone(&self.watching)), snapshot, inbox);
         let runner = match runner {
             Ok(runner) => runner,
             Err(e) => {

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use super::house::House;
 use super::record::Recorder;
 use super::seen::{Seen, see};
+use super::watching::Watching;
 use crate::judge::{Judge, Look, Verdict};
 use crate::platform::{Platform, PlatformError};
 use crate::rollout::{
@@ -58,6 +59,7 @@ pub(super) struct Snapshot {
 /// One running rollout.
 pub(super) struct Runner<P> {
     house: Arc<House<P>>,
+    watching: Arc<Watching<P>>,
     rollout: Rollout,
     judge: Judge,
     gatherer: Gatherer,
@@ -85,7 +87,7 @@ impl<P: Platform> Runner<P> {
     /// # Errors
     /// When its policy names what cannot be gathered: the journal is damaged.
     pub(super) fn new(
-        house: Arc<House<P>>,
+        (house, watching): (Arc<House<P>>, Arc<Watching<P>>),
         snapshot: Snapshot,
         inbox: mpsc::Receiver<Message>,
     ) -> Result<Self, StoreError> {
@@ -101,6 +103,7 @@ impl<P: Platform> Runner<P> {
         let health = HealthBook::new(rollout.policy.health.clone(), versions, rollout.process().to_owned());
         Ok(Self {
             house,
+            watching,
             judge,
             gatherer,
             health,
@@ -124,6 +127,7 @@ impl<P: Platform> Runner<P> {
     /// When the journal cannot be continued: another writer has it, or it holds what cannot be.
     pub(super) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StoreError> {
         self.find_lost_answer().await?;
+        self.learn_history().await?;
         let mut order = None;
         while !self.rollout.phase.is_final() {
             self.cycle(order.take()).await?;
@@ -299,6 +303,19 @@ impl<P: Platform> Runner<P> {
             "the daemon stopped before the answer came; the platform is read before anything else".to_owned();
         let answer = Answer::Error { kind: PlatformErrorKind::Unknown, message };
         self.record(vec![Event::CommandAnswered { number, answer }]).await
+    }
+
+    /// What the baseline did before: learnt once, when the rollout begins.
+    async fn learn_history(&mut self) -> Result<(), StoreError> {
+        if self.rollout.events > 1 {
+            return Ok(());
+        }
+        let Rollout { policy, app, baseline, .. } = &self.rollout;
+        let looks = self.watching.history(policy, app, *baseline).await;
+        for look in &looks {
+            self.judge.learn(look);
+        }
+        self.record(looks.into_iter().map(|look| Event::Learnt { look }).collect()).await
     }
 
     /// The daemon stops: the answer of a running command is waited for a little, then left to the next start.
