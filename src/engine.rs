@@ -73,7 +73,7 @@ impl<P: Platform> Engine<P> {
                 }
                 // One damaged rollout must not keep the others from running.
                 Err(e) => {
-                    error!(rollout = %id, "this rollout cannot be taken up again, a person must look: {e}")
+                    error!(rollout = %id, "this rollout cannot be taken up again, a person must look: {e}");
                 }
             }
         }

@@ -54,8 +54,8 @@ impl<P: Platform> Watching<P> {
     /// What `baseline` did before now, oldest first; nothing where nobody knows.
     pub(super) async fn history(&self, policy: &Policy, app: &AppName, baseline: Version) -> Vec<Look> {
         let now = self.house.clock.now();
-        let watched = self.apps.lock().await.get(app).map(|w| Arc::clone(&w.watcher));
-        let (looks, notes) = match watched {
+        let known = self.apps.lock().await.get(app).map(|known| Arc::clone(&known.watcher));
+        let (looks, notes) = match known {
             Some(watcher) => watcher.lock().await.history(baseline, now).await,
             None => match Watcher::new(policy.clone(), app.clone(), Arc::clone(&self.house.source)) {
                 Ok(watcher) => watcher.history(baseline, now).await,
@@ -97,9 +97,9 @@ impl<P: Platform> Watching<P> {
         stop: &CancellationToken,
     ) -> Result<(), crate::platform::PlatformError> {
         let policies = self.house.policies.borrow().clone();
-        let apps = self.house.platform.apps().await?;
+        let listed = self.house.platform.apps().await?;
         let mut selected: BTreeMap<AppName, Arc<Policy>> = BTreeMap::new();
-        for app in apps {
+        for app in listed {
             if let Some(policy) = policies.select(&app.name.0, &app.pool, &app.team) {
                 selected.insert(app.name, Arc::clone(policy));
             }
@@ -110,8 +110,8 @@ impl<P: Platform> Watching<P> {
                 selected.len()
             );
         }
-        let mut watched = self.apps.lock().await;
-        watched.retain(|app, known| {
+        let mut apps = self.apps.lock().await;
+        apps.retain(|app, known| {
             let keep = selected
                 .get(app)
                 .is_some_and(|policy| Arc::ptr_eq(policy, &known.policy) || *policy == known.policy);
@@ -121,7 +121,7 @@ impl<P: Platform> Watching<P> {
             keep
         });
         for (app, policy) in selected.into_iter().take(MOST_APPS) {
-            if watched.contains_key(&app) {
+            if apps.contains_key(&app) {
                 continue;
             }
             let Ok(watcher) =
@@ -136,7 +136,7 @@ impl<P: Platform> Watching<P> {
                 Arc::clone(&watcher),
                 own.clone(),
             ));
-            watched.insert(app, Watched { policy, watcher, stop: own });
+            apps.insert(app, Watched { policy, watcher, stop: own });
         }
         Ok(())
     }

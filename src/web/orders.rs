@@ -18,7 +18,7 @@ use super::token;
 use crate::rollout::{Order, OrderKind};
 
 /// How long a rollout may take to answer: it may be waiting for the platform.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The most characters of a name that are kept.
 const LONGEST_NAME: usize = 100;
