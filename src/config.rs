@@ -76,9 +76,11 @@ impl Config {
     /// When the file cannot be read, is no TOML, or has a key that is unknown, missing or of the wrong kind.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let wrong = |message: String| ConfigError { file: file.to_owned(), message };
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| wrong(format!("{e}; give the path of a configuration with `--config`, see deploy/uguisu.toml")))?;
-        Self::parse(&text, config::Environment::with_prefix("UGUISU").prefix_separator("__").separator("__")).map_err(wrong)
+        let text = std::fs::read_to_string(file).map_err(|e| {
+            wrong(format!("{e}; give the path of a configuration with `--config`, see deploy/uguisu.toml"))
+        })?;
+        Self::parse(&text, config::Environment::with_prefix("UGUISU").prefix_separator("__").separator("__"))
+            .map_err(wrong)
     }
 
     fn parse(text: &str, environment: config::Environment) -> Result<Self, String> {
@@ -112,7 +114,8 @@ mod tests {
 
     #[test]
     fn the_environment_overrides_the_file() {
-        let config = parse(SMALL, &[("UGUISU__TSURU__URL", "http://other"), ("UGUISU__POLL_EVERY", "9s")]).unwrap();
+        let config =
+            parse(SMALL, &[("UGUISU__TSURU__URL", "http://other"), ("UGUISU__POLL_EVERY", "9s")]).unwrap();
         assert_eq!((config.tsuru.url.as_str(), config.poll_every), ("http://other", Span::seconds(9)));
     }
 

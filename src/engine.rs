@@ -52,7 +52,11 @@ impl<P: Platform> Engine<P> {
     ///
     /// # Errors
     /// When the journal cannot be read at the start.
-    pub async fn run(self, alerts: mpsc::Receiver<Delivery>, shutdown: CancellationToken) -> Result<(), StoreError> {
+    pub async fn run(
+        self,
+        alerts: mpsc::Receiver<Delivery>,
+        shutdown: CancellationToken,
+    ) -> Result<(), StoreError> {
         let hands = tokio::spawn(Self::hand_out(Arc::clone(&self.house), alerts));
         for id in self.house.store.reader().unfinished().await? {
             match recall(self.house.store.reader(), &id).await {
@@ -61,7 +65,9 @@ impl<P: Platform> Engine<P> {
                     self.spawn(snapshot, &shutdown);
                 }
                 // One damaged rollout must not keep the others from running.
-                Err(e) => error!(rollout = %id, "this rollout cannot be taken up again, a person must look: {e}"),
+                Err(e) => {
+                    error!(rollout = %id, "this rollout cannot be taken up again, a person must look: {e}")
+                }
             }
         }
         let mut discovery = Discovery::resume(Arc::clone(&self.house)).await?;

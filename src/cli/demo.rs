@@ -142,7 +142,10 @@ impl Stage {
             poll_every: Span::seconds(1),
             tsuru: TsuruConfig { token_file: Some(token), ..TsuruConfig::new(emulator.base_url()) },
             source: SourceConfig::Scrape(ScrapeConfig::default()),
-            web: WebConfig { listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)), ..WebConfig::default() },
+            web: WebConfig {
+                listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+                ..WebConfig::default()
+            },
             alerts: AlertLabels::default(),
             receiver: Vec::new(),
             delivery: DeliveryConfig::default(),

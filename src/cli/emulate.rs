@@ -72,9 +72,9 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
         ci_token: args.ci_token.clone(),
         faults,
     };
-    let emulator = Emulator::start(config)
-        .await
-        .map_err(|e| Trouble::new(format!("cannot listen on {}: {e}; choose another with --listen", args.listen)))?;
+    let emulator = Emulator::start(config).await.map_err(|e| {
+        Trouble::new(format!("cannot listen on {}: {e}; choose another with --listen", args.listen))
+    })?;
     if let Some(app) = &args.app {
         let made = emulator.create_app(AppSpec::web(app), Some(("toy:good", args.units)));
         made.map_err(|reason| Trouble::new(format!("cannot make the app: {reason}")))?;
@@ -94,6 +94,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
 
 fn read_faults(path: &std::path::Path) -> Result<Faults, Trouble> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| Trouble::new(format!("cannot read {shown}: {e}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Trouble::new(format!("cannot read {shown}: {e}")))?;
     serde_json::from_str(&text).map_err(|e| Trouble::new(format!("{shown} is not an object of faults: {e}")))
 }

@@ -31,7 +31,13 @@ const ALERTS: usize = 16;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration, a TOML file.
-    #[arg(long, short, value_name = "FILE", default_value = "/etc/uguisu/uguisu.toml", env = "UGUISU_CONFIG")]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "/etc/uguisu/uguisu.toml",
+        env = "UGUISU_CONFIG"
+    )]
     config: PathBuf,
     /// Log lines as JSON.
     #[arg(long)]
@@ -70,7 +76,8 @@ impl Daemon<Tsuru> {
     pub async fn assemble(config: Config) -> Result<Self, Trouble> {
         let environment = |name: &str| std::env::var(name).ok();
         let readiness = Readiness::default();
-        let receivers = Receivers::new(&config.receiver, config.delivery, environment).map_err(Trouble::new)?;
+        let receivers =
+            Receivers::new(&config.receiver, config.delivery, environment).map_err(Trouble::new)?;
         let alert_token = config.web.alert_token(environment).map_err(Trouble::new)?;
         let rules = Arc::new(Rules::open(vec![config.rules.clone()]).map_err(Trouble::new)?);
         readiness.works(Part::Policies);
@@ -86,7 +93,12 @@ impl Daemon<Tsuru> {
         let platform = Tsuru::new(config.tsuru, move || time.now()).map_err(Trouble::new)?;
         let metrics = Arc::new(Metrics::new());
         let (sender, alerts) = mpsc::channel(ALERTS);
-        let doors = Doors { readiness: readiness.clone(), metrics: Arc::clone(&metrics), alerts: sender, alert_token };
+        let doors = Doors {
+            readiness: readiness.clone(),
+            metrics: Arc::clone(&metrics),
+            alerts: sender,
+            alert_token,
+        };
         let house = Arc::new(House {
             platform,
             store,
@@ -118,7 +130,9 @@ impl<P: Platform> Daemon<P> {
         let mut tasks = tokio::task::JoinSet::new();
         let (stop_doors, stop_post, stop_rules) = (stop.clone(), stop.clone(), stop.clone());
         let (store, metrics) = (house.store.clone(), Arc::clone(&house.metrics));
-        tasks.spawn(async move { serve(listener, doors, stop_doors).await.map_err(|e| format!("the listener failed: {e}")) });
+        tasks.spawn(async move {
+            serve(listener, doors, stop_doors).await.map_err(|e| format!("the listener failed: {e}"))
+        });
         tasks.spawn(async move {
             let delivery = deliver(receivers, store, metrics, now, stop_post).await;
             delivery.map_err(|e| format!("no webhook can be sent: {e}"))

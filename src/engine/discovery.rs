@@ -73,14 +73,20 @@ impl<P: Platform> Discovery<P> {
         let activity = self.house.platform.activity(None, self.progress.since - OVERLAP).await?;
         let mut found = Vec::new();
         for deploy in activity.iter().filter(|a| !a.ours && a.error.is_none()) {
-            let (ActivityKind::NewVersion { version: Some(canary) }, Some(ended)) = (&deploy.kind, deploy.ended) else {
+            let (ActivityKind::NewVersion { version: Some(canary) }, Some(ended)) =
+                (&deploy.kind, deploy.ended)
+            else {
                 continue;
             };
             if ended < self.progress.since || self.progress.handled.contains_key(&deploy.id) {
                 continue;
             }
             let overtaken = activity.iter().any(|a| {
-                a.app == deploy.app && a.started > deploy.started && a.error.is_none() && a.ended.is_some() && replaces(a)
+                a.app == deploy.app
+                    && a.started > deploy.started
+                    && a.error.is_none()
+                    && a.ended.is_some()
+                    && replaces(a)
             });
             if overtaken {
                 self.handled(deploy, ended);
@@ -198,6 +204,8 @@ fn baseline(observed: &Observed, canary: Version) -> Result<Version, String> {
     match (serving.next(), serving.next()) {
         (Some(baseline), None) => Ok(baseline),
         (None, _) => Err("no other version serves, so there is nothing to compare it with".to_owned()),
-        (Some(a), Some(b)) => Err(format!("{a} and {b} both serve already; which one it should replace is not clear")),
+        (Some(a), Some(b)) => {
+            Err(format!("{a} and {b} both serve already; which one it should replace is not clear"))
+        }
     }
 }

@@ -51,10 +51,11 @@ impl<'a, P: Platform> Recorder<'a, P> {
         let outbox = messages(&next, rollout.events, &recorded)?;
         let snapshot = Snapshot { rollout: next, judge: judge.clone(), gatherer };
         let mut batch = AppendBatch::of(rollout.events, &recorded)?;
-        batch.snapshot = Some(serde_json::to_string(&snapshot).map_err(|e| StoreError::Unwritable {
-            kind: "snapshot".to_owned(),
-            detail: e.to_string(),
-        })?);
+        batch.snapshot =
+            Some(serde_json::to_string(&snapshot).map_err(|e| StoreError::Unwritable {
+                kind: "snapshot".to_owned(),
+                detail: e.to_string(),
+            })?);
         batch.index = Some(RolloutRow::from(&snapshot.rollout));
         batch.outbox = outbox;
         self.append(&snapshot.rollout, batch).await?;

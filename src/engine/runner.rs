@@ -163,7 +163,8 @@ impl<P: Platform> Runner<P> {
             busy: seen.busy || self.flight.is_some(),
         };
         let events = decide(&self.rollout, &inputs);
-        let routed_first = events.iter().any(|e| matches!(e, Event::StepReached { .. })) && self.rollout.first_traffic.is_none();
+        let routed_first = events.iter().any(|e| matches!(e, Event::StepReached { .. }))
+            && self.rollout.first_traffic.is_none();
         self.record(events).await?;
         if routed_first {
             self.gatherer.leave_out(now + self.rollout.policy.warm_up);
@@ -262,7 +263,8 @@ impl<P: Platform> Runner<P> {
     /// A command without an answer: the daemon stopped while it ran. What became of it shows in the platform.
     async fn find_lost_answer(&mut self) -> Result<(), StoreError> {
         let Some(number) = self.rollout.unanswered().map(|c| c.number) else { return Ok(()) };
-        let message = "the daemon stopped before the answer came; the platform is read before anything else".to_owned();
+        let message =
+            "the daemon stopped before the answer came; the platform is read before anything else".to_owned();
         let answer = Answer::Error { kind: PlatformErrorKind::Unknown, message };
         self.record(vec![Event::CommandAnswered { number, answer }]).await
     }
@@ -307,14 +309,18 @@ impl<P: Platform> Runner<P> {
     fn until_next(&self) -> Span {
         let now = self.house.clock.now();
         let every = self.rollout.policy.look_every;
-        let left = |last: Option<Time>, every: Span| last.map_or(Span::ZERO, |at| Span(every.0.saturating_sub(now.since(at).0)));
+        let left = |last: Option<Time>, every: Span| {
+            last.map_or(Span::ZERO, |at| Span(every.0.saturating_sub(now.since(at).0)))
+        };
         let mut next = left(self.looked, every);
         if let Some(due) = self.health.next_due() {
             next = next.min(due.since(now));
         }
         let moving = match self.rollout.phase {
             Phase::Pending | Phase::Promoting | Phase::RollingBack => true,
-            Phase::Step | Phase::Paused => self.rollout.step_began.is_some() && self.rollout.step_reached.is_none(),
+            Phase::Step | Phase::Paused => {
+                self.rollout.step_began.is_some() && self.rollout.step_reached.is_none()
+            }
             _ => false,
         };
         let floor = Span(50);

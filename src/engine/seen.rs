@@ -28,7 +28,8 @@ pub(super) struct Seen {
 pub(super) async fn see<P: Platform>(platform: &P, rollout: &Rollout, known: &mut BTreeSet<String>) -> Seen {
     let mut seen = Seen::default();
     let since = rollout.deployed - OVERLAP;
-    let (observed, activity) = tokio::join!(platform.observe(&rollout.app), platform.activity(Some(&rollout.app), since));
+    let (observed, activity) =
+        tokio::join!(platform.observe(&rollout.app), platform.activity(Some(&rollout.app), since));
     match observed {
         Ok(observed) => seen.observed = Some(observed),
         Err(error) if error.kind == PlatformErrorKind::NotFound => {
@@ -62,7 +63,9 @@ fn consider(activity: &Activity, rollout: &Rollout, known: &mut BTreeSet<String>
         seen.notes.push(did(&format!("tried to change the app and failed: {error}")));
         return;
     }
-    let name = |version: &Option<_>| version.map_or_else(|| "a version".to_owned(), |v: crate::words::Version| v.to_string());
+    let name = |version: &Option<_>| {
+        version.map_or_else(|| "a version".to_owned(), |v: crate::words::Version| v.to_string())
+    };
     match &activity.kind {
         ActivityKind::NewVersion { version } => {
             let why = did(&format!("deployed {} beside the running ones", name(version)));
@@ -72,11 +75,17 @@ fn consider(activity: &Activity, rollout: &Rollout, known: &mut BTreeSet<String>
             let why = did(&format!("made {} the only version", name(version)));
             seen.foreign = Some(Foreign::Replaced(*version, why));
         }
-        ActivityKind::Routed => seen.foreign = Some(Foreign::Changed(did("changed which versions get traffic"))),
+        ActivityKind::Routed => {
+            seen.foreign = Some(Foreign::Changed(did("changed which versions get traffic")))
+        }
         ActivityKind::Scaled => seen.foreign = Some(Foreign::Changed(did("changed the number of units"))),
-        ActivityKind::Restarted => seen.foreign = Some(Foreign::Changed(did("started, stopped or restarted units"))),
+        ActivityKind::Restarted => {
+            seen.foreign = Some(Foreign::Changed(did("started, stopped or restarted units")))
+        }
         ActivityKind::Removed => seen.foreign = Some(Foreign::Removed(did("removed the app"))),
-        ActivityKind::Environment => seen.notes.push(did("changed the environment, which restarts every version")),
+        ActivityKind::Environment => {
+            seen.notes.push(did("changed the environment, which restarts every version"))
+        }
         ActivityKind::Other { name } => debug!(rollout = %rollout.id, event = name, "not ours to mind"),
     }
 }

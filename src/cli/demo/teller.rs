@@ -34,7 +34,11 @@ impl Teller {
     /// The line before anything happens.
     pub(super) fn introduce(&self, out: &mut impl Write) -> std::io::Result<()> {
         if self.json {
-            return writeln!(out, "{}", json!({"scenario": self.scenario.label(), "event": "deploy", "image": self.scenario.image()}));
+            return writeln!(
+                out,
+                "{}",
+                json!({"scenario": self.scenario.label(), "event": "deploy", "image": self.scenario.image()})
+            );
         }
         let bold = Style::new().bold();
         writeln!(out, "\n{bold}{}: {}{bold:#}", self.scenario.label(), self.scenario.intro())?;
@@ -87,7 +91,12 @@ impl Teller {
     }
 
     /// The end. Says whether it is the right one.
-    pub(super) fn conclude(&self, rollout: &Rollout, canary: Served, out: &mut impl Write) -> std::io::Result<bool> {
+    pub(super) fn conclude(
+        &self,
+        rollout: &Rollout,
+        canary: Served,
+        out: &mut impl Write,
+    ) -> std::io::Result<bool> {
         let right = rollout.phase == self.scenario.ends();
         let took = self.first_traffic.zip(self.decided).map(|(from, to)| to.since(from).as_seconds());
         let rolled_back = rollout.phase == Phase::RolledBack;
@@ -109,7 +118,8 @@ impl Teller {
         }
         let style = if right { AnsiColor::Green } else { AnsiColor::Red }.on_default().bold();
         let verdict = if right { "as it should" } else { "not as it should" };
-        let took = took.map_or_else(String::new, |s| format!("; decided {s:.1} s after the canary's first traffic"));
+        let took =
+            took.map_or_else(String::new, |s| format!("; decided {s:.1} s after the canary's first traffic"));
         writeln!(
             out,
             "          {style}{}, {verdict}{style:#}{took}; {} of {} requests to the canary failed",
@@ -125,7 +135,9 @@ fn style(event: &Event) -> Style {
     match event {
         Event::RollbackDecided { .. } => AnsiColor::Red.on_default(),
         Event::PromotionDecided { .. } => AnsiColor::Green.on_default(),
-        Event::Paused { .. } | Event::TroubleBegan { .. } | Event::PersonNeeded { .. } => AnsiColor::Yellow.on_default(),
+        Event::Paused { .. } | Event::TroubleBegan { .. } | Event::PersonNeeded { .. } => {
+            AnsiColor::Yellow.on_default()
+        }
         Event::Looked { .. } | Event::Noted { .. } => Style::new().dimmed(),
         _ => Style::new(),
     }

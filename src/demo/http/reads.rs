@@ -35,7 +35,8 @@ pub(super) fn answer(
         }
         Endpoint::UserInfo => {
             // A team token stands for a user that nobody else can be.
-            let email = if token.team { format!("{}@tsuru-team-token", token.name) } else { token.name.clone() };
+            let email =
+                if token.team { format!("{}@tsuru-team-token", token.name) } else { token.name.clone() };
             Ok(json(&serde_json::json!({ "Email": email, "Roles": [], "Permissions": [], "Groups": [] })))
         }
         Endpoint::Apps => apps(install, token, input),
