@@ -14,8 +14,10 @@ use crate::words::{AppName, Arms, Span, Time, Version};
 
 /// How far back a history reaches.
 const REACH: Span = Span::minutes(60);
-/// The most looks that a history holds.
-const MOST: u32 = 240;
+/// The most looks that a source is asked for.
+const MOST: u32 = 720;
+/// The most looks that are kept here.
+const KEPT: usize = 240;
 /// How long a source may take to tell a history; a rollout waits for it.
 const PATIENCE: Span = Span::seconds(30);
 
@@ -70,7 +72,7 @@ impl Watcher {
         if !gathered.signals.is_empty() {
             watched.looks.push_back(Look { at: now.seconds(), share: None, signals: gathered.signals });
         }
-        if watched.looks.len() > MOST as usize {
+        if watched.looks.len() > KEPT {
             watched.looks.pop_front();
         }
         Ok(gathered.notes)
@@ -80,7 +82,7 @@ impl Watcher {
     pub async fn history(&self, version: Version, now: Time) -> (Vec<Look>, Vec<String>) {
         match &*self.source {
             Source::Prometheus(prometheus) => {
-                let every = self.policy.look_every.max(Span(REACH.0 / u64::from(MOST)));
+                let every = self.policy.look_every.max(Span(1));
                 let looks = u32::try_from(REACH.0 / every.0).unwrap_or(MOST).clamp(1, MOST);
                 let past = Past { until: now, every, looks };
                 let subject = self.subject(version, now);

@@ -76,12 +76,12 @@ fn arms(asked: &Asked, baseline: &[(f64, f64)], canary: &[(f64, f64)]) -> Vec<u8
         let up: Vec<_> = points.iter().map(|(at, _)| (*at, 1.0)).collect();
         return matrix(&[series(&format!("\"__name__\":\"up\",{unit}"), &up)]);
     }
-    let code = |code, part: f64| {
-        let points: Vec<_> = points.iter().map(|(at, v)| (*at, v * part)).collect();
+    let code = |code, part: fn(f64) -> f64| {
+        let points: Vec<_> = points.iter().map(|(at, v)| (*at, part(*v))).collect();
         series(&format!("\"__name__\":\"requests_total\",\"code\":\"{code}\",{unit}"), &points)
     };
-    let bad = code(500, 0.1);
-    if query.contains("5..") { matrix(&[bad]) } else { matrix(&[bad, code(200, 0.9)]) }
+    let bad = code(500, |all| all / 10.0);
+    if query.contains("5..") { matrix(&[bad]) } else { matrix(&[bad, code(200, |all| all - all / 10.0)]) }
 }
 
 fn counts(events: f64, total: f64) -> Option<Reading> {
@@ -302,7 +302,7 @@ async fn the_past_is_read_in_looks_of_even_length() {
         let points = |from: i32, to: i32| -> Vec<(f64, f64)> {
             (from..=to)
                 .filter(|at| at % 10 == 0)
-                .map(|at| (f64::from(at), f64::from(5000 + at * 10)))
+                .map(|at| (f64::from(at), f64::from(50_000 + at * 10)))
                 .collect()
         };
         if asked.path.ends_with("query_range") {
@@ -337,7 +337,7 @@ async fn the_past_is_read_in_looks_of_even_length() {
             .iter()
             .all(|look| look.signals["errors"] == Arms { baseline: counts(30.0, 300.0), canary: None })
     );
-    assert_eq!(looks[119].signals["depth"].baseline, Some(Reading::Values(vec![5000.0])));
+    assert_eq!(looks[119].signals["depth"].baseline, Some(Reading::Values(vec![50_000.0])));
 }
 
 #[tokio::test]
