@@ -52,6 +52,22 @@ fn an_override_rebuilds_the_base_with_the_sum_of_what_was_routable() {
 }
 
 #[test]
+fn an_update_keeps_the_old_units_until_the_new_ones_are_ready() {
+    let mut bench = Bench::new(1);
+    let call = bench.begin(plain_deploy("toy:good"));
+    let mut most = 0;
+    while bench.tsuru.progress(call).expect("nobody forgot it").standing == Standing::Open {
+        bench.now = bench.tsuru.next_due().expect("it goes on");
+        bench.tsuru.advance(bench.now);
+        let serving = bench.app().pods.iter().filter(|p| p.serves()).count();
+        assert!(serving >= 4, "only {serving} serve");
+        most = most.max(bench.app().pods.len());
+    }
+    assert_eq!(most, 8, "all new ones start at once");
+    assert_eq!((bench.units(1), bench.units(2)), ((0, 0), (4, 4)));
+}
+
+#[test]
 fn a_lingering_deployment_is_in_the_way() {
     let mut bench = Bench::new(1);
     bench.act(deploy("toy:good")).expect("a good image");
