@@ -555,3 +555,26 @@ fn a_crowd_gives_up_when_it_waits_for_too_long() {
     bench.faults(Faults::default());
     bench.finish(act).expect_err("it never is ready");
 }
+
+#[test]
+fn a_start_goes_back_to_what_the_last_stop_found() {
+    let mut bench = Bench::new(1);
+    let change = |state| Act::Change { state, process: String::new(), version: ":v1".to_owned() };
+    bench.act(change(State::Stop)).expect("it runs");
+    assert_eq!((bench.units(1), bench.lines()[0].as_str()), ((0, 0), "\n ---> Stopping the app \"shop\"\n"));
+    bench.act(change(State::Stop)).expect("it is stopped, and that is remembered");
+    bench.act(change(State::Start)).expect("it starts again");
+    assert_eq!(bench.units(1), (4, 4));
+    bench.act(add(2, ":v1")).expect("more");
+    bench.act(change(State::Start)).expect("it runs already");
+    assert_eq!(bench.units(1), (4, 4), "also what runs goes back");
+}
+
+#[test]
+fn a_rollback_beside_what_runs_resets_even_the_base_to_one_unit() {
+    let mut bench = Bench::new(1);
+    let beside = Act::Rollback(Deploy { image: ":v1".to_owned(), new_version: true, ..Deploy::default() });
+    bench.act(beside).expect("it is deployed");
+    assert_eq!(bench.units(1), (1, 1));
+    assert_eq!(bench.app().base_version(), Some(1));
+}
