@@ -1,13 +1,23 @@
 //! What a rollout acts on.
 //!
-//! A [`Platform`] can be observed and commanded. The engine is written against this trait; Tsuru is one kind.
+//! A [`Platform`] can be observed and commanded. The engine is written against this trait. There is [`tsuru`]; any
+//! other deployer by signed requests ([`webhook`]); and a recorder before either that only writes down what would be
+//! done ([`record`]).
+//!
 //! An adapter reads before it writes, knows which errors mean "not done", "done" and "nobody knows", and never
-//! repeats a command by itself: the engine observes again and computes the difference anew.
+//! repeats a command that names a difference: the engine observes again and computes the difference anew.
+
+pub mod effect;
+mod guard;
+pub mod record;
+pub mod tsuru;
+pub mod webhook;
 
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::rollout::PlatformErrorKind;
 use crate::rollout::{Command, Observed};
 use crate::words::{AppName, Time, Version};
 
@@ -84,26 +94,6 @@ pub struct PlatformError {
     pub message: String,
     /// What it means for the one who asked.
     pub kind: PlatformErrorKind,
-}
-
-/// What a failure means for the one who asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlatformErrorKind {
-    /// Nothing was done; the app is locked, throttled or blocked by something else. Try again later.
-    Busy,
-    /// Nothing was done and nothing will be: the request can never succeed as it is.
-    Refused,
-    /// Nothing was done: the token was not accepted. May pass (the platform's database may be away), with a bound.
-    Unauthorized,
-    /// The app does not exist, or not any more.
-    NotFound,
-    /// Nothing was done: the platform could not be reached.
-    Unreachable,
-    /// It was tried and reported as failed; part of it may have been done. Observe before anything else.
-    Failed,
-    /// The answer was lost; the platform may still be working on it. Observe before anything else.
-    Unknown,
 }
 
 /// A platform: somewhere that apps run in versions and units.

@@ -1,8 +1,29 @@
 //! Policy files: what an SRE writes in `rules/`.
+//!
+//! [`read`] turns the text of a file into a [`Policy`], or into findings with line, column, caret and what to write
+//! instead. [`PolicySet`] holds the policies that are in force and says which of them is for an app. A policy's
+//! counters are [`selector::SeriesSelector`]s and its gauges [`query::GaugeQuery`]s; both are checked here, so reading
+//! them again from a policy does not fail.
 
+mod builtin;
+mod describe;
+mod diagnostic;
+mod file;
 mod model;
+mod nearest;
+pub mod query;
+mod read;
+mod resolve;
+mod schema;
+pub mod selector;
+mod set;
 
+pub use describe::{Part, describe};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use model::{
     Actions, AlertRule, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, HealthCheck, Hold,
     Measure, Mode, Policy, Reaction, Selector, Signal, Strategy,
 };
+pub use read::{Reading, read};
+pub use schema::schema;
+pub use set::{PolicySet, glob};

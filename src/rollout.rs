@@ -1,5 +1,23 @@
-//! The state machine of a rollout: state, events, decisions, desired traffic.
+//! The state machine of a rollout: state, events, decisions, and the acts that follow.
+//!
+//! Three pure functions carry a rollout. [`decide`] takes the state and what was seen, and says which [`Event`]s
+//! follow. [`Rollout::apply`] folds an event into the state. [`next_act`] compares the traffic that the state wants
+//! with what the platform showed and names the next [`Command`]. The shell gathers, records the events, and then
+//! does the act: never the other way round.
 
+mod act;
+mod decide;
+mod event;
+mod plan;
+mod state;
 mod traffic;
 
-pub use traffic::{Command, Observed, Unit};
+pub use act::{Act, next_act};
+pub use decide::{Alarm, Foreign, Inputs, Order, OrderKind, READY_WITHIN, decide};
+pub use event::{Answer, Ending, Event, PauseCause, Recorded, Trouble};
+pub use plan::{Plan, Step, plan};
+pub use state::{IllegalEvent, Issued, Phase, Rollout};
+pub use traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
+
+#[cfg(test)]
+mod tests;

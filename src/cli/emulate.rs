@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use miette::{IntoDiagnostic, WrapErr, miette};
+use std::process::ExitCode;
+
 use tokio_util::sync::CancellationToken;
 
+use super::Trouble;
 use crate::demo::tsuru::AppSpec;
 use crate::demo::tsuru::faults::Faults;
 use crate::demo::{Emulator, EmulatorConfig};
@@ -16,7 +18,7 @@ use crate::demo::{Emulator, EmulatorConfig};
 /// their own; the tag of an image says how a version behaves: `toy:good`, `toy:errors=5%,latency=+30%`, `toy:leak`,
 /// `toy:crash-after=20s`, `toy:unready`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -57,11 +59,13 @@ fn speed(text: &str) -> Result<f64, String> {
     if (0.01..=1000.0).contains(&speed) { Ok(speed) } else { Err("it goes from 0.01 to 1000".to_owned()) }
 }
 
-/// Runs the emulator until `shutdown` is cancelled.
+/// Runs the emulator until it is told to stop.
 ///
 /// # Errors
 /// The faults cannot be read, the address cannot be listened on, or the app cannot be made.
-pub async fn run(args: Args, shutdown: CancellationToken) -> miette::Result<()> {
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
+    let stop = CancellationToken::new();
+    super::stop::on_signal(stop.clone()).map_err(Trouble::new)?;
     let faults = match &args.faults {
         Some(path) => read_faults(path)?,
         None => Faults::default(),
@@ -76,13 +80,12 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> miette::Result<()> 
         unit_ports: args.unit_ports,
         faults,
     };
-    let emulator = Emulator::start(config)
-        .await
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot listen on {}; choose another with --listen", args.listen))?;
+    let emulator = Emulator::start(config).await.map_err(|e| {
+        Trouble::new(format!("cannot listen on {}: {e}; choose another with --listen", args.listen))
+    })?;
     if let Some(app) = &args.app {
         let made = emulator.create_app(AppSpec::web(app), Some(("toy:good", args.units)));
-        made.map_err(|reason| miette!("cannot make the app: {reason}"))?;
+        made.map_err(|reason| Trouble::new(format!("cannot make the app: {reason}")))?;
         emulator.set_rate(app, args.rate);
     }
     anstream::println!("tsuru      {}", emulator.base_url());
@@ -92,16 +95,14 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> miette::Result<()> 
     if emulator.units_have_ports() {
         anstream::println!("units      on ports of their own: this system has only one loopback address");
     }
-    shutdown.cancelled().await;
+    stop.cancelled().await;
     emulator.shutdown().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-fn read_faults(path: &std::path::Path) -> miette::Result<Faults> {
+fn read_faults(path: &std::path::Path) -> Result<Faults, Trouble> {
     let shown = path.display();
     let text =
-        std::fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("cannot read {shown}"))?;
-    serde_json::from_str(&text)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("{shown} is not an object of faults"))
+        std::fs::read_to_string(path).map_err(|e| Trouble::new(format!("cannot read {shown}: {e}")))?;
+    serde_json::from_str(&text).map_err(|e| Trouble::new(format!("{shown} is not an object of faults: {e}")))
 }

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Refusal;
+
 /// A signal's state at a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Proven to be within what must be proven.
     Pass,
-    /// Evidence of harm beyond this signal's part of the budget.
+    /// Evidence of harm beyond this signal's part of the budget. Final: it stays so for this rollout.
     Fail,
     /// Neither.
     Inconclusive,
-    /// The canary is silent while the baseline speaks, or too little of a kind that the signal needs came.
+    /// The canary is silent while the baseline speaks.
     NoData,
-    /// Both arms are silent.
+    /// Both arms are silent, or the baseline is, so that there is nothing to compare with.
     SourceDown,
 }
 
@@ -40,8 +42,15 @@ pub struct SignalVerdict {
     /// The canary relative to the baseline: lower end, estimate, upper end; valid at all looks at once. An end is
     /// `None` where the data do not bound it, or where the signal has no such number.
     pub effect: [Option<f64>; 3],
+    /// How much worse than the baseline still counts as good enough, as a ratio: 1.1 is 10 % worse.
+    pub allowed: f64,
+    /// What must be proven now, as a ratio: 1.5 is less than 50 % worse.
+    pub within: f64,
     /// Events and totals so far: canary events, canary total, baseline events, baseline total; zeros where it has none.
     pub seen: [f64; 4],
+    /// About how many more seconds a healthy canary needs at this traffic until it is proven safe; nothing where that
+    /// cannot be said.
+    pub wait: Option<f64>,
     /// A sentence for a person.
     pub why: String,
     /// What would have changed it, for a person; empty where nothing sensible can be said.
@@ -50,12 +59,16 @@ pub struct SignalVerdict {
 
 /// What the judge says of all signals together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a finding of its own; they may hold in any combination"
+)]
 pub struct Verdict {
     /// When, in the look's seconds.
     pub at: f64,
     /// The score from 0 to 100: `[undecided counted as failed, undecided counted as passed]`.
     pub score: [f64; 2],
-    /// Natural logarithm of the combined evidence of harm.
+    /// Natural logarithm of the combined evidence of harm: the weighted mean of the signals' e-values.
     pub log_e_harm: f64,
     /// What it is held against: ln(1/alpha).
     pub harm_threshold: f64,
@@ -71,10 +84,13 @@ pub struct Verdict {
     pub wrong_split: bool,
     /// Some gating signal's canary is silent while its baseline speaks.
     pub no_data: bool,
-    /// Some gating signal's source is silent in both arms.
+    /// Some gating signal's source is silent in both arms, or in the baseline.
     pub source_down: bool,
     /// Each signal's part.
     pub signals: BTreeMap<String, SignalVerdict>,
+    /// What of this look was not used, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refusal>,
     /// One or two sentences for a person.
     pub why: String,
 }

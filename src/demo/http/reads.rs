@@ -39,6 +39,12 @@ pub(super) fn answer(
             let version = install.now().core.config().version.clone();
             Ok(json(&serde_json::json!({ "version": version })))
         }
+        Endpoint::UserInfo => {
+            // A team token stands for a user that nobody else can be.
+            let email =
+                if token.team { format!("{}@tsuru-team-token", token.name) } else { token.name.clone() };
+            Ok(json(&serde_json::json!({ "Email": email, "Roles": [], "Permissions": [], "Groups": [] })))
+        }
         Endpoint::Apps => apps(install, token, input),
         Endpoint::App => {
             check(token, "app.read.info")?;

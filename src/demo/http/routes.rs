@@ -7,6 +7,7 @@ use axum::http::Method;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Info,
+    UserInfo,
     Apps,
     App,
     DeleteApp,
@@ -74,8 +75,9 @@ impl Endpoint {
 type Route = (&'static str, &'static str, &'static str, Endpoint);
 
 /// Version, method, path and endpoint, in Tsuru's order.
-const ROUTES: [Route; 38] = [
+const ROUTES: [Route; 39] = [
     ("1.0", "GET", "/info", Endpoint::Info),
+    ("1.0", "GET", "/users/info", Endpoint::UserInfo),
     ("1.0", "GET", "/apps", Endpoint::Apps),
     ("1.0", "GET", "/apps/{app}", Endpoint::App),
     ("1.0", "DELETE", "/apps/{app}", Endpoint::DeleteApp),

@@ -1,0 +1,303 @@
+//! The evidence of a ratio (bad events among all) or a rate (events by unit-seconds).
+//!
+//! # Ratio
+//! Harm is "more than 1 + margin times the baseline's ratio, **and** more than the floor": a ratio of 3 between two tiny
+//! numbers harms nobody. Its evidence is the smaller of the two (intersection–union), and nothing at all before the
+//! canary has had the policy's least number of bad events. Safety is "less than what must be proven, **or** less than the
+//! floor": a weighted mean of both e-values, which are both valid for a canary that is neither.
+//!
+//! # Rate
+//! Unit-seconds take the place of requests; there is no floor.
+
+use serde::{Deserialize, Serialize};
+
+use super::explain::About;
+use super::limit::Limit;
+use super::look::Reading;
+use super::pace::Pace;
+use super::refusal::{Problem, count};
+use super::soak::{self, Soak};
+use crate::stats::special::log_add_exp;
+use crate::stats::{
+    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
+    Refusal, Spread, Tilt,
+};
+use crate::words::{Arms, Share};
+
+/// The interval of the effect holds at all looks at once with this error.
+pub(super) const INTERVAL_ERROR: f64 = 0.05;
+
+/// The most looks of history that are kept, the newest: more than a week at one a minute.
+const HISTORY: usize = 12_000;
+
+/// What "less than the floor" weighs in the evidence of safety, decided before the rollout: much where the history lies
+/// below the floor, next to nothing where it lies above, a little where there is none.
+const FLOOR_PART: [f64; 3] = [0.9, 0.01, 0.1];
+
+/// The state of one ratio or rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    kind: CountKind,
+    min_events: f64,
+    margin: f64,
+    horizon: f64,
+    /// What may have to be proven, ascending, as ratios.
+    bounds: Vec<f64>,
+    floor: Option<Floor>,
+    limit: Option<Limit>,
+    evidence: RatioEvidence,
+    /// What follows when the baseline is gone.
+    soak: Option<Soak>,
+    /// Looks at the baseline before the rollout; emptied when it begins.
+    history: Vec<ArmCount>,
+    /// What was counted since both arms were last seen.
+    open: PairCount,
+    pace: Pace,
+    /// By how much noise slows the evidence down at present: 1 for independent events.
+    slow: f64,
+    /// When the last slice was closed; at first, when the first look was taken.
+    closed: Option<f64>,
+}
+
+/// A share of bad events below which nobody is harmed, as evidence of safety.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Floor {
+    share: f64,
+    below: Tilt,
+    part: f64,
+}
+
+/// What is asked of a ratio or a rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) kind: CountKind,
+    pub(super) margin: f64,
+    /// The share of bad events below which nobody is harmed; 0 for none.
+    pub(super) floor: f64,
+    /// The canary's bad events without which there is no harm.
+    pub(super) min_events: f64,
+    /// An absolute limit on the share of bad events.
+    pub(super) limit: Option<Share>,
+    /// Over which time harm may begin, in seconds.
+    pub(super) horizon: f64,
+}
+
+impl Counts {
+    /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
+    pub(super) fn new(asked: &Asked, rungs: &[f64]) -> Self {
+        let Asked { kind, margin, floor, min_events, limit, horizon } = *asked;
+        let below = Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start);
+        let floor = (floor > 0.0 && floor < 1.0).then(|| Floor { share: floor, below, part: FLOOR_PART[2] });
+        let mut bounds = rungs.to_vec();
+        bounds.sort_by(f64::total_cmp);
+        bounds.dedup();
+        let question = question(margin, &bounds, floor.as_ref(), horizon);
+        Self {
+            kind,
+            min_events,
+            margin,
+            horizon,
+            evidence: RatioEvidence::new(kind, &question, NoiseModel::new(kind)),
+            bounds,
+            floor,
+            limit: limit.map(|share| Limit::new(share.get(), horizon)),
+            soak: None,
+            history: Vec::new(),
+            open: PairCount::default(),
+            pace: Pace::default(),
+            slow: 1.0,
+            closed: None,
+        }
+    }
+
+    pub(super) fn check(&self, reading: &Reading) -> Result<(), Problem> {
+        let is_ratio = self.counts_requests();
+        let Reading::Counts { events, total } = reading else {
+            let needs = if is_ratio { "`events` and `total`" } else { "`events` and `total` (unit-seconds)" };
+            return Err(Problem::Kind { needs: needs.to_owned() });
+        };
+        if count("`events`", *events)? > count("`total`", *total)? && is_ratio {
+            return Err(Problem::Above { events: *events, total: *total });
+        }
+        Ok(())
+    }
+
+    pub(super) fn learn(&mut self, baseline: &Reading) {
+        if let Some(look) = self.arm(Some(baseline)) {
+            self.learn_count(look);
+        }
+    }
+
+    pub(super) fn learn_count(&mut self, look: ArmCount) {
+        if self.history.len() >= HISTORY {
+            self.history.remove(0);
+        }
+        self.history.push(look);
+    }
+
+    pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
+        let (canary, baseline) = (self.arm(arms.canary), self.arm(arms.baseline));
+        self.count(
+            at,
+            PairCount { canary: canary.unwrap_or_default(), baseline: baseline.unwrap_or_default() },
+        );
+    }
+
+    /// Takes what both arms counted since the look before; an arm that was not seen counts nothing.
+    pub(super) fn count(&mut self, at: f64, now: PairCount) {
+        let since = *self.closed.get_or_insert(at);
+        if !self.history.is_empty() {
+            self.begin();
+        }
+        self.open = self.open.plus(now);
+        if self.open.is_closed() || (self.soak.is_some() && self.open.canary.is_seen()) {
+            let slice = std::mem::take(&mut self.open);
+            self.closed = Some(at);
+            let taken = self.close(at - since, &slice);
+            // Readings were checked and time moves on, so there is nothing left for an engine to refuse.
+            debug_assert!(taken.is_ok(), "{taken:?}");
+        }
+    }
+
+    /// The rollout begins: what the history says of the noise and of the floor is taken in.
+    fn begin(&mut self) {
+        let history = std::mem::take(&mut self.history);
+        let all = history.iter().fold(ArmCount::default(), |all, look| all.plus(*look));
+        if let Some(floor) = &mut self.floor
+            && all.is_seen()
+        {
+            floor.part = FLOOR_PART[usize::from(all.events() > floor.share * all.exposure())];
+        }
+        let question = question(self.margin, &self.bounds, self.floor.as_ref(), self.horizon);
+        self.evidence =
+            RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));
+    }
+
+    /// Scores a slice in which both arms were seen, or the canary alone once there is no baseline.
+    fn close(&mut self, dt: f64, slice: &PairCount) -> Result<(), Refusal> {
+        let canary = slice.canary;
+        if let Some(soak) = &mut self.soak {
+            return soak.take(dt, canary);
+        }
+        self.pace.note(dt, slice);
+        // Before the evidence, which teaches the noise what this slice was like.
+        if let Some(limit) = &mut self.limit {
+            limit.take(dt, slice, self.evidence.noise())?;
+        }
+        self.evidence.look(dt, slice)?;
+        let spread = self.evidence.spread().unwrap_or(Spread::NONE);
+        if let Some(floor) = &mut self.floor {
+            let phi = alone(spread, floor.share, canary);
+            floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?;
+        }
+        self.slow = slowdown(spread, slice);
+        Ok(())
+    }
+
+    pub(super) fn freeze_baseline(&mut self) {
+        let baseline = self.evidence.seen().baseline;
+        if self.soak.is_none() && baseline.is_seen() {
+            let spread = self.evidence.spread().unwrap_or(Spread::NONE);
+            self.soak = Some(Soak::new(self.kind, baseline, 1.0 + self.margin, spread.phi, self.horizon));
+        }
+    }
+
+    /// See the module.
+    pub(super) fn log_e_harm(&self) -> f64 {
+        let ratio = self.evidence.log_e_harm();
+        let compared = match &self.limit {
+            Some(limit) => log_add_exp(ratio, limit.log_e_harm()) - std::f64::consts::LN_2,
+            None => ratio,
+        };
+        self.log_e_harm_with(compared)
+    }
+
+    /// The evidence of harm if this is the evidence of the comparison.
+    pub(super) fn log_e_harm_with(&self, compared: f64) -> f64 {
+        let log_e = soak::with(compared, self.soak.as_ref());
+        if self.seen()[0] < self.min_events { log_e.min(0.0) } else { log_e }
+    }
+
+    pub(super) fn log_e_safe(&self, within: f64) -> f64 {
+        let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
+        let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
+        let relative = match &self.floor {
+            Some(Floor { below, part, .. }) => {
+                log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e())
+            }
+            None => proven,
+        };
+        self.limit.as_ref().map_or(relative, |limit| relative.min(limit.log_e_safe()))
+    }
+
+    pub(super) fn counts_requests(&self) -> bool {
+        self.kind == CountKind::Ratio
+    }
+
+    pub(super) fn effect(&self) -> [Option<f64>; 3] {
+        let interval = self.evidence.interval(INTERVAL_ERROR);
+        [interval.lower, interval.estimate, interval.upper]
+    }
+
+    pub(super) fn seen(&self) -> [f64; 4] {
+        let PairCount { canary, baseline } = self.evidence.seen();
+        let alone = self.soak.as_ref().map_or_else(ArmCount::default, Soak::seen);
+        let canary = canary.plus(alone);
+        [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()]
+    }
+
+    pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
+        let lack = threshold - self.log_e_safe(within);
+        if lack <= 0.0 {
+            return Some(0.0);
+        }
+        let by_ratio = self.pace.until_within(within, lack, self.slow);
+        let by_floor =
+            self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
+                let lack = threshold - floor.part.ln() - floor.below.log_e();
+                self.pace.until_below(floor.share, lack, self.slow)
+            });
+        by_ratio.into_iter().chain(by_floor).min_by(f64::total_cmp)
+    }
+
+    pub(super) fn limit(&self) -> Option<(f64, bool)> {
+        self.limit.as_ref().map(|limit| (limit.share(), limit.baseline_breaks()))
+    }
+
+    pub(super) fn both_bad(&self) -> bool {
+        self.limit.as_ref().is_some_and(Limit::both_break)
+    }
+
+    pub(super) fn about(&self) -> About {
+        match self.kind {
+            CountKind::Ratio => About::Failures,
+            CountKind::Rate => About::Events,
+        }
+    }
+
+    /// What a reading that was checked counts.
+    fn arm(&self, reading: Option<&Reading>) -> Option<ArmCount> {
+        let Some(Reading::Counts { events, total }) = reading else { return None };
+        match self.kind {
+            CountKind::Ratio => ArmCount::ratio(*events, *total).ok(),
+            CountKind::Rate => ArmCount::rate(*events, *total).ok(),
+        }
+    }
+}
+
+/// The noise of one arm against a known proportion: its variance over what independent events would have.
+pub(super) fn alone(spread: Spread, share: f64, arm: ArmCount) -> f64 {
+    spread.phi + spread.frailty * share * arm.exposure()
+}
+
+/// The noise of a comparison: the squared error of its log ratio over what independent events would have. Frailty adds
+/// the same to that error however many events there are.
+pub(super) fn slowdown(spread: Spread, slice: &PairCount) -> f64 {
+    let (canary, baseline) = (slice.canary.exposure(), slice.baseline.exposure());
+    let rate = slice.events() / (canary + baseline);
+    spread.phi + 2.0 * spread.frailty * rate * (canary * baseline / (canary + baseline))
+}
+
+fn question(margin: f64, bounds: &[f64], floor: Option<&Floor>, horizon: f64) -> RatioQuestion {
+    RatioQuestion { margin, bounds: bounds.to_vec(), floor: floor.map(|floor| floor.share), horizon }
+}

@@ -1,0 +1,245 @@
+//! What a signal's readings amount to, by its kind.
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::{Asked, Counts};
+use super::explain::About;
+use super::gauge::{self, Gauge};
+use super::histogram;
+use super::ladder::horizon;
+use super::latency::Latency;
+use super::look::Reading;
+use super::refusal::Problem;
+use crate::policy::{Measure, Policy, Signal};
+use crate::stats::CountKind;
+use crate::words::Arms;
+
+/// Silence shorter than this many looks means nothing.
+const PATIENCE_LOOKS: f64 = 3.0;
+
+/// Silence shorter than this means nothing, in seconds.
+const PATIENCE: f64 = 60.0;
+
+/// What every signal of a rollout is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Terms {
+    /// The budget for a false rollback.
+    pub(super) alpha: f64,
+    /// The budget for a false promotion.
+    pub(super) beta: f64,
+    /// Seconds of silence that still mean nothing.
+    pub(super) patience: f64,
+    /// The longest that the rollout may be analysed, in seconds.
+    pub(super) horizon: f64,
+    /// Seconds between looks.
+    pub(super) look_every: f64,
+}
+
+impl Terms {
+    /// Of a policy.
+    pub(super) fn of(policy: &Policy) -> Self {
+        let look_every = policy.look_every.as_seconds();
+        Self {
+            alpha: policy.budget.false_rollback.get().clamp(1e-12, 0.5),
+            beta: policy.budget.false_promotion.get().clamp(1e-12, 0.5),
+            patience: (PATIENCE_LOOKS * look_every).max(PATIENCE),
+            horizon: horizon(policy),
+            look_every,
+        }
+    }
+}
+
+/// Events without which a rate is never called harmful.
+const MIN_EVENTS: f64 = 5.0;
+
+/// The evidence of one signal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Evidence {
+    /// Bad events among all, or events by unit-seconds.
+    Counts(Box<Counts>),
+    /// How long requests take.
+    Latency(Box<Latency>),
+    /// A value of each unit.
+    Gauge(Box<Gauge>),
+}
+
+impl Evidence {
+    /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
+    pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms) -> Self {
+        let (margin, horizon) = (signal.margin, terms.horizon);
+        let counts = |asked: &Asked| Self::Counts(Box::new(Counts::new(asked, rungs)));
+        match &signal.measure {
+            Measure::Ratio { floor, min_events, limit, .. } => counts(&Asked {
+                kind: CountKind::Ratio,
+                margin,
+                floor: *floor,
+                min_events: f64::from(*min_events),
+                limit: *limit,
+                horizon,
+            }),
+            Measure::Rate { .. } => counts(&Asked {
+                kind: CountKind::Rate,
+                margin,
+                floor: 0.0,
+                min_events: MIN_EVENTS,
+                limit: None,
+                horizon,
+            }),
+            Measure::Latency { over, limit, .. } => {
+                Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms)))
+            }
+            Measure::Gauge { worse, form, .. } => {
+                let asked = gauge::Asked {
+                    margin,
+                    worse: *worse,
+                    form: *form,
+                    horizon,
+                    look_every: terms.look_every,
+                };
+                Self::Gauge(Box::new(Gauge::new(asked, rungs)))
+            }
+        }
+    }
+
+    /// That a reading is of the right kind and holds numbers that make sense.
+    pub(super) fn check(&self, reading: &Reading) -> Result<(), Problem> {
+        match self {
+            Self::Counts(counts) => counts.check(reading),
+            Self::Latency(_) => histogram::check(reading),
+            Self::Gauge(_) => gauge::check(reading),
+        }
+    }
+
+    /// Learns the noise from a look at the baseline before the rollout.
+    pub(super) fn learn(&mut self, at: f64, baseline: &Reading) {
+        match self {
+            Self::Counts(counts) => counts.learn(baseline),
+            Self::Latency(latency) => latency.learn(baseline),
+            Self::Gauge(gauge) => gauge.learn(at, baseline),
+        }
+    }
+
+    /// Takes readings that were checked.
+    pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
+        match self {
+            Self::Counts(counts) => counts.take(at, arms),
+            Self::Latency(latency) => latency.take(at, arms),
+            Self::Gauge(gauge) => gauge.take(at, arms),
+        }
+    }
+
+    /// The baseline goes away on purpose; what is known of it becomes a limit for the canary.
+    pub(super) fn freeze_baseline(&mut self) {
+        match self {
+            Self::Counts(counts) => counts.freeze_baseline(),
+            Self::Latency(latency) => latency.freeze_baseline(),
+            Self::Gauge(gauge) => gauge.freeze_baseline(),
+        }
+    }
+
+    /// ln of the evidence of harm beyond the margin.
+    pub(super) fn log_e_harm(&self) -> f64 {
+        match self {
+            Self::Counts(counts) => counts.log_e_harm(),
+            Self::Latency(latency) => latency.log_e_harm(),
+            Self::Gauge(gauge) => gauge.log_e_harm(),
+        }
+    }
+
+    /// ln of the evidence of being less than `within` times the baseline.
+    pub(super) fn log_e_safe(&self, within: f64) -> f64 {
+        match self.part() {
+            Part::Proportion(counts) => counts.log_e_safe(within),
+            Part::Gauge(gauge) => gauge.log_e_safe(within),
+        }
+    }
+
+    /// Whether the evidence of harm is an e-value that may be averaged with others, rather than a bound that only its
+    /// crossing gives a meaning.
+    pub(super) fn can_be_averaged(&self) -> bool {
+        !matches!(self, Self::Gauge(_))
+    }
+
+    /// Whether readings tell of requests.
+    pub(super) fn counts_requests(&self) -> bool {
+        matches!(self.part(), Part::Proportion(counts) if counts.counts_requests())
+    }
+
+    /// The canary relative to the baseline: lower end, estimate, upper end.
+    pub(super) fn effect(&self) -> [Option<f64>; 3] {
+        match self.part() {
+            Part::Proportion(counts) => counts.effect(),
+            Part::Gauge(gauge) => gauge.effect(),
+        }
+    }
+
+    /// Canary events, canary total, baseline events, baseline total.
+    pub(super) fn seen(&self) -> [f64; 4] {
+        match self.part() {
+            Part::Proportion(counts) => counts.seen(),
+            Part::Gauge(_) => [0.0; 4],
+        }
+    }
+
+    /// About how many seconds a healthy canary still needs to be proven less than `within` times the baseline.
+    pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
+        match self.part() {
+            Part::Proportion(counts) => counts.wait(within, threshold),
+            Part::Gauge(_) => None,
+        }
+    }
+
+    /// The absolute limit, and whether the baseline itself breaks it now.
+    pub(super) fn limit(&self) -> Option<(f64, bool)> {
+        match self.part() {
+            Part::Proportion(counts) => counts.limit(),
+            Part::Gauge(_) => None,
+        }
+    }
+
+    /// Whether both arms break the absolute limit now.
+    pub(super) fn both_bad(&self) -> bool {
+        matches!(self.part(), Part::Proportion(counts) if counts.both_bad())
+    }
+
+    /// Why there can be no evidence, in words; nothing: there can.
+    pub(super) fn blind(&self) -> Option<String> {
+        match self {
+            Self::Counts(_) => None,
+            Self::Latency(latency) => latency.blind().map(str::to_owned),
+            Self::Gauge(gauge) => gauge.blind(),
+        }
+    }
+
+    /// Something else that is worth telling.
+    pub(super) fn note(&self) -> Option<String> {
+        match self {
+            Self::Gauge(gauge) => gauge.note(),
+            _ => None,
+        }
+    }
+
+    /// What the numbers are about.
+    pub(super) fn about(&self) -> About {
+        match self {
+            Self::Counts(counts) => counts.about(),
+            Self::Latency(latency) => latency.about(),
+            Self::Gauge(_) => About::Level,
+        }
+    }
+
+    fn part(&self) -> Part<'_> {
+        match self {
+            Self::Counts(counts) => Part::Proportion(counts),
+            Self::Latency(latency) => Part::Proportion(latency.at_bound()),
+            Self::Gauge(gauge) => Part::Gauge(gauge),
+        }
+    }
+}
+
+/// What most questions to a signal are answered by.
+enum Part<'a> {
+    Proportion(&'a Counts),
+    Gauge(&'a Gauge),
+}

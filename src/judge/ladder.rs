@@ -1,0 +1,65 @@
+//! What must be proven at which step: a small share risks little, so less is asked of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Bake, Policy, Signal, Strategy};
+
+/// What must be proven when the policy says nothing, by the step's share: at most 5 % of traffic "less than three
+/// times as bad", and so on. The last step asks for [`LAST`] whatever its share.
+const RUNGS: [(f64, f64); 2] = [(0.05, 3.0), (0.20, 2.0)];
+
+/// What the last step, and every larger share, must prove when the policy says nothing.
+const LAST: f64 = 1.5;
+
+/// The steps of a policy as the judge sees them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ladder {
+    /// Each step's share, growing.
+    steps: Vec<f64>,
+}
+
+impl Ladder {
+    pub(super) fn new(policy: &Policy) -> Self {
+        let Strategy::Canary(canary) = &policy.strategy;
+        Self { steps: canary.steps.iter().map(|share| share.get()).collect() }
+    }
+
+    /// The step that a share belongs to: the one whose own share is nearest, because whole units seldom give the exact
+    /// share. Without a share, the last.
+    pub(super) fn step(&self, share: Option<f64>) -> usize {
+        let last = self.steps.len().saturating_sub(1);
+        let Some(share) = share else { return last };
+        let distance = |step: &f64| (step - share).abs();
+        (0..self.steps.len())
+            .min_by(|a, b| distance(&self.steps[*a]).total_cmp(&distance(&self.steps[*b])))
+            .unwrap_or(last)
+    }
+
+    /// Whether `step` is the last.
+    pub(super) fn is_last(&self, step: usize) -> bool {
+        step + 1 >= self.steps.len()
+    }
+
+    /// What `signal` must be proven to be within at `step`, as a ratio to the baseline; never less than what is allowed.
+    pub(super) fn within(&self, signal: &Signal, step: usize) -> f64 {
+        let rung = signal.prove_within.unwrap_or_else(|| {
+            let share = self.steps.get(step).copied().unwrap_or(1.0);
+            let rung = RUNGS.iter().find(|(most, _)| share <= *most + 1e-9);
+            if self.is_last(step) { LAST } else { rung.map_or(LAST, |(_, rung)| *rung) }
+        });
+        rung.max(1.0 + signal.margin)
+    }
+
+    /// What `signal` must be proven to be within at each step.
+    pub(super) fn rungs(&self, signal: &Signal) -> Vec<f64> {
+        (0..self.steps.len().max(1)).map(|step| self.within(signal, step)).collect()
+    }
+}
+
+/// The longest that a rollout under `policy` may be analysed, in seconds: every step at its longest.
+pub(super) fn horizon(policy: &Policy) -> f64 {
+    let Strategy::Canary(canary) = &policy.strategy;
+    let Bake { at_most, .. } = canary.bake;
+    let steps = u32::try_from(canary.steps.len().max(1)).unwrap_or(u32::MAX);
+    (at_most.as_seconds() * f64::from(steps)).max(policy.look_every.as_seconds()).max(1.0)
+}

@@ -1,0 +1,108 @@
+//! An absolute limit on a proportion, beside the comparison with the baseline.
+//!
+//! An absolute test alone blames the canary for what hits both versions. So the limit's evidence is the smaller of two:
+//! that the canary is above the limit, and that it is worse than the baseline at all. That is an e-process for "below
+//! the limit, or no worse than the baseline" (intersection–union). While the baseline itself breaks the limit the
+//! canary's engine is not fed; that is decided from earlier looks only, so it stays an e-process.
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::alone;
+use crate::stats::{Alternative, NoiseModel, Onset, PairCount, Prior, Refusal, Tilt};
+use crate::words::Arms;
+
+/// What an earlier look still counts at the next, for the present state of each arm.
+const FADE: f64 = 0.9;
+
+/// How many nats the recent looks must speak for "above the limit" before an arm is said to break it now. Only blame
+/// and promotion are held back by it, so it needs no guarantee.
+const BREAKS: f64 = 2.0;
+
+/// The state of one limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Limit {
+    /// The largest proportion that is still well.
+    share: f64,
+    /// That the canary is above it.
+    above: Tilt,
+    /// That the canary is worse than the baseline at all.
+    worse: Tilt,
+    /// That the canary is below it.
+    below: Tilt,
+    recent: Arms<Recent>,
+}
+
+/// One arm's recent counts, fading, over their dispersion.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Recent {
+    events: f64,
+    exposure: f64,
+}
+
+impl Limit {
+    pub(super) fn new(share: f64, horizon: f64) -> Self {
+        Self {
+            share,
+            above: Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(horizon)),
+            worse: Tilt::harm(0.0, horizon),
+            below: Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start),
+            recent: Arms::default(),
+        }
+    }
+
+    pub(super) fn share(&self) -> f64 {
+        self.share
+    }
+
+    /// Takes a closed slice.
+    pub(super) fn take(&mut self, dt: f64, counts: &PairCount, noise: &NoiseModel) -> Result<(), Refusal> {
+        let spread = noise.spread(counts.canary.exposure(), counts.baseline.exposure());
+        let (events, exposure) = (counts.canary.events(), counts.canary.exposure());
+        let phi = alone(spread, self.share, counts.canary);
+        if self.breaks(self.recent.baseline) {
+            self.above.wait(dt)?;
+        } else {
+            self.above.binomial(dt, events, exposure, self.share, phi)?;
+        }
+        self.below.binomial(dt, events, exposure, self.share, phi)?;
+        self.worse.look(dt, &noise.likelihood(counts))?;
+        for (recent, now) in
+            [(&mut self.recent.canary, counts.canary), (&mut self.recent.baseline, counts.baseline)]
+        {
+            recent.events = FADE * recent.events + now.events() / phi;
+            recent.exposure = FADE * recent.exposure + now.exposure() / phi;
+        }
+        Ok(())
+    }
+
+    pub(super) fn log_e_harm(&self) -> f64 {
+        self.above.log_e().min(self.worse.log_e())
+    }
+
+    pub(super) fn log_e_safe(&self) -> f64 {
+        self.below.log_e()
+    }
+
+    /// Whether the baseline breaks the limit now.
+    pub(super) fn baseline_breaks(&self) -> bool {
+        self.breaks(self.recent.baseline)
+    }
+
+    /// Whether both arms break it now.
+    pub(super) fn both_break(&self) -> bool {
+        self.breaks(self.recent.baseline) && self.breaks(self.recent.canary)
+    }
+
+    /// Whether the recent counts speak for a proportion above the limit: their likelihood at their own proportion
+    /// against that at the limit.
+    fn breaks(&self, recent: Recent) -> bool {
+        let Recent { events, exposure } = recent;
+        if exposure <= 0.0 || events <= exposure * self.share {
+            return false;
+        }
+        let own = events / exposure;
+        let rest = exposure - events;
+        let good = if rest > 0.0 { rest * ((1.0 - own) / (1.0 - self.share)).ln() } else { 0.0 };
+        events * (own / self.share).ln() + good > BREAKS
+    }
+}

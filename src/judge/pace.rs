@@ -1,0 +1,57 @@
+//! How fast information comes in, and so how long it may still take.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::PairCount;
+use crate::stats::power::{SAFETY_NATS, Traffic};
+
+/// What an earlier look still counts at the next.
+const FADE: f64 = 0.9;
+
+/// The longest wait that is worth telling: a day.
+const LONGEST: f64 = 86_400.0;
+
+/// What one request without an event is worth against a floor, as a part of the floor: the mixture of effects costs the
+/// rest.
+const WORTH: f64 = 0.8;
+
+/// Recent traffic, fading.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Pace {
+    events: f64,
+    canary: f64,
+    baseline: f64,
+    seconds: f64,
+}
+
+impl Pace {
+    pub(super) fn note(&mut self, dt: f64, counts: &PairCount) {
+        // The first slice has no beginning, so it has no length.
+        if dt <= 0.0 {
+            return;
+        }
+        self.events = FADE * self.events + counts.events();
+        self.canary = FADE * self.canary + counts.canary.exposure();
+        self.baseline = FADE * self.baseline + counts.baseline.exposure();
+        self.seconds = FADE * self.seconds + dt;
+    }
+
+    /// About how many seconds until a canary as good as the baseline is proven less than `within` times as bad, if `lack`
+    /// nats are missing.
+    pub(super) fn until_within(&self, within: f64, lack: f64, phi: f64) -> Option<f64> {
+        let all = self.canary + self.baseline;
+        let traffic =
+            Traffic { requests: all / self.seconds, share: self.canary / all, base: self.events / all, phi };
+        sensible(traffic.safety_seconds(1.0, within, (-lack).exp()))
+    }
+
+    /// About how many seconds until a canary without any event is proven below `floor` events a request.
+    pub(super) fn until_below(&self, floor: f64, lack: f64, phi: f64) -> Option<f64> {
+        sensible(phi * (lack + SAFETY_NATS) * self.seconds / (self.canary * WORTH * floor))
+    }
+}
+
+/// What makes sense as a wait.
+fn sensible(seconds: f64) -> Option<f64> {
+    (0.0..=LONGEST).contains(&seconds).then_some(seconds)
+}

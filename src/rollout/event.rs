@@ -1,0 +1,307 @@
+//! What happens in a rollout, one fact at a time: the vocabulary of the journal.
+//!
+//! A rollout's state is the fold of its events. The enum is closed and its JSON is stored for ever, so a variant is
+//! only ever added, and a field only with a default.
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::Plan;
+use super::traffic::{Command, PlatformErrorKind};
+use crate::judge::{Look, Verdict};
+use crate::policy::Policy;
+use crate::words::{AppName, Share, Span, Time, Version};
+
+/// One fact in the life of a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A new version was found beside the one that serves.
+    Opened {
+        /// The app.
+        app: AppName,
+        /// The version that serves.
+        baseline: Version,
+        /// The version that wants to replace it.
+        canary: Version,
+        /// The platform's id of the deploy that began it.
+        trigger: String,
+        /// When that deploy began, by the platform's clock.
+        deployed: Time,
+        /// The policy as it was at this time; later changes to the file do not touch this rollout.
+        policy: Box<Policy>,
+    },
+    /// The shares of the policy became whole units.
+    Planned {
+        /// The steps.
+        plan: Plan,
+        /// Serving units of the baseline before anything was moved.
+        units: u32,
+    },
+    /// A step began: its traffic is now wanted.
+    StepBegan {
+        /// Which, from 0.
+        step: usize,
+    },
+    /// The step's traffic was seen in place; its bake begins.
+    StepReached {
+        /// Which, from 0.
+        step: usize,
+        /// The canary's share of serving units, as observed.
+        share: Share,
+    },
+    /// What the baseline gave before the canary served: the noise is learnt from it.
+    Learnt {
+        /// What came.
+        look: Look,
+    },
+    /// One evaluation: what came and what the judge says of it.
+    Looked {
+        /// What came.
+        look: Look,
+        /// What the judge says.
+        verdict: Box<Verdict>,
+        /// What went wrong while it was gathered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+    /// Data is missing: the clock of the bake stands still.
+    TroubleBegan {
+        /// Which kind.
+        trouble: Trouble,
+        /// In words.
+        why: String,
+    },
+    /// Data is back.
+    TroubleEnded {
+        /// How long it was missing.
+        after: Span,
+    },
+    /// It stopped and waits for a person.
+    Paused {
+        /// Why, as a word.
+        cause: PauseCause,
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// It goes on.
+    Resumed {
+        /// By whom.
+        by: String,
+    },
+    /// A person agreed to what it waits for.
+    Approved {
+        /// Who.
+        by: String,
+        /// The step that they agreed to leave, from 0.
+        step: usize,
+    },
+    /// It goes back to the baseline.
+    RollbackDecided {
+        /// Why, as a sentence.
+        why: String,
+        /// The signals, checks or alerts that it rests on.
+        culprits: Vec<String>,
+        /// How it ends once it is back.
+        ending: Ending,
+    },
+    /// The canary becomes the only version.
+    PromotionDecided {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// A command is about to be sent.
+    CommandIssued {
+        /// The number of the command in this rollout, from 1.
+        number: u32,
+        /// The command.
+        command: Command,
+        /// For commands that name a difference: how many units are expected afterwards.
+        expected: Option<u32>,
+    },
+    /// The platform answered a command, or its answer was lost.
+    CommandAnswered {
+        /// The number of the command.
+        number: u32,
+        /// What came back.
+        answer: Answer,
+    },
+    /// The platform was read and shows what was wanted, or cannot be brought there: the end.
+    Finished {
+        /// How.
+        ending: Ending,
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// What is wanted cannot be done safely: a person must look. Nothing else changes.
+    PersonNeeded {
+        /// Why.
+        why: String,
+    },
+    /// Something worth knowing that changes nothing.
+    Noted {
+        /// What.
+        what: String,
+    },
+}
+
+/// What a command led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Answer {
+    /// It was done.
+    Done,
+    /// It was not, or nobody knows.
+    Error {
+        /// What it means.
+        kind: PlatformErrorKind,
+        /// What came back.
+        message: String,
+    },
+}
+
+/// What kind of data is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The canary is silent while the baseline speaks.
+    NoData,
+    /// Both arms are silent.
+    SourceDown,
+    /// The platform cannot be observed.
+    PlatformDown,
+}
+
+/// Why a rollout waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseCause {
+    /// A person said so: nothing moves until a person says otherwise.
+    Operator,
+    /// The policy wants a person's agreement before the next step.
+    Approval,
+    /// The policy's mode is `advise`: the next act waits for agreement.
+    Advice,
+    /// Neither harm nor safety was shown in the longest bake.
+    Inconclusive,
+    /// Data was missing for longer than the policy allows.
+    NoData,
+    /// Evidence of harm, a failed check or an alert, and the policy says to pause.
+    Fail,
+    /// The platform refuses what is wanted.
+    Platform,
+    /// The traffic is not split as planned.
+    WrongSplit,
+}
+
+/// How a rollout ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The canary serves alone.
+    Promoted,
+    /// The baseline serves alone.
+    RolledBack,
+    /// A newer deploy took its place.
+    Superseded,
+    /// Somebody changed the app; they know better.
+    TakenOver,
+    /// It was only to observe; the reason says what it would have done.
+    Observed,
+    /// It could not be carried out.
+    Failed,
+}
+
+impl Event {
+    /// The event's name as it is stored.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::Planned { .. } => "planned",
+            Self::StepBegan { .. } => "step_began",
+            Self::StepReached { .. } => "step_reached",
+            Self::Learnt { .. } => "learnt",
+            Self::Looked { .. } => "looked",
+            Self::TroubleBegan { .. } => "trouble_began",
+            Self::TroubleEnded { .. } => "trouble_ended",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::Approved { .. } => "approved",
+            Self::RollbackDecided { .. } => "rollback_decided",
+            Self::PromotionDecided { .. } => "promotion_decided",
+            Self::CommandIssued { .. } => "command_issued",
+            Self::CommandAnswered { .. } => "command_answered",
+            Self::Finished { .. } => "finished",
+            Self::PersonNeeded { .. } => "person_needed",
+            Self::Noted { .. } => "noted",
+        }
+    }
+
+    /// The event as a sentence for a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Opened { app, baseline, canary, policy, .. } => {
+                format!("{canary} of `{app}` was deployed beside {baseline}; policy `{}`", policy.name)
+            }
+            Self::Planned { plan, units } => planned(plan, *units),
+            Self::StepBegan { step } => format!("step {} begins", step + 1),
+            Self::StepReached { step, share } => {
+                format!("step {}: the canary serves {share} of the units", step + 1)
+            }
+            Self::Learnt { .. } => "watched the baseline to learn how noisy it is".to_owned(),
+            Self::Looked { verdict, .. } => verdict.why.clone(),
+            Self::TroubleBegan { why, .. } => format!("holds: {why}"),
+            Self::TroubleEnded { after } => format!("data is back after {}", after.rounded()),
+            Self::Paused { why, .. } => format!("paused: {why}"),
+            Self::Resumed { by } => format!("resumed by {by}"),
+            Self::Approved { by, step } => format!("{by} approved leaving step {}", step + 1),
+            Self::RollbackDecided { why, .. } => format!("roll back: {why}"),
+            Self::PromotionDecided { why } => format!("promote: {why}"),
+            Self::CommandIssued { number, command, .. } => format!("command {number}: {command}"),
+            Self::CommandAnswered { number, answer: Answer::Done } => format!("command {number}: done"),
+            Self::CommandAnswered { number, answer: Answer::Error { message, .. } } => {
+                format!("command {number}: {message}")
+            }
+            Self::Finished { ending, why } => format!("{ending}: {why}"),
+            Self::PersonNeeded { why } => format!("a person is needed: {why}"),
+            Self::Noted { what } => what.clone(),
+        }
+    }
+}
+
+fn planned(plan: &Plan, units: u32) -> String {
+    let steps: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|s| format!("{} ({} of {})", s.share, s.canary, s.canary + s.baseline))
+        .collect();
+    let mut text = format!("{units} serving units; steps {}", steps.join(", "));
+    for adjusted in &plan.adjusted {
+        text.push_str("; ");
+        text.push_str(adjusted);
+    }
+    text
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled back",
+            Self::Superseded => "superseded",
+            Self::TakenOver => "taken over",
+            Self::Observed => "observed",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// An event with its time, as the journal keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// When it was decided or seen.
+    pub at: Time,
+    /// What.
+    pub event: Event,
+}

@@ -1,0 +1,382 @@
+//! A rollout's state: the fold of its events.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Answer, Ending, Event, PauseCause, Recorded, Trouble};
+use super::plan::{Plan, Step};
+use super::traffic::{Command, PlatformErrorKind};
+use crate::policy::{Policy, Strategy};
+use crate::words::{AppName, RolloutId, Span, Time, Version};
+
+/// Where a rollout is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The canary was found; nothing has been moved.
+    Pending,
+    /// The canary gets a step's share.
+    Step,
+    /// It stands still and waits for a person.
+    Paused,
+    /// The canary becomes the only version.
+    Promoting,
+    /// The baseline becomes the only version that serves.
+    RollingBack,
+    /// The canary serves alone.
+    Promoted,
+    /// The baseline serves alone.
+    RolledBack,
+    /// A newer deploy took its place.
+    Superseded,
+    /// Somebody changed the app.
+    TakenOver,
+    /// It was only to observe.
+    Observed,
+    /// It could not be carried out.
+    Failed,
+}
+
+impl Phase {
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Step | Self::Paused | Self::Promoting | Self::RollingBack)
+    }
+
+    /// The word that programs read.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Step => "step",
+            Self::Paused => "paused",
+            Self::Promoting => "promoting",
+            Self::RollingBack => "rolling_back",
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled_back",
+            Self::Superseded => "superseded",
+            Self::TakenOver => "taken_over",
+            Self::Observed => "observed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<Ending> for Phase {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Promoted => Self::Promoted,
+            Ending::RolledBack => Self::RolledBack,
+            Ending::Superseded => Self::Superseded,
+            Ending::TakenOver => Self::TakenOver,
+            Ending::Observed => Self::Observed,
+            Ending::Failed => Self::Failed,
+        }
+    }
+}
+
+/// The last command that was issued.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Issued {
+    /// Its number.
+    pub number: u32,
+    /// The command.
+    pub command: Command,
+    /// For commands that name a difference: how many units are expected afterwards.
+    pub expected: Option<u32>,
+    /// When.
+    pub at: Time,
+    /// When it was answered, and how; nothing while it runs, or when the daemon died before the answer.
+    pub answered: Option<(Time, Answer)>,
+}
+
+/// One attempt to move one app from its baseline to a canary under one policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Its identity.
+    pub id: RolloutId,
+    /// The app.
+    pub app: AppName,
+    /// The version that served when it began.
+    pub baseline: Version,
+    /// The version that wants to replace it.
+    pub canary: Version,
+    /// The platform's id of the deploy that began it.
+    pub trigger: String,
+    /// When that deploy began, by the platform's clock: what others did later is foreign, and units that were made
+    /// later are new.
+    pub deployed: Time,
+    /// The policy as it was then.
+    pub policy: Policy,
+    /// When it was opened.
+    pub opened: Time,
+    /// Where it is.
+    pub phase: Phase,
+    /// The steps in whole units; nothing while pending.
+    pub plan: Option<Plan>,
+    /// Serving units of the baseline before anything was moved.
+    pub units: u32,
+    /// The current step, from 0.
+    pub step: usize,
+    /// When the current step's traffic was first wanted.
+    pub step_began: Option<Time>,
+    /// When the current step's traffic was first seen in place.
+    pub step_reached: Option<Time>,
+    /// When the canary first served users.
+    pub first_traffic: Option<Time>,
+    /// What data is missing, since when.
+    pub trouble: Option<(Trouble, Time)>,
+    /// How long data was missing in this step: it does not count towards any bake.
+    pub held: Span,
+    /// The steps that a person agreed to leave.
+    pub approved: BTreeSet<usize>,
+    /// Why it waits for a person.
+    pub pause: Option<PauseCause>,
+    /// Why it was decided to promote or to roll back.
+    pub reason: String,
+    /// What that rests on.
+    pub culprits: Vec<String>,
+    /// How it ends once the baseline serves alone again.
+    pub ending: Ending,
+    /// The last command.
+    pub command: Option<Issued>,
+    /// Commands that failed in a row.
+    pub failures: u32,
+    /// The platform does not let this daemon delete a version.
+    pub cannot_delete: bool,
+    /// The last score.
+    pub score: Option<[f64; 2]>,
+    /// When it ended.
+    pub finished: Option<Time>,
+    /// How many events it has had.
+    pub events: u64,
+}
+
+/// An event that cannot happen in the state that it met: the journal is damaged, or the code is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rollout {rollout} cannot take `{event}` in phase `{phase}` (event {number})")]
+pub struct IllegalEvent {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The event's label.
+    pub event: &'static str,
+    /// The phase that it met.
+    pub phase: &'static str,
+    /// How many events the rollout had had.
+    pub number: u64,
+}
+
+impl Rollout {
+    /// The state after the first event; nothing if that is not `Opened`.
+    #[must_use]
+    pub fn open(id: RolloutId, first: &Recorded) -> Option<Self> {
+        let Event::Opened { app, baseline, canary, trigger, deployed, policy } = &first.event else {
+            return None;
+        };
+        Some(Self {
+            id,
+            app: app.clone(),
+            baseline: *baseline,
+            canary: *canary,
+            trigger: trigger.clone(),
+            deployed: *deployed,
+            policy: Policy::clone(policy),
+            opened: first.at,
+            phase: Phase::Pending,
+            plan: None,
+            units: 0,
+            step: 0,
+            step_began: None,
+            step_reached: None,
+            first_traffic: None,
+            trouble: None,
+            held: Span::ZERO,
+            approved: BTreeSet::new(),
+            pause: None,
+            reason: String::new(),
+            culprits: Vec::new(),
+            ending: Ending::RolledBack,
+            command: None,
+            failures: 0,
+            cannot_delete: false,
+            score: None,
+            finished: None,
+            events: 1,
+        })
+    }
+
+    /// The process whose units are scaled.
+    #[must_use]
+    pub fn process(&self) -> &str {
+        let Strategy::Canary(canary) = &self.policy.strategy;
+        &canary.process
+    }
+
+    /// The current step in whole units; nothing while pending.
+    #[must_use]
+    pub fn current(&self) -> Option<&Step> {
+        self.plan.as_ref()?.steps.get(self.step)
+    }
+
+    /// Whether the current step is the last.
+    #[must_use]
+    pub fn at_last_step(&self) -> bool {
+        self.plan.as_ref().is_some_and(|p| self.step + 1 >= p.steps.len())
+    }
+
+    /// How long the current step has baked: since its traffic was in place, less the time without data.
+    #[must_use]
+    pub fn baked(&self, now: Time) -> Span {
+        let missing = self
+            .trouble
+            .map_or(Span::ZERO, |(_, since)| now.since(since.max(self.step_reached.unwrap_or(since))));
+        let whole = self.step_reached.map_or(Span::ZERO, |reached| now.since(reached));
+        Span(whole.0.saturating_sub(self.held.0).saturating_sub(missing.0))
+    }
+
+    /// A command whose answer is not known: it runs, or the daemon died while it ran.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<&Issued> {
+        self.command.as_ref().filter(|c| c.answered.is_none())
+    }
+
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// When the event cannot happen in this state.
+    pub fn apply(&mut self, recorded: &Recorded) -> Result<(), IllegalEvent> {
+        if !self.accepts(&recorded.event) {
+            return Err(IllegalEvent {
+                rollout: self.id.clone(),
+                event: recorded.event.label(),
+                phase: self.phase.label(),
+                number: self.events,
+            });
+        }
+        self.events += 1;
+        self.take(recorded.at, &recorded.event);
+        Ok(())
+    }
+
+    fn accepts(&self, event: &Event) -> bool {
+        let active = !self.phase.is_final();
+        match event {
+            Event::Opened { .. } => false,
+            Event::Noted { .. } => true,
+            Event::CommandAnswered { number, .. } => self.unanswered().is_some_and(|c| c.number == *number),
+            Event::CommandIssued { number, .. } => {
+                active
+                    && self.unanswered().is_none()
+                    && *number == self.command.as_ref().map_or(0, |c| c.number) + 1
+            }
+            Event::StepBegan { step } | Event::StepReached { step, .. } | Event::Approved { step, .. } => {
+                active && self.plan.as_ref().is_some_and(|p| *step < p.steps.len())
+            }
+            Event::Planned { plan, .. } => self.phase == Phase::Pending && !plan.steps.is_empty(),
+            Event::PromotionDecided { .. } => matches!(self.phase, Phase::Step | Phase::Paused),
+            Event::Resumed { .. } => self.phase == Phase::Paused,
+            _ => active,
+        }
+    }
+
+    fn take(&mut self, at: Time, event: &Event) {
+        match event {
+            Event::Opened { .. }
+            | Event::Learnt { .. }
+            | Event::PersonNeeded { .. }
+            | Event::Noted { .. } => {}
+            Event::Planned { plan, units } => {
+                self.plan = Some(plan.clone());
+                self.units = *units;
+            }
+            Event::StepBegan { step } => {
+                self.enter(Phase::Step);
+                self.step = *step;
+                (self.step_began, self.step_reached, self.held) = (Some(at), None, Span::ZERO);
+            }
+            Event::StepReached { .. } => {
+                self.step_reached = Some(at);
+                self.first_traffic.get_or_insert(at);
+            }
+            Event::Looked { verdict, .. } => self.score = Some(verdict.score),
+            Event::TroubleBegan { trouble, .. } => self.trouble = Some((*trouble, at)),
+            Event::TroubleEnded { .. } => self.end_trouble(at),
+            Event::Paused { cause, .. } => {
+                self.phase = Phase::Paused;
+                self.pause = Some(*cause);
+            }
+            Event::Resumed { .. } => {
+                self.phase = if self.step_began.is_some() { Phase::Step } else { Phase::Pending };
+                // A person's word starts the bake anew; what is known of the canary stays known.
+                if self.step_reached.is_some() {
+                    self.step_reached = Some(at);
+                }
+                self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
+                (self.pause, self.held, self.failures) = (None, Span::ZERO, 0);
+            }
+            Event::Approved { step, .. } => {
+                // What is approved before the first step is to begin, not to leave it.
+                if self.step_began.is_some() {
+                    self.approved.insert(*step);
+                }
+                if self.pause == Some(PauseCause::Approval) || self.pause == Some(PauseCause::Advice) {
+                    self.enter(if self.plan.is_some() { Phase::Step } else { Phase::Pending });
+                }
+            }
+            Event::RollbackDecided { why, culprits, ending } => {
+                self.enter(Phase::RollingBack);
+                self.reason.clone_from(why);
+                self.culprits.clone_from(culprits);
+                self.ending = *ending;
+            }
+            Event::PromotionDecided { why } => {
+                self.enter(Phase::Promoting);
+                self.reason.clone_from(why);
+            }
+            Event::CommandIssued { number, command, expected } => {
+                let (number, command, expected) = (*number, command.clone(), *expected);
+                self.command = Some(Issued { number, command, expected, at, answered: None });
+            }
+            Event::CommandAnswered { answer, .. } => self.answered(at, answer),
+            Event::Finished { ending, why } => {
+                self.enter(Phase::from(*ending));
+                self.ending = *ending;
+                self.finished = Some(at);
+                if self.reason.is_empty() {
+                    self.reason.clone_from(why);
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.pause = None;
+        self.failures = 0;
+    }
+
+    fn end_trouble(&mut self, at: Time) {
+        if let Some((_, since)) = self.trouble.take()
+            && let Some(reached) = self.step_reached
+        {
+            self.held = Span(self.held.0.saturating_add(at.since(since.max(reached)).0));
+        }
+    }
+
+    fn answered(&mut self, at: Time, answer: &Answer) {
+        let Some(issued) = &mut self.command else { return };
+        issued.answered = Some((at, answer.clone()));
+        match answer {
+            Answer::Done => self.failures = 0,
+            Answer::Error { kind, .. } => {
+                self.failures = self.failures.saturating_add(1);
+                if *kind == PlatformErrorKind::Refused && matches!(issued.command, Command::Delete { .. }) {
+                    self.cannot_delete = true;
+                    self.failures = 0;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! How much noisier a ratio is than independent errors would make it.
+
+use super::count::ArmCount;
+
+/// The dispersion to assume where the history is too short to measure it.
+pub const UNKNOWN_DISPERSION: f64 = 1.5;
+/// Below this, measured dispersion counts as none.
+pub(super) const DEADBAND: f64 = 1.2;
+/// So many pairs of neighbouring looks it takes.
+pub(super) const MIN_PAIRS: u32 = 20;
+
+/// The over-dispersion of one arm's event ratio over its past looks, oldest first: the mean squared difference of
+/// neighbouring ratios over what independent events would give. 1 within the deadband;
+/// [`UNKNOWN_DISPERSION`] with fewer than 20 pairs. Differences of neighbours leave slow movement out of it.
+#[must_use]
+pub fn hist_phi(looks: &[ArmCount]) -> f64 {
+    measured(looks, |p| p * (1.0 - p)).unwrap_or(UNKNOWN_DISPERSION)
+}
+
+/// As [`hist_phi`], where an independent event's variance at ratio p is `variance`; nothing if the history is too short.
+pub(super) fn measured(looks: &[ArmCount], variance: impl Fn(f64) -> f64) -> Option<f64> {
+    let events: f64 = looks.iter().map(|l| l.events()).sum();
+    let exposure: f64 = looks.iter().map(|l| l.exposure()).sum();
+    let p = events / exposure.max(1.0);
+    let (mut sum, mut pairs) = (0.0, 0_u32);
+    for pair in looks.windows(2) {
+        let (before, now) = (pair[0], pair[1]);
+        if !before.is_seen() || !now.is_seen() {
+            continue;
+        }
+        let variance = variance(p) * (1.0 / now.exposure() + 1.0 / before.exposure());
+        if variance > 0.0 {
+            sum += (now.events() / now.exposure() - before.events() / before.exposure()).powi(2) / variance;
+            pairs += 1;
+        }
+    }
+    (pairs >= MIN_PAIRS).then(|| above_deadband(sum / f64::from(pairs)))
+}
+
+/// 1 for what lies within the deadband, or is no number.
+pub(super) fn above_deadband(phi: f64) -> f64 {
+    if phi >= DEADBAND && phi.is_finite() { phi } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::vectors::{close, numbers, statistics};
+
+    #[test]
+    fn dispersion_agrees_with_the_vectors() {
+        for case in statistics()["hist_phi"].as_array().unwrap() {
+            let looks: Vec<ArmCount> = numbers(&case["x"])
+                .into_iter()
+                .zip(numbers(&case["n"]))
+                .map(|(events, exposure)| ArmCount::ratio(events, exposure).unwrap())
+                .collect();
+            close(hist_phi(&looks), case["phi"].as_f64().unwrap(), 1e-10, &looks);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! How noisy a signal's counts are by nature, learnt from each arm's own past, never across arms.
+//!
+//! Events of a real service are rarely independent: a retry or a bad connection makes them come in clusters, and a unit's
+//! error rate wavers from look to look (frailty). A test that believes in independent errors then rolls back 70 to
+//! 100 % of good canaries. Here a count with mean μ has variance φ μ + f μ², with φ from the clusters and f, the squared
+//! coefficient of variation, from the frailty. The two extrapolate differently to a small canary: clusters keep
+//! variance over mean, frailty keeps the coefficient of variation.
+//!
+//! A posterior over 81 pairs (φ, f) is updated by how well each forecast every look. What the next look is judged by
+//! ([`NoiseModel::likelihood`]) uses earlier looks only, so it is predictable, as an e-process needs.
+//!
+//! ```
+//! use uguisu::stats::{ArmCount, CountKind, NoiseModel, PairCount, RatioCs, Tilt};
+//!
+//! let history: Vec<_> = (0..60).filter_map(|i| ArmCount::ratio(f64::from(10 + i % 7), 1500.0).ok()).collect();
+//! let mut noise = NoiseModel::from_history(CountKind::Ratio, &history);
+//! let (mut harm, mut safe, mut interval) = (Tilt::harm(0.1, 3600.0), Tilt::safety(1.5), RatioCs::default());
+//! for _ in 0..20 {
+//!     let look = PairCount { canary: ArmCount::ratio(8.0, 150.0)?, baseline: ArmCount::ratio(13.0, 1350.0)? };
+//!     let likelihood = noise.likelihood(&look);
+//!     harm.look(15.0, &likelihood)?;
+//!     safe.look(15.0, &likelihood)?;
+//!     interval.look(&likelihood)?;
+//!     noise.learn(&look);
+//! }
+//! assert!(harm.log_e() > (1.0_f64 / 0.01).ln());
+//! assert!(interval.interval(0.05).lower.is_some_and(|ratio| ratio > 1.1));
+//! # Ok::<(), uguisu::stats::Refusal>(())
+//! ```
+
+pub(super) mod chebyshev;
+mod cluster;
+mod forecast;
+mod law;
+mod likelihood;
+
+use serde::{Deserialize, Serialize};
+
+use super::count::{ArmCount, PairCount};
+use super::dispersion::{MIN_PAIRS, above_deadband, measured};
+use super::special::{log_add_exp, log_sum_exp, log_values};
+use forecast::Forecast;
+
+pub use cluster::ClusterLaw;
+pub use likelihood::{Likelihood, SeriesLikelihood};
+
+/// The posterior's grid of φ.
+const PHI: [f64; 9] = [1.0, 1.3, 1.7, 2.3, 3.2, 4.5, 6.3, 9.0, 13.0];
+/// The posterior's grid of f.
+const FRAILTY: [f64; 9] = [0.0, 0.005, 0.02, 0.06, 0.14, 0.27, 0.45, 0.75, 1.2];
+
+/// The probability that a look belongs to another level altogether (an incident), which bounds its influence.
+const JUMP: f64 = 0.01;
+/// The squared coefficient of variation after such a jump.
+const JUMP_FRAILTY: f64 = 2.0;
+/// The squared drift of the shared level from look to look: 6 %.
+const DRIFT: f64 = 0.004;
+/// So many posterior standard deviations are added to the mean, since the noise is estimated.
+const CAUTION: f64 = 0.25;
+/// Below these, clusters and frailty count as none.
+const PHI_NONE: f64 = 1.08;
+const FRAILTY_NONE: f64 = 0.002;
+/// Frailty is assumed at least this large while the dispersion is not known.
+const FRAILTY_FLOOR: f64 = 0.01;
+/// The learnt pair must promise less noise than this part of the plain dispersion to be used instead of it.
+const GAIN: f64 = 0.75;
+/// Frailty must be at least this part of the clusters' noise to be modelled.
+const LEAST_FRAILTY: f64 = 0.1;
+/// Above this share of the canary the likelihood with frailty is no e-value any more.
+const LARGEST_SHARE: f64 = 0.6;
+/// Evidence is never divided by more than this, which leaves none.
+const NO_EVIDENCE: f64 = 1e6;
+
+/// What kind of counts they are: it decides what variance independent events would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountKind {
+    /// Events among requests: binomial.
+    Ratio,
+    /// Events in an exposure that does not bound them: Poisson.
+    Rate,
+}
+
+impl CountKind {
+    /// The variance, per unit of exposure, of independent events at ratio `p`.
+    fn variance(self, p: f64) -> f64 {
+        match self {
+            Self::Ratio => p * (1.0 - p),
+            Self::Rate => p,
+        }
+    }
+}
+
+/// The noise by which one look is judged: the variance of a count with mean μ is `phi`·μ + `frailty`·μ².
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Variance over mean, from clusters; 1 for independent events.
+    pub phi: f64,
+    /// The squared coefficient of variation of an arm's rate from look to look; 0 for none.
+    pub frailty: f64,
+}
+
+impl Spread {
+    /// Independent events.
+    pub const NONE: Self = Self { phi: 1.0, frailty: 0.0 };
+
+    /// Variance over mean of a count whose mean is known: what a test against a fixed limit divides by.
+    #[must_use]
+    pub fn over(self, mean: f64) -> f64 {
+        self.phi + self.frailty * mean
+    }
+}
+
+/// What is known of a signal's noise. One model serves all engines of a signal; it learns once a look, after all of them
+/// were shown it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoiseModel {
+    kind: CountKind,
+    /// The posterior over (φ, f), φ varying slowest, up to a constant.
+    #[serde(with = "log_values")]
+    log_posterior: Vec<f64>,
+    baseline: Forecast,
+    canary: Forecast,
+    dispersion: Dispersion,
+    /// How events cluster, where a history shows that they may.
+    clusters: Option<ClusterLaw>,
+}
+
+impl NoiseModel {
+    /// A model that knows nothing but its prior: 2 ln φ against clusters, 1.5 against any frailty.
+    #[must_use]
+    pub fn new(kind: CountKind) -> Self {
+        let prior = pairs().map(|(phi, frailty)| -2.0 * phi.ln() - if frailty > 0.0 { 1.5 } else { 0.0 });
+        let norm = log_sum_exp(prior.clone());
+        Self {
+            kind,
+            log_posterior: prior.map(|log| log - norm).collect(),
+            baseline: Forecast::default(),
+            canary: Forecast::default(),
+            dispersion: Dispersion::default(),
+            clusters: None,
+        }
+    }
+
+    /// A model that has learnt from the baseline's looks before the rollout, oldest first. Looks without exposure are
+    /// passed over. With at least 20 pairs of neighbouring looks the dispersion is known and stays as it is.
+    #[must_use]
+    pub fn from_history(kind: CountKind, looks: &[ArmCount]) -> Self {
+        let mut model = Self::new(kind);
+        model.dispersion.known = measured(looks, |p| kind.variance(p));
+        model.dispersion.settled = model.dispersion.known.is_some();
+        let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
+        model.clusters = clustered.map(|dispersion| ClusterLaw::fit(looks, dispersion));
+        for look in looks {
+            model.baseline.learn(&mut model.log_posterior, *look);
+        }
+        model
+    }
+
+    /// The measured dispersion (variance over what independent events would have), if it is known yet; 1 within the
+    /// deadband.
+    #[must_use]
+    pub fn dispersion(&self) -> Option<f64> {
+        self.dispersion.known
+    }
+
+    /// Whether the dispersion was measured before the rollout.
+    #[must_use]
+    pub fn has_history(&self) -> bool {
+        self.dispersion.settled
+    }
+
+    /// The posterior's mean and standard deviation of φ, then of f.
+    #[must_use]
+    pub fn posterior(&self) -> [(f64, f64); 2] {
+        let norm = log_sum_exp(self.log_posterior.iter().copied());
+        let mut moments = [(0.0, 0.0); 2];
+        for ((phi, frailty), log) in pairs().zip(&self.log_posterior) {
+            let weight = (log - norm).exp();
+            for (moment, value) in moments.iter_mut().zip([phi, frailty]) {
+                moment.0 += weight * value;
+                moment.1 += weight * value * value;
+            }
+        }
+        moments.map(|(mean, square)| (mean, (square - mean * mean).max(0.0).sqrt()))
+    }
+
+    /// The noise to judge the next look by, from earlier looks and the next one's exposures (both above 0).
+    #[must_use]
+    pub fn spread(&self, canary: f64, baseline: f64) -> Spread {
+        if self.is_clean() {
+            return Spread::NONE;
+        }
+        let [(phi, phi_sd), (frailty, frailty_sd)] = self.posterior();
+        let (mut phi, mut frailty) = (phi + CAUTION * phi_sd, frailty + CAUTION * frailty_sd);
+        if phi < PHI_NONE {
+            phi = 1.0;
+        }
+        if frailty < FRAILTY_NONE {
+            frailty = 0.0;
+        }
+        let rate = self.baseline.rate();
+        match (self.dispersion.known, rate) {
+            (None, _) => frailty = frailty.max(FRAILTY_FLOOR),
+            (Some(dispersion), Some(rate)) => {
+                // The squared error of the log ratio under independence.
+                let independent = 1.0 / (rate * canary) + 1.0 / (rate * baseline);
+                let pays = phi * independent + 2.0 * frailty <= GAIN * dispersion * independent;
+                let matters = 2.0 * frailty >= LEAST_FRAILTY * phi * independent;
+                if !(pays && matters) {
+                    (phi, frailty) = (dispersion, 0.0);
+                }
+            }
+            (Some(_), None) => {}
+        }
+        if frailty > 0.0 && canary / (canary + baseline) > LARGEST_SHARE {
+            let events = rate.map_or(f64::INFINITY, |rate| rate * canary.max(baseline));
+            (phi, frailty) = (phi + frailty * events, 0.0);
+        }
+        Spread { phi: phi.min(NO_EVIDENCE), frailty }
+    }
+
+    /// The likelihood to judge a closed look by.
+    #[must_use]
+    pub fn likelihood(&self, look: &PairCount) -> Likelihood {
+        let spread = self.spread(look.canary.exposure(), look.baseline.exposure());
+        // Whether the clusters are looked at one by one is decided by what is expected of the canary, and by the number
+        // of all events, which says nothing of whose they are.
+        let clusters = self.clusters.zip(self.baseline.rate()).filter(|(law, rate)| {
+            spread.frailty <= 0.0
+                && spread.phi > 1.0
+                && look.share() <= LARGEST_SHARE
+                && law.tells(rate * look.canary.exposure())
+        });
+        let of_clusters = clusters.and_then(|(law, _)| Likelihood::of_clusters(look, law));
+        of_clusters.unwrap_or_else(|| Likelihood::new(look, spread))
+    }
+
+    /// How events cluster, where a history shows that they may.
+    #[must_use]
+    pub fn clusters(&self) -> Option<ClusterLaw> {
+        self.clusters
+    }
+
+    /// Learns from a closed look, after it was judged.
+    pub fn learn(&mut self, look: &PairCount) {
+        if self.is_clean() || !look.is_closed() {
+            return;
+        }
+        self.dispersion.learn(self.kind, look.baseline);
+        self.baseline.learn(&mut self.log_posterior, look.baseline);
+        self.canary.learn(&mut self.log_posterior, look.canary);
+    }
+
+    /// The history shows independent events. The learnt pair can then never promise less than three quarters of their
+    /// noise, so the posterior is not asked any more and need not learn: this is exact, and the usual case.
+    fn is_clean(&self) -> bool {
+        self.dispersion.settled && self.dispersion.known == Some(1.0)
+    }
+}
+
+/// The posterior's grid, in its order.
+fn pairs() -> impl Iterator<Item = (f64, f64)> + Clone {
+    PHI.into_iter().flat_map(|phi| FRAILTY.into_iter().map(move |frailty| (phi, frailty)))
+}
+
+/// The plain dispersion: known from history, or measured on the baseline's looks in the rollout.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Dispersion {
+    known: Option<f64>,
+    /// It comes from history and is not measured again.
+    settled: bool,
+    /// Neighbouring looks compared, the sum of their squared differences, and the totals of all but the first look.
+    pairs: u32,
+    squares: f64,
+    events: f64,
+    exposure: f64,
+    last: Option<ArmCount>,
+}
+
+impl Dispersion {
+    fn learn(&mut self, kind: CountKind, look: ArmCount) {
+        if self.settled {
+            return;
+        }
+        if let Some(last) = self.last {
+            self.events += look.events();
+            self.exposure += look.exposure();
+            let step = look.events() / look.exposure() - last.events() / last.exposure();
+            self.squares += step * step / (1.0 / look.exposure() + 1.0 / last.exposure());
+            self.pairs = self.pairs.saturating_add(1);
+            let variance = kind.variance(self.events / self.exposure);
+            if self.pairs >= MIN_PAIRS && variance > 0.0 {
+                let pairs = f64::from(self.pairs);
+                let caution = 1.0 + 2.0 / pairs.sqrt();
+                self.known = Some(above_deadband(self.squares / pairs / variance * caution));
+            }
+        }
+        self.last = Some(look);
+    }
+}
+
+#[cfg(test)]
+mod tests;

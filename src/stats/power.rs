@@ -1,0 +1,110 @@
+//! What can be seen in which time: forecasts before a rollout.
+//!
+//! Wald's expected time to a decision, ln(1/alpha) over the information per second (Wald 1945; Lorden 1971), with the
+//! nats that not knowing the effect costs, fitted to the medians of simulated rollouts.
+
+/// What the mixture costs beyond an oracle that knows the effect, in nats, for an effect from the start.
+pub const DETECTION_NATS: f64 = 1.3;
+/// As [`DETECTION_NATS`] for an onset at an unknown time (a rule of thumb).
+pub const LATE_NATS: f64 = 2.5;
+/// What the mixture costs for evidence of safety, in nats.
+pub const SAFETY_NATS: f64 = 0.7;
+
+/// The traffic of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Traffic {
+    /// Requests per second, both arms.
+    pub requests: f64,
+    /// The canary's share of them, between 0 and 1, both excluded.
+    pub share: f64,
+    /// The baseline's ratio of events to requests, above 0.
+    pub base: f64,
+    /// The events' over-dispersion, 1 if independent.
+    pub phi: f64,
+}
+
+impl Traffic {
+    /// Seconds until a canary with `ratio` times the baseline's rate has, typically, gathered evidence 1/`alpha` against
+    /// "at most `null` times". `overhead`: [`DETECTION_NATS`] and, for a late onset, [`LATE_NATS`] more. Infinite where it
+    /// never will.
+    #[must_use]
+    pub fn detection_seconds(&self, ratio: f64, null: f64, alpha: f64, overhead: f64) -> f64 {
+        if ratio <= null { f64::INFINITY } else { self.seconds(ratio, null, (1.0 / alpha).ln() + overhead) }
+    }
+
+    /// Seconds until a canary with `ratio` times the baseline's rate has, typically, been shown to be below `bound`
+    /// times, at error `beta`. Infinite where it never will.
+    #[must_use]
+    pub fn safety_seconds(&self, ratio: f64, bound: f64, beta: f64) -> f64 {
+        if ratio >= bound {
+            f64::INFINITY
+        } else {
+            self.seconds(ratio, bound, (1.0 / beta).ln() + SAFETY_NATS)
+        }
+    }
+
+    /// The smallest ratio that is typically noticed within `seconds`; nothing if even a millionfold is not.
+    #[must_use]
+    pub fn detectable_ratio(&self, seconds: f64, null: f64, alpha: f64, overhead: f64) -> Option<f64> {
+        let noticed = |ratio: f64| self.detection_seconds(ratio, null, alpha, overhead) <= seconds;
+        let (mut low, mut high) = (null * 1.000_000_1, 1e6);
+        if !noticed(high) {
+            return None;
+        }
+        for _ in 0..200 {
+            let middle = (low * high).sqrt();
+            if noticed(middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Some(high)
+    }
+
+    /// Seconds in which `nats` of information on the canary's part of all events come together.
+    fn seconds(&self, ratio: f64, null: f64, nats: f64) -> f64 {
+        let part = |ratio: f64| self.share * ratio / (self.share * ratio + 1.0 - self.share);
+        let events = self.requests * self.base * (self.share * ratio + 1.0 - self.share);
+        let seconds = self.phi * nats / (events * divergence(part(ratio), part(null)));
+        if seconds.is_nan() { f64::INFINITY } else { seconds }
+    }
+}
+
+/// The Kullback–Leibler divergence between two coins.
+fn divergence(p: f64, q: f64) -> f64 {
+    let term = |p: f64, q: f64| if p > 0.0 { p * (p / q).ln() } else { 0.0 };
+    term(p, q) + term(1.0 - p, 1.0 - q)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::vectors::{close, statistics};
+
+    #[test]
+    fn forecasts_agree_with_the_vectors() {
+        for case in statistics()["planning"].as_array().unwrap() {
+            let number = |name: &str| case[name].as_f64().unwrap();
+            let traffic =
+                Traffic { requests: number("rps"), share: number("share"), base: number("p"), phi: 1.0 };
+            let detect = traffic.detection_seconds(number("theta"), 1.0, 0.01, DETECTION_NATS);
+            close(detect, number("detect_s"), 1e-10, case);
+            let least = traffic.detectable_ratio(600.0, 1.0, 0.01, DETECTION_NATS).unwrap();
+            close(least, number("min_theta_600s"), 1e-10, case);
+            close(traffic.safety_seconds(1.0, 1.5, 0.05), number("promote_s_1.5"), 1e-10, case);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_takes_for_ever() {
+        let traffic = Traffic { requests: 0.0, share: 0.1, base: 0.01, phi: 1.0 };
+        assert!(traffic.detection_seconds(2.0, 1.0, 0.01, DETECTION_NATS).is_infinite());
+        assert_eq!(traffic.detectable_ratio(3600.0, 1.0, 0.01, DETECTION_NATS), None);
+        let traffic = Traffic { requests: 100.0, ..traffic };
+        assert!(traffic.detection_seconds(1.0, 1.2, 0.01, DETECTION_NATS).is_infinite());
+        assert!(traffic.safety_seconds(1.5, 1.5, 0.05).is_infinite());
+        let all = Traffic { share: 1.0, ..traffic };
+        assert!(all.detection_seconds(2.0, 1.0, 0.01, DETECTION_NATS).is_infinite());
+    }
+}

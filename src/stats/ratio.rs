@@ -1,0 +1,160 @@
+//! All the evidence about one ratio or rate: harm, safety and the interval, judged by one noise model.
+
+use serde::{Deserialize, Serialize};
+
+use super::count::{PairCount, Refusal, span};
+use super::noise::{CountKind, NoiseModel, Spread};
+use super::prior::Prior;
+use super::ratio_cs::{Interval, RatioCs};
+use super::tilt::{Alternative, Onset, Tilt};
+
+/// What is asked of a ratio.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RatioQuestion {
+    /// How much worse than the baseline is still good enough for not being rolled back: 0.1 for +10 %.
+    pub margin: f64,
+    /// What the canary's ratio must be shown to be below, as multiples of the baseline's; each above 1. Several where
+    /// steps ask for more and more.
+    pub bounds: Vec<f64>,
+    /// Harm needs the canary's own ratio to be above this, too; nothing for no such floor.
+    pub floor: Option<f64>,
+    /// Over which time harm may begin, in the unit of the looks' `dt`.
+    pub horizon: f64,
+}
+
+/// The evidence about one ratio or rate since the rollout began. Of fixed size; shares may change at every look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RatioEvidence {
+    kind: CountKind,
+    noise: NoiseModel,
+    harm: Tilt,
+    floor: Option<Floor>,
+    safety: Vec<Tilt>,
+    interval: RatioCs,
+    /// What came since the last look that both arms were seen in.
+    open: PairCount,
+    /// All that was judged.
+    seen: PairCount,
+    spread: Option<Spread>,
+}
+
+/// Evidence against "the canary's own ratio is at most the floor".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Floor {
+    ratio: f64,
+    tilt: Tilt,
+}
+
+impl RatioEvidence {
+    /// No evidence yet, and what is known of the noise beforehand.
+    #[must_use]
+    pub fn new(kind: CountKind, question: &RatioQuestion, noise: NoiseModel) -> Self {
+        let above = |ratio: f64| {
+            let tilt = Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(question.horizon));
+            Floor { ratio, tilt }
+        };
+        Self {
+            kind,
+            noise,
+            harm: Tilt::harm(question.margin, question.horizon),
+            floor: question.floor.map(above),
+            safety: question.bounds.iter().map(|bound| Tilt::safety(*bound)).collect(),
+            interval: RatioCs::default(),
+            open: PairCount::default(),
+            seen: PairCount::default(),
+            spread: None,
+        }
+    }
+
+    /// What both arms counted in the `dt` since the last look. An arm that was not seen is an empty count: the slice is
+    /// then held and judged with the next.
+    ///
+    /// # Errors
+    /// A `dt` that is no span of time. Nothing has changed then.
+    pub fn look(&mut self, dt: f64, counts: &PairCount) -> Result<(), Refusal> {
+        let dt = span(dt)?;
+        self.open = self.open.plus(*counts);
+        if !self.open.is_closed() {
+            for tilt in self.tilts() {
+                tilt.wait(dt)?;
+            }
+            return Ok(());
+        }
+        let look = std::mem::take(&mut self.open);
+        self.seen = self.seen.plus(look);
+        let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure());
+        self.spread = Some(spread);
+        let likelihood = self.noise.likelihood(&look);
+        self.harm.look(dt, &likelihood)?;
+        for tilt in &mut self.safety {
+            tilt.look(dt, &likelihood)?;
+        }
+        self.interval.look(&likelihood)?;
+        if let Some(floor) = &mut self.floor {
+            floor.look(dt, self.kind, &look, spread)?;
+        }
+        self.noise.learn(&look);
+        Ok(())
+    }
+
+    /// ln E against "the canary's ratio is at most 1 + margin times the baseline's, or at most the floor".
+    #[must_use]
+    pub fn log_e_harm(&self) -> f64 {
+        let ratio = self.harm.log_e();
+        // The smaller of two e-processes is one against either claim.
+        self.floor.as_ref().map_or(ratio, |floor| ratio.min(floor.tilt.log_e()))
+    }
+
+    /// ln E against "the canary's ratio is at least the bound's multiple of the baseline's", for each bound in the order
+    /// of the question.
+    pub fn log_e_safety(&self) -> impl ExactSizeIterator<Item = f64> {
+        self.safety.iter().map(Tilt::log_e)
+    }
+
+    /// The (1 − `alpha`) confidence sequence for the ratio of the canary's ratio to the baseline's.
+    #[must_use]
+    pub fn interval(&self, alpha: f64) -> Interval {
+        self.interval.interval(alpha)
+    }
+
+    /// All that was judged so far.
+    #[must_use]
+    pub fn seen(&self) -> &PairCount {
+        &self.seen
+    }
+
+    /// What waits for the other arm.
+    #[must_use]
+    pub fn open(&self) -> &PairCount {
+        &self.open
+    }
+
+    /// What is known of the noise.
+    #[must_use]
+    pub fn noise(&self) -> &NoiseModel {
+        &self.noise
+    }
+
+    /// The noise by which the last look was judged; nothing before the first.
+    #[must_use]
+    pub fn spread(&self) -> Option<Spread> {
+        self.spread
+    }
+
+    fn tilts(&mut self) -> impl Iterator<Item = &mut Tilt> {
+        let floor = self.floor.iter_mut().map(|floor| &mut floor.tilt);
+        std::iter::once(&mut self.harm).chain(&mut self.safety).chain(floor)
+    }
+}
+
+impl Floor {
+    fn look(&mut self, dt: f64, kind: CountKind, look: &PairCount, spread: Spread) -> Result<(), Refusal> {
+        let (events, exposure) = (look.canary.events(), look.canary.exposure());
+        let phi = spread.over(self.ratio * exposure);
+        match kind {
+            CountKind::Ratio => self.tilt.binomial(dt, events, exposure, self.ratio, phi)?,
+            CountKind::Rate => self.tilt.poisson(dt, events, self.ratio * exposure, phi)?,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! The tilt engine: one e-process for ratios, rates, shares, limits and Poisson counts.
+//!
+//! Of `k` events, `x` fell to the canary, and under the null each does so with probability q0, known from the exposures
+//! of this very tick (conditioning on the total removes the shared rate: Lindon & Malek 2022, arXiv
+//! 2011.03567). Against an effect h the likelihood ratio is e^{x h} (1 + q0 (e^h − 1))^−k. It is mixed over a [`Prior`]
+//! of effects and over the time at which the effect began. Weights are fixed beforehand, each ratio has expectation at
+//! most 1 under the whole one-sided null (monotone likelihood ratio; for binomial arms the conditional law is
+//! hypergeometric and the binomial dominates it in convex order: Hoeffding 1956, 1963), so the mixture is an e-process.
+
+use serde::{Deserialize, Serialize};
+
+use super::count::{PairCount, Refusal, among, count, dispersion, share, span};
+use super::noise::Likelihood;
+use super::prior::{Grid, MOST_POINTS, Prior};
+use super::special::{log_add_exp, log_sum_exp, log_values};
+
+/// In which direction the truth lies if the null is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alternative {
+    /// The effect is greater than the null's: evidence of harm.
+    Greater,
+    /// The effect is less than the null's: evidence of safety.
+    Less,
+}
+
+/// When the effect may have begun, if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Onset {
+    /// At the first tick.
+    Start,
+    /// At the first tick with probability `start`, else at any time within `horizon`, evenly (a finite-horizon
+    /// cousin of e-detectors: Shin, Ramdas & Rinaldo 2022, arXiv 2203.03532).
+    Late {
+        /// Between 0 and 1, above 0.
+        start: f64,
+        /// In the unit of the ticks' `dt`; above 0.
+        horizon: f64,
+    },
+}
+
+impl Onset {
+    /// The default for harm: 70 % at the start.
+    #[must_use]
+    pub fn within(horizon: f64) -> Self {
+        Self::Late { start: 0.7, horizon }
+    }
+
+    /// The probability of an onset at this tick.
+    fn mass(self, first: bool, dt: f64, used: f64) -> f64 {
+        match self {
+            Self::Start if first => 1.0,
+            Self::Start => 0.0,
+            Self::Late { start, .. } if first => start.clamp(0.0, 1.0),
+            Self::Late { start, horizon } => ((1.0 - start.clamp(0.0, 1.0)) * dt
+                / horizon.max(f64::MIN_POSITIVE))
+            .min((1.0 - used).max(0.0)),
+        }
+    }
+}
+
+/// What a mixture over effects and onsets remembers: for each effect, ln Σ π(s) LR(s..now) over onsets s. Shared by
+/// the engines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Mixture {
+    prior: Prior,
+    onset: Onset,
+    /// −∞ before the first onset.
+    #[serde(with = "log_values")]
+    log_mass: Vec<f64>,
+    /// The onset probability spent so far.
+    used: f64,
+    started: bool,
+    /// ln E after the last tick.
+    log_e: f64,
+}
+
+impl Mixture {
+    pub(super) fn new(prior: Prior, onset: Onset) -> Self {
+        let log_mass = vec![f64::NEG_INFINITY; prior.grid().h.len()];
+        Self { prior, onset, log_mass, used: 0.0, started: false, log_e: 0.0 }
+    }
+
+    pub(super) fn grid(&self) -> &'static Grid {
+        self.prior.grid()
+    }
+
+    /// One tick: the onset of this moment enters, then each effect's log likelihood ratio is added.
+    pub(super) fn absorb(&mut self, dt: f64, log_ratio: impl Fn(usize) -> f64) {
+        self.enter(dt);
+        let points = self.grid().h.len();
+        for (j, mass) in self.log_mass.iter_mut().take(points).enumerate() {
+            *mass += log_ratio(j);
+        }
+        self.mix();
+    }
+
+    /// A tick that says nothing: only the onset of this moment enters, which keeps its schedule in time. The evidence
+    /// stays: what enters was counted as yet to come.
+    pub(super) fn enter(&mut self, dt: f64) {
+        let mass = self.onset.mass(!self.started, dt, self.used);
+        self.started = true;
+        if mass > 0.0 {
+            let log = mass.ln();
+            for a in &mut self.log_mass {
+                *a = log_add_exp(*a, log);
+            }
+            self.used = (self.used + mass).min(1.0);
+        }
+    }
+
+    /// ln E: 0 before the first tick, never NaN.
+    pub(super) fn log_e(&self) -> f64 {
+        self.log_e
+    }
+
+    fn mix(&mut self) {
+        let mixed = log_sum_exp(self.grid().log_weight.iter().zip(&self.log_mass).map(|(w, a)| w + a));
+        let rest = 1.0 - self.used;
+        self.log_e = if rest > 1e-15 { log_add_exp(mixed, rest.ln()) } else { mixed };
+    }
+}
+
+/// A one-sided e-process against "the log effect is at most `null`" ([`Alternative::Greater`]) or "at least `null`"
+/// ([`Alternative::Less`]). The effect is a log rate ratio for pairs and Poisson counts, a log odds ratio otherwise.
+///
+/// Each method that takes a tick returns ln E after it. `dt` is the time since the last tick, in the unit of the
+/// onset's horizon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tilt {
+    mixture: Mixture,
+    null: f64,
+    alternative: Alternative,
+}
+
+impl Tilt {
+    /// An engine that has seen nothing. `null` is the log effect at the border of the claim: ln(1 + margin).
+    #[must_use]
+    pub fn new(prior: Prior, null: f64, alternative: Alternative, onset: Onset) -> Self {
+        Self { mixture: Mixture::new(prior, onset), null, alternative }
+    }
+
+    /// Evidence of harm: against "the canary's rate is at most 1 + `margin` times the baseline's".
+    #[must_use]
+    pub fn harm(margin: f64, horizon: f64) -> Self {
+        Self::new(Prior::Ratio, margin.ln_1p(), Alternative::Greater, Onset::within(horizon))
+    }
+
+    /// Evidence of safety: against "the canary's rate is at least `bound` times the baseline's".
+    #[must_use]
+    pub fn safety(bound: f64) -> Self {
+        Self::new(Prior::Ratio, bound.ln(), Alternative::Less, Onset::Start)
+    }
+
+    /// The log effect at the border of the claim.
+    #[must_use]
+    pub fn null(&self) -> f64 {
+        self.null
+    }
+
+    /// The direction in which it looks.
+    #[must_use]
+    pub fn alternative(&self) -> Alternative {
+        self.alternative
+    }
+
+    /// ln E now: 0 before the first tick, never NaN.
+    #[must_use]
+    pub fn log_e(&self) -> f64 {
+        self.mixture.log_e()
+    }
+
+    /// A tick without information.
+    ///
+    /// # Errors
+    /// A `dt` that is no span of time.
+    pub fn wait(&mut self, dt: f64) -> Result<f64, Refusal> {
+        self.mixture.enter(span(dt)?);
+        Ok(self.log_e())
+    }
+
+    /// A tick of both arms, with independent errors. An open one (an arm without exposure) says nothing.
+    ///
+    /// # Errors
+    /// A `dt` that is no span of time, a `phi` that is no dispersion.
+    pub fn pair(&mut self, dt: f64, counts: &PairCount, phi: f64) -> Result<f64, Refusal> {
+        if counts.is_closed() {
+            self.binomial(dt, counts.canary.events(), counts.events(), counts.share(), phi)
+        } else {
+            self.wait(dt)
+        }
+    }
+
+    /// `x` of `k` events, each the canary's with probability `rho` at effect 0. Evidence is divided by `phi`, the
+    /// over-dispersion (variance over mean) of the counts.
+    ///
+    /// # Errors
+    /// `x` above `k` or no counts, a `rho` that is no share, a `dt` that is no span, a `phi` that is no dispersion.
+    pub fn binomial(&mut self, dt: f64, x: f64, k: f64, rho: f64, phi: f64) -> Result<f64, Refusal> {
+        let dt = span(dt)?;
+        among(x, k)?;
+        let (rho, phi) = (share(rho)?, dispersion(phi)?);
+        if k <= 0.0 {
+            return self.wait(dt);
+        }
+        // q0: the canary's probability at the null's effect.
+        let odds = rho * self.null.exp();
+        let q0 = odds / (odds + (1.0 - rho));
+        let (sign, step) = self.steps();
+        let h = &self.mixture.grid().h;
+        self.mixture.absorb(dt, |j| (x * sign * h[j] - k * (q0 * step[j]).ln_1p()) / phi);
+        Ok(self.log_e())
+    }
+
+    /// A closed look of both arms with its noise.
+    ///
+    /// # Errors
+    /// A `dt` that is no span of time.
+    pub fn look(&mut self, dt: f64, likelihood: &Likelihood) -> Result<f64, Refusal> {
+        match likelihood {
+            Likelihood::Binomial { x, k, rho, phi } => self.binomial(dt, *x, *k, *rho, *phi),
+            Likelihood::Series(likelihood) => {
+                let dt = span(dt)?;
+                let (sign, _) = self.steps();
+                let mut effects = self.mixture.grid().h.iter().map(|h| self.null + sign * h);
+                let eta: [f64; MOST_POINTS] = std::array::from_fn(|_| effects.next().unwrap_or(self.null));
+                let [at_null] = likelihood.log([self.null]);
+                let log = likelihood.log(eta);
+                self.mixture.absorb(dt, |j| log[j] - at_null);
+                Ok(self.log_e())
+            }
+        }
+    }
+
+    /// `x` events where the claim's mean is `mean`·e^null.
+    ///
+    /// # Errors
+    /// Numbers that are no counts, a `dt` that is no span, a `phi` that is no dispersion.
+    pub fn poisson(&mut self, dt: f64, x: f64, mean: f64, phi: f64) -> Result<f64, Refusal> {
+        let dt = span(dt)?;
+        let (x, phi) = (count(x)?, dispersion(phi)?);
+        let mean = count(mean)? * self.null.exp();
+        let (sign, step) = self.steps();
+        let h = &self.mixture.grid().h;
+        self.mixture.absorb(dt, |j| (x * sign * h[j] - mean * step[j]) / phi);
+        Ok(self.log_e())
+    }
+
+    /// The sign s of the effects looked for, and e^{s h} − 1 of each.
+    fn steps(&self) -> (f64, &'static [f64]) {
+        match self.alternative {
+            Alternative::Greater => (1.0, &self.mixture.grid().up),
+            Alternative::Less => (-1.0, &self.mixture.grid().down),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+use super::*;
+use crate::stats::vectors::{close, numbers, pair, rows, statistics};
+
+/// The vectors' engine: `horizon` null means no late onset.
+fn engine(params: &serde_json::Value) -> Tilt {
+    let alternative =
+        if params["sign"].as_f64().unwrap() > 0.0 { Alternative::Greater } else { Alternative::Less };
+    let onset = match params["horizon"].as_f64() {
+        None => Onset::Start,
+        Some(horizon) => Onset::Late { start: params["pi0"].as_f64().unwrap(), horizon },
+    };
+    Tilt::new(Prior::Ratio, params["eta0"].as_f64().unwrap(), alternative, onset)
+}
+
+#[test]
+fn ratio_ticks_agree_with_the_vectors() {
+    let vectors = statistics();
+    let cases = vectors["tilt_ratio"].as_array().unwrap();
+    assert_eq!(cases.len(), 45);
+    for case in cases {
+        let mut tilt = engine(&case["params"]);
+        let phi = case["params"]["phi"].as_f64().unwrap();
+        for (tick, expected) in rows(&case["ticks_xc_nc_xb_nb"]).iter().zip(numbers(&case["log_e"])) {
+            let counts = pair(tick);
+            let got = tilt.pair(1.0, &counts, phi).unwrap();
+            close(got, expected, 1e-10, &(&case["seq"], &case["config"], tick));
+        }
+    }
+}
+
+#[test]
+fn limits_agree_with_the_vectors() {
+    for case in statistics()["tilt_slo"].as_array().unwrap() {
+        let p0 = case["p0"].as_f64().unwrap();
+        let mut harm = Tilt::harm(0.0, 240.0);
+        let mut safe = Tilt::safety(1.0);
+        let expected = numbers(&case["log_e"]).into_iter().zip(numbers(&case["log_e_promote"]));
+        for (tick, (worse, better)) in rows(&case["ticks_x_n"]).iter().zip(expected) {
+            close(harm.binomial(1.0, tick[0], tick[1], p0, 1.0).unwrap(), worse, 1e-10, tick);
+            close(safe.binomial(1.0, tick[0], tick[1], p0, 1.0).unwrap(), better, 1e-10, tick);
+        }
+    }
+}
+
+#[test]
+fn poisson_counts_agree_with_the_vectors() {
+    for case in statistics()["tilt_poisson"].as_array().unwrap() {
+        let mut up = Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(240.0));
+        let mut down = Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start);
+        let expected = numbers(&case["log_e_up"]).into_iter().zip(numbers(&case["log_e_down"]));
+        for (tick, (more, fewer)) in rows(&case["ticks_x_lambda0"]).iter().zip(expected) {
+            close(up.poisson(1.0, tick[0], tick[1], 1.0).unwrap(), more, 1e-10, tick);
+            close(down.poisson(1.0, tick[0], tick[1], 1.0).unwrap(), fewer, 1e-10, tick);
+        }
+    }
+}
