@@ -172,3 +172,22 @@ async fn where_there_is_one_address_units_tell_their_ports() {
     assert_eq!(ports.len(), 4);
     bench.emulator.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_router_that_publishes_versions_mixes_their_hosts() {
+    let bench = Bench::start().await;
+    bench.emulator.deploy("shop", "toy:good", true).await.expect("a good image");
+    bench.emulator.set_faults(Faults { router_prefixes: true, ..Faults::default() });
+    let mut first = Vec::new();
+    for _ in 0..30 {
+        let info: Value =
+            serde_json::from_str(&bench.call("GET", "/1.0/apps/shop").await.body).expect("JSON");
+        let hosts = info["routers"][0]["addresses"].as_array().expect("a list").len();
+        assert_eq!((hosts, &info["ip"]), (3, &info["routers"][0]["addresses"][0]));
+        first.push(info["ip"].as_str().expect("a host").to_owned());
+    }
+    first.sort_unstable();
+    first.dedup();
+    assert_eq!(first, ["shop.example.com", "v1.version.shop.example.com", "v2.version.shop.example.com"]);
+    bench.emulator.shutdown().await;
+}

@@ -176,3 +176,23 @@ async fn the_platform_counts_itself_and_others_act_on_demand() {
     assert_eq!((answer.status, answer.body.as_str()), (500, text));
     bench.emulator.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_stalls_or_arrives_in_pieces_is_whole_in_the_end() {
+    let bench = Bench::start().await;
+    bench.emulator.set_faults(Faults {
+        split: Switch::chance(1.0),
+        stall: Switch::next(1),
+        stall_for: Span(1200),
+        slow: Switch::next(1),
+        slow_for: Span(10),
+        ..Faults::default()
+    });
+    let answer = bench.form("PUT", "/1.0/apps/shop/units", &[("units", "1"), ("process", "web")]).await;
+    let lines: Vec<Value> =
+        answer.body.lines().map(|l| serde_json::from_str(l).expect("a line of JSON")).collect();
+    assert!(lines.iter().all(|l| l.get("Error").is_none()));
+    assert_eq!(lines[0]["Message"], "---- Patching from 4 to 5 units ----\n");
+    assert_eq!(lines.last().expect("a line")["Message"], "---- Updating router [ingress] ----\n");
+    bench.emulator.shutdown().await;
+}

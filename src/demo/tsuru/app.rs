@@ -54,6 +54,8 @@ pub struct VersionRecord {
     pub disabled: Option<String>,
     /// The image collector is about to remove it.
     pub marked: bool,
+    /// How many units its processes had when they were stopped last.
+    pub past_units: Vec<(String, u32)>,
     /// The event that built it.
     pub event: EventId,
 }
@@ -91,8 +93,6 @@ pub struct Deployment {
     pub paused: bool,
     /// It was stopped: no pods until it is started.
     pub stopped: bool,
-    /// How many pods it had before it was stopped.
-    pub past_units: u32,
     /// Counts the changes of its template.
     pub revision: u32,
     /// How often it was restarted.
@@ -388,6 +388,7 @@ pub(super) fn seed(
         successful: true,
         disabled: None,
         marked: false,
+        past_units: Vec::new(),
         event: id,
     });
     for process in app.spec.processes.clone() {
@@ -399,7 +400,6 @@ pub(super) fn seed(
             routable: true,
             paused: false,
             stopped: false,
-            past_units: 0,
             revision: world.new_revision(),
             restarts: 0,
             gone_at: None,

@@ -75,7 +75,7 @@ impl Work {
     /// Removes the app with all it has.
     pub(super) fn delete_app(site: &mut Site<'_>) -> Done {
         let name = site.app.spec.name.clone();
-        site.say_section(&format!("Removing application \"{name}\""));
+        site.say_section(&format!("Removing application \"{name}\"..."));
         while !site.app.pods.is_empty() {
             super::pods::remove(site.app, site.world, 0);
         }
@@ -83,7 +83,7 @@ impl Work {
         site.app.services.clear();
         site.app.autoscales.clear();
         site.app.gone = true;
-        site.say_section(&format!("Done removing application \"{name}\""));
+        site.say_section("Done removing application.");
         done()
     }
 
