@@ -59,6 +59,10 @@ fn read(
             check(token, "app.update.unit.remove")?;
             Act::RemoveUnits { units, process, version }
         }
+        Endpoint::DeleteApp => {
+            check(token, "app.delete")?;
+            Act::DeleteApp
+        }
         Endpoint::DeleteVersion => {
             check(token, "app.update")?;
             Act::DeleteVersion { version: found.parameter("version").unwrap_or("").to_owned() }

@@ -204,6 +204,8 @@ pub struct App {
     pub services: Vec<(String, Option<u32>)>,
     /// How many deploys ended well.
     pub deploys: u32,
+    /// It was removed.
+    pub gone: bool,
     /// The event that holds the lock.
     pub lock: Option<EventId>,
     /// When something happens by itself next.
@@ -227,6 +229,7 @@ impl App {
             autoscales: Vec::new(),
             services: Vec::new(),
             deploys: 0,
+            gone: false,
             lock: None,
             due: None,
             calls: Vec::new(),
@@ -269,7 +272,9 @@ impl App {
     /// How many units all deployments want together: what counts against the quota.
     #[must_use]
     pub fn wanted_units(&self) -> u32 {
-        self.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped).map(|d| d.replicas).sum()
+        let wanted =
+            self.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped).map(|d| d.replicas);
+        wanted.fold(0, u32::saturating_add)
     }
 
     /// The pods of a deployment.

@@ -285,7 +285,7 @@ fn replicas(app: &App, key: &Key, update: &Update, before: Option<&Deployment>) 
             .iter()
             .filter(|d| d.key.process == key.process && d.routable && d.gone_at.is_none())
             .map(|d| if d.stopped { 0 } else { d.replicas })
-            .sum();
+            .fold(0, u32::saturating_add);
         if sum > 0 {
             return sum;
         }

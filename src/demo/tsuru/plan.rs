@@ -53,6 +53,7 @@ pub(super) fn plan(app: &mut App, world: &mut World, act: &Act, now: Time) -> Re
             )));
             Ok(work)
         }
+        Act::DeleteApp => Ok(Work::new(vec![Step::DeleteApp])),
         Act::VersionGc => Ok(Work::new(vec![Step::Pause(Span(world.config.timings.build.0 / 2))])),
     }
 }
