@@ -17,6 +17,9 @@ pub const TICK: f64 = 15.0;
 /// Ticks in an hour: of the past, and of the rollout.
 pub const HOUR: usize = 240;
 
+/// Ticks that serve as the past where there is none.
+const LATE: usize = 40;
+
 /// The noise that each unit has for itself, beside a load that all share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Own {
@@ -167,6 +170,8 @@ pub struct Rule {
     pub prove: f64,
     /// The most often that a canary as bad as that may be taken for proven.
     pub beta: f64,
+    /// Whether there is no past, so that the baseline's first ticks of the rollout must serve as one.
+    pub late: bool,
 }
 
 /// Judges a run to its end.
@@ -183,11 +188,21 @@ pub fn judge(scenario: &Scenario, run: &Run, rule: Rule) -> Found {
         baseline_units: count(scenario.baseline_units),
     };
     let mut found = Found { harm: None, safe: None };
-    let Ok(fit) = GaugeFit::from_history(&run.history, settings) else { return found };
+    let skipped = if rule.late { LATE } else { 0 };
+    let fit = if rule.late {
+        let mut first = History::new(TICK);
+        for (tick, (_, baseline)) in run.looks.iter().take(LATE).enumerate() {
+            first.push(tick as f64 * TICK, baseline);
+        }
+        GaugeFit::from_history(&first, settings)
+    } else {
+        GaugeFit::from_history(&run.history, settings)
+    };
+    let Ok(fit) = fit else { return found };
     let mut test = GaugeTest::new(fit, &[rule.prove]);
     let (harmful, safe) = (-rule.alpha.ln(), -rule.beta.ln());
-    let mut since = -TICK * scenario.fault.onset() as f64;
-    for (canary, baseline) in &run.looks {
+    let mut since = TICK * (skipped as f64 - scenario.fault.onset() as f64);
+    for (canary, baseline) in run.looks.iter().skip(skipped) {
         test.look(since, canary, baseline);
         since += TICK;
         if test.log_e_harm(harmful) >= harmful {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::simulate::Tally;
 
-const RULE: Rule = Rule { margin: 0.1, form: Form::Strict, alpha: 0.01, prove: 1.5, beta: 0.05 };
+const RULE: Rule = Rule { margin: 0.1, form: Form::Strict, alpha: 0.01, prove: 1.5, beta: 0.05, late: false };
 
 /// Harm and safety over a few runs.
 fn tally(scenario: &Scenario, rule: Rule, runs: u64) -> (Tally, Tally) {

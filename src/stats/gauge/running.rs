@@ -104,10 +104,11 @@ impl GaugeTest {
     }
 
     /// Takes in the units' values of both arms at a time in seconds. Values that are not finite, or not positive
-    /// where ratios are compared, are missing.
+    /// where ratios are compared, are missing; but a canary's zero counts where less is worse.
     pub fn look(&mut self, at: f64, canary: &[f64], baseline: &[f64]) -> Taken {
-        let place = |values: &[f64]| values.iter().filter_map(|value| self.fit.scale.place(*value)).collect();
-        let (canary, baseline): (Vec<f64>, Vec<f64>) = (place(canary), place(baseline));
+        let scale = self.fit.scale;
+        let canary: Vec<f64> = canary.iter().filter_map(|value| scale.place_canary(*value)).collect();
+        let baseline: Vec<f64> = baseline.iter().filter_map(|value| scale.place(*value)).collect();
         let tick = at.is_finite().then(|| tick_of(at, self.origin.unwrap_or(at), self.fit.tick_seconds));
         let Some(tick) = tick.flatten() else { return Taken::Ignored };
         if self.last.is_some_and(|last| last >= tick) {
