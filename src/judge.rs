@@ -31,7 +31,9 @@ mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod histogram;
 mod ladder;
+mod latency;
 mod limit;
 mod look;
 mod pace;
@@ -39,6 +41,7 @@ mod refusal;
 mod silence;
 mod soak;
 mod split;
+mod trial;
 mod verdict;
 mod watch;
 
@@ -47,10 +50,12 @@ mod tests;
 
 pub use look::{Look, Reading};
 pub use refusal::{Problem, Refusal};
+pub use trial::{Decision, Trial};
 pub use verdict::{Outcome, SignalVerdict, Verdict};
 
 use evidence::Terms;
 use ladder::Ladder;
+use silence::Quiet;
 use split::Split;
 use watch::Watch;
 
@@ -150,6 +155,25 @@ impl Judge {
         refused
     }
 
+    /// What of a look would be refused: nothing, as a rule. [`Self::take`] leaves that out and uses the rest.
+    #[must_use]
+    pub fn check(&self, look: &Look) -> Vec<Refusal> {
+        let mut refused: Vec<_> =
+            self.wrong_time(look.at).map(|problem| Refusal { reading: None, problem }).into_iter().collect();
+        refused.extend(self.unknown(look));
+        for watch in &self.watches {
+            let Some(arms) = look.signals.get(&watch.name) else { continue };
+            for arm in [Arm::Baseline, Arm::Canary] {
+                if let Some(Err(problem)) =
+                    arms.get(arm).as_ref().map(|reading| watch.evidence.check(reading))
+                {
+                    refused.push(Refusal { reading: Some((watch.name.clone(), arm)), problem });
+                }
+            }
+        }
+        refused
+    }
+
     /// Takes a look and says what follows from all that was seen.
     pub fn look(&mut self, look: &Look) -> Verdict {
         self.take(look);
@@ -189,10 +213,33 @@ impl Judge {
     #[must_use]
     pub fn safe(&self) -> bool {
         let at = self.at.unwrap_or_default();
-        let mut gates = self.watches.iter().filter(|watch| watch.gates).peekable();
-        let proven = gates.peek().is_some()
-            && gates.all(|watch| watch.outcome(at, self.step, self.frozen) == Outcome::Pass);
+        let is_proven = |watch: &Watch| watch.outcome(at, self.step, self.frozen) == Outcome::Pass;
+        let proven = self.at.is_some() && self.watches.iter().filter(|watch| watch.gates).all(is_proven);
         proven && self.harm.is_none() && !self.both_bad() && self.sum(at).log_e < SUSPICION * self.threshold()
+    }
+
+    /// Whether both arms break an absolute limit, as [`Verdict::both_bad`].
+    #[must_use]
+    pub fn both_bad(&self) -> bool {
+        self.watches.iter().any(|watch| watch.evidence.both_bad())
+    }
+
+    /// Whether the traffic is not split as planned, as [`Verdict::wrong_split`].
+    #[must_use]
+    pub fn wrong_split(&self) -> bool {
+        self.split.is_wrong()
+    }
+
+    /// Whether the canary is silent in a signal that gates, as [`Verdict::no_data`].
+    #[must_use]
+    pub fn no_data(&self) -> bool {
+        self.is_quiet(Quiet::Canary)
+    }
+
+    /// Whether the source of a signal that gates is silent, as [`Verdict::source_down`].
+    #[must_use]
+    pub fn source_down(&self) -> bool {
+        self.is_quiet(Quiet::Baseline)
     }
 
     /// The baseline is taken away on purpose, because the canary has all of the traffic. From now on the canary is held
@@ -211,9 +258,6 @@ impl Judge {
     pub fn verdict(&self) -> Verdict {
         let at = self.at.unwrap_or_default();
         let sum = self.sum(at);
-        let quiet = |kind| {
-            self.watches.iter().any(|watch| watch.gates && watch.silence.quiet(at, self.frozen) == kind)
-        };
         let signals = self.watches.iter().map(|watch| (watch.name.clone(), self.signal(watch, at))).collect();
         let mut verdict = Verdict {
             at,
@@ -224,15 +268,20 @@ impl Judge {
             culprits: self.harm.clone().unwrap_or_default(),
             safe: self.safe(),
             both_bad: self.both_bad(),
-            wrong_split: self.split.is_wrong(),
-            no_data: quiet(silence::Quiet::Canary),
-            source_down: quiet(silence::Quiet::Baseline),
+            wrong_split: self.wrong_split(),
+            no_data: self.no_data(),
+            source_down: self.source_down(),
             signals,
             refused: self.refused.clone(),
             why: String::new(),
         };
         verdict.why = explain::together(&verdict, self.split.shares());
         verdict
+    }
+
+    fn is_quiet(&self, kind: Quiet) -> bool {
+        let at = self.at.unwrap_or_default();
+        self.watches.iter().any(|watch| watch.gates && watch.silence.quiet(at, self.frozen) == kind)
     }
 
     /// What a look's time makes impossible.
@@ -303,10 +352,6 @@ impl Judge {
         -self.terms.alpha.ln()
     }
 
-    fn both_bad(&self) -> bool {
-        self.watches.iter().any(|watch| watch.evidence.both_bad())
-    }
-
     fn signal(&self, watch: &Watch, at: f64) -> SignalVerdict {
         let within = watch.within(self.step);
         let outcome = watch.outcome(at, self.step, self.frozen);
@@ -333,7 +378,7 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
-            blind: None,
+            blind: watch.evidence.blind(),
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);

@@ -20,12 +20,14 @@
 //! | [`rollout`] | the state machine: state, events, `decide`, the plan of a strategy, the desired traffic | judge, policy |
 //! | [`signal`] | sources: Prometheus, direct scrape, probes; counters to exact increments | shell |
 //! | [`platform`] | what a rollout acts on: Tsuru | shell |
+//! | [`rules`] | the policy files on disk: loading, hot reload, the set in force | policy |
 //! | [`store`] | the journal and the outbox, in SQLite | shell |
 //! | [`engine`] | the loop that runs rollouts: discovery, looks, acts, restart, shutdown | all |
 //! | [`notify`] | webhooks out: signing, retries | shell |
 //! | [`web`] | webhooks in, health, metrics | engine, store |
 //! | [`simulate`] | simulated rollouts through the judge, to hold it against its promises | core, rand |
 //! | [`demo`] | an emulated Tsuru, a toy app in several versions and a load generator | engine |
+//! | [`config`] | the daemon's configuration | all |
 //! | [`cli`] | one file a subcommand | all |
 //!
 //! # Invariants
@@ -51,6 +53,8 @@ pub mod signal;
 
 pub mod platform;
 
+pub mod rules;
+
 pub mod store;
 
 pub mod engine;
@@ -62,5 +66,7 @@ pub mod web;
 pub mod simulate;
 
 pub mod demo;
+
+pub mod config;
 
 pub mod cli;

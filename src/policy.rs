@@ -6,6 +6,7 @@
 //! them again from a policy does not fail.
 
 mod builtin;
+mod describe;
 mod diagnostic;
 mod file;
 mod model;
@@ -13,11 +14,16 @@ mod nearest;
 pub mod query;
 mod read;
 mod resolve;
+mod schema;
 pub mod selector;
+mod set;
 
+pub use describe::{Part, describe};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use model::{
     Actions, AlertRule, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, HealthCheck, Hold,
     Measure, Mode, Policy, Reaction, Selector, Signal, Strategy,
 };
 pub use read::{Reading, read};
+pub use schema::schema;
+pub use set::{PolicySet, glob};

@@ -13,6 +13,7 @@
 //! | the traffic's split | [`ShareTest`] |
 //! | proportions that are not rare (latency buckets) | [`TwoByTwo`] |
 //! | several signals, one budget | [`weighted_mean`], [`e_bh`] |
+//! | a value that goes up and down | [`gauge`] |
 //! | what Kayenta would say | [`kayenta`] |
 //! | what can be seen in which time | [`power`] |
 //!
@@ -31,6 +32,7 @@ mod share;
 mod tilt;
 mod two_by_two;
 
+pub mod gauge;
 pub mod kayenta;
 pub mod power;
 pub mod special;

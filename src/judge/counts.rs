@@ -11,26 +11,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Terms;
 use super::explain::About;
 use super::limit::Limit;
 use super::look::Reading;
 use super::pace::Pace;
 use super::refusal::{Problem, count};
 use super::soak::{self, Soak};
-use crate::policy::{Measure, Signal};
 use crate::stats::special::log_add_exp;
 use crate::stats::{
-    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion, Refusal, Spread,
-    Tilt,
+    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
+    Refusal, Spread, Tilt,
 };
-use crate::words::Arms;
+use crate::words::{Arms, Share};
 
 /// The interval of the effect holds at all looks at once with this error.
 pub(super) const INTERVAL_ERROR: f64 = 0.05;
-
-/// Events without which a rate is never called harmful.
-const MIN_EVENTS: f64 = 5.0;
 
 /// The most looks of history that are kept, the newest: more than a week at one a minute.
 const HISTORY: usize = 12_000;
@@ -72,29 +67,40 @@ struct Floor {
     part: f64,
 }
 
+/// What is asked of a ratio or a rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) kind: CountKind,
+    pub(super) margin: f64,
+    /// The share of bad events below which nobody is harmed; 0 for none.
+    pub(super) floor: f64,
+    /// The canary's bad events without which there is no harm.
+    pub(super) min_events: f64,
+    /// An absolute limit on the share of bad events.
+    pub(super) limit: Option<Share>,
+    /// Over which time harm may begin, in seconds.
+    pub(super) horizon: f64,
+}
+
 impl Counts {
-    pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms) -> Self {
-        let (kind, floor, min_events, limit) = match &signal.measure {
-            Measure::Ratio { floor, min_events, limit, .. } => {
-                (CountKind::Ratio, *floor, f64::from(*min_events), *limit)
-            }
-            _ => (CountKind::Rate, 0.0, MIN_EVENTS, None),
-        };
+    /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
+    pub(super) fn new(asked: &Asked, rungs: &[f64]) -> Self {
+        let Asked { kind, margin, floor, min_events, limit, horizon } = *asked;
         let below = Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start);
         let floor = (floor > 0.0 && floor < 1.0).then(|| Floor { share: floor, below, part: FLOOR_PART[2] });
         let mut bounds = rungs.to_vec();
         bounds.sort_by(f64::total_cmp);
         bounds.dedup();
-        let question = question(signal.margin, &bounds, floor.as_ref(), terms.horizon);
+        let question = question(margin, &bounds, floor.as_ref(), horizon);
         Self {
             kind,
             min_events,
-            margin: signal.margin,
-            horizon: terms.horizon,
+            margin,
+            horizon,
             evidence: RatioEvidence::new(kind, &question, NoiseModel::new(kind)),
             bounds,
             floor,
-            limit: limit.map(|share| Limit::new(share.get(), terms.horizon)),
+            limit: limit.map(|share| Limit::new(share.get(), horizon)),
             soak: None,
             history: Vec::new(),
             open: PairCount::default(),
@@ -117,19 +123,32 @@ impl Counts {
     }
 
     pub(super) fn learn(&mut self, baseline: &Reading) {
+        if let Some(look) = self.arm(Some(baseline)) {
+            self.learn_count(look);
+        }
+    }
+
+    pub(super) fn learn_count(&mut self, look: ArmCount) {
         if self.history.len() >= HISTORY {
             self.history.remove(0);
         }
-        self.history.extend(self.arm(Some(baseline)));
+        self.history.push(look);
     }
 
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
+        let (canary, baseline) = (self.arm(arms.canary), self.arm(arms.baseline));
+        self.count(
+            at,
+            PairCount { canary: canary.unwrap_or_default(), baseline: baseline.unwrap_or_default() },
+        );
+    }
+
+    /// Takes what both arms counted since the look before; an arm that was not seen counts nothing.
+    pub(super) fn count(&mut self, at: f64, now: PairCount) {
         let since = *self.closed.get_or_insert(at);
         if !self.history.is_empty() {
             self.begin();
         }
-        let (canary, baseline) = (self.arm(arms.canary), self.arm(arms.baseline));
-        let now = PairCount { canary: canary.unwrap_or_default(), baseline: baseline.unwrap_or_default() };
         self.open = self.open.plus(now);
         if self.open.is_closed() || (self.soak.is_some() && self.open.canary.is_seen()) {
             let slice = std::mem::take(&mut self.open);
@@ -150,7 +169,8 @@ impl Counts {
             floor.part = FLOOR_PART[usize::from(all.events() > floor.share * all.exposure())];
         }
         let question = question(self.margin, &self.bounds, self.floor.as_ref(), self.horizon);
-        self.evidence = RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));
+        self.evidence =
+            RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));
     }
 
     /// Scores a slice in which both arms were seen, or the canary alone once there is no baseline.
@@ -169,10 +189,7 @@ impl Counts {
         if let Some(limit) = &mut self.limit {
             limit.take(dt, slice, spread)?;
         }
-        // Frailty adds the same to the squared error of the log ratio however many events there are.
-        let rate = slice.events() / (canary.exposure() + slice.baseline.exposure());
-        let independent = (1.0 / canary.exposure() + 1.0 / slice.baseline.exposure()) / rate;
-        self.slow = spread.phi + if rate > 0.0 { 2.0 * spread.frailty / independent } else { 0.0 };
+        self.slow = slowdown(spread, slice);
         Ok(())
     }
 
@@ -191,6 +208,11 @@ impl Counts {
             Some(limit) => log_add_exp(ratio, limit.log_e_harm()) - std::f64::consts::LN_2,
             None => ratio,
         };
+        self.log_e_harm_with(compared)
+    }
+
+    /// The evidence of harm if this is the evidence of the comparison.
+    pub(super) fn log_e_harm_with(&self, compared: f64) -> f64 {
         let log_e = soak::with(compared, self.soak.as_ref());
         if self.seen()[0] < self.min_events { log_e.min(0.0) } else { log_e }
     }
@@ -199,7 +221,9 @@ impl Counts {
         let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
         let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
         let relative = match &self.floor {
-            Some(Floor { below, part, .. }) => log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e()),
+            Some(Floor { below, part, .. }) => {
+                log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e())
+            }
             None => proven,
         };
         self.limit.as_ref().map_or(relative, |limit| relative.min(limit.log_e_safe()))
@@ -227,10 +251,11 @@ impl Counts {
             return Some(0.0);
         }
         let by_ratio = self.pace.until_within(within, lack, self.slow);
-        let by_floor = self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
-            let lack = threshold - floor.part.ln() - floor.below.log_e();
-            self.pace.until_below(floor.share, lack, self.slow)
-        });
+        let by_floor =
+            self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
+                let lack = threshold - floor.part.ln() - floor.below.log_e();
+                self.pace.until_below(floor.share, lack, self.slow)
+            });
         by_ratio.into_iter().chain(by_floor).min_by(f64::total_cmp)
     }
 
@@ -262,6 +287,14 @@ impl Counts {
 /// The noise of one arm against a known proportion: its variance over what independent events would have.
 pub(super) fn alone(spread: Spread, share: f64, arm: ArmCount) -> f64 {
     spread.phi + spread.frailty * share * arm.exposure()
+}
+
+/// The noise of a comparison: the squared error of its log ratio over what independent events would have. Frailty adds
+/// the same to that error however many events there are.
+pub(super) fn slowdown(spread: Spread, slice: &PairCount) -> f64 {
+    let (canary, baseline) = (slice.canary.exposure(), slice.baseline.exposure());
+    let rate = slice.events() / (canary + baseline);
+    spread.phi + 2.0 * spread.frailty * rate * (canary * baseline / (canary + baseline))
 }
 
 fn question(margin: f64, bounds: &[f64], floor: Option<&Floor>, horizon: f64) -> RatioQuestion {

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::Counts;
+use super::counts::{Asked, Counts};
 use super::explain::About;
+use super::histogram;
+use super::latency::Latency;
 use super::look::Reading;
 use super::refusal::Problem;
 use crate::policy::{Measure, Signal};
+use crate::stats::CountKind;
 use crate::words::Arms;
 
 /// What every signal of a rollout is judged by.
@@ -24,23 +27,52 @@ pub(super) struct Terms {
     pub(super) look_every: f64,
 }
 
+/// Events without which a rate is never called harmful.
+const MIN_EVENTS: f64 = 5.0;
+
 /// The evidence of one signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Evidence {
     /// Bad events among all, or events by unit-seconds.
     Counts(Box<Counts>),
+    /// How long requests take.
+    Latency(Box<Latency>),
 }
 
 impl Evidence {
+    /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
     pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms) -> Self {
+        let (margin, horizon) = (signal.margin, terms.horizon);
+        let counts = |asked: &Asked| Self::Counts(Box::new(Counts::new(asked, rungs)));
         match &signal.measure {
-            Measure::Ratio { .. } | Measure::Rate { .. } => {
-                Self::Counts(Box::new(Counts::new(signal, rungs, terms)))
+            Measure::Ratio { floor, min_events, limit, .. } => counts(&Asked {
+                kind: CountKind::Ratio,
+                margin,
+                floor: *floor,
+                min_events: f64::from(*min_events),
+                limit: *limit,
+                horizon,
+            }),
+            Measure::Rate { .. } => counts(&Asked {
+                kind: CountKind::Rate,
+                margin,
+                floor: 0.0,
+                min_events: MIN_EVENTS,
+                limit: None,
+                horizon,
+            }),
+            Measure::Latency { over, limit, .. } => {
+                Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms)))
             }
-            Measure::Latency { .. } | Measure::Gauge { .. } => {
-                Self::Counts(Box::new(Counts::new(signal, rungs, terms)))
-            }
+            Measure::Gauge { .. } => counts(&Asked {
+                kind: CountKind::Rate,
+                margin,
+                floor: 0.0,
+                min_events: MIN_EVENTS,
+                limit: None,
+                horizon,
+            }),
         }
     }
 
@@ -48,6 +80,7 @@ impl Evidence {
     pub(super) fn check(&self, reading: &Reading) -> Result<(), Problem> {
         match self {
             Self::Counts(counts) => counts.check(reading),
+            Self::Latency(_) => histogram::check(reading),
         }
     }
 
@@ -55,6 +88,7 @@ impl Evidence {
     pub(super) fn learn(&mut self, baseline: &Reading) {
         match self {
             Self::Counts(counts) => counts.learn(baseline),
+            Self::Latency(latency) => latency.learn(baseline),
         }
     }
 
@@ -62,6 +96,7 @@ impl Evidence {
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
         match self {
             Self::Counts(counts) => counts.take(at, arms),
+            Self::Latency(latency) => latency.take(at, arms),
         }
     }
 
@@ -69,6 +104,7 @@ impl Evidence {
     pub(super) fn freeze_baseline(&mut self) {
         match self {
             Self::Counts(counts) => counts.freeze_baseline(),
+            Self::Latency(latency) => latency.freeze_baseline(),
         }
     }
 
@@ -76,63 +112,56 @@ impl Evidence {
     pub(super) fn log_e_harm(&self) -> f64 {
         match self {
             Self::Counts(counts) => counts.log_e_harm(),
+            Self::Latency(latency) => latency.log_e_harm(),
         }
     }
 
     /// ln of the evidence of being less than `within` times the baseline.
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
-        match self {
-            Self::Counts(counts) => counts.log_e_safe(within),
-        }
+        self.proportion().log_e_safe(within)
     }
 
     /// Whether the evidence of harm is an e-value that may be averaged with others, rather than a bound that only its
     /// crossing gives a meaning.
     pub(super) fn can_be_averaged(&self) -> bool {
-        match self {
-            Self::Counts(_) => true,
-        }
+        true
     }
 
     /// Whether readings tell of requests.
     pub(super) fn counts_requests(&self) -> bool {
-        match self {
-            Self::Counts(counts) => counts.counts_requests(),
-        }
+        self.proportion().counts_requests()
     }
 
     /// The canary relative to the baseline: lower end, estimate, upper end.
     pub(super) fn effect(&self) -> [Option<f64>; 3] {
-        match self {
-            Self::Counts(counts) => counts.effect(),
-        }
+        self.proportion().effect()
     }
 
     /// Canary events, canary total, baseline events, baseline total.
     pub(super) fn seen(&self) -> [f64; 4] {
-        match self {
-            Self::Counts(counts) => counts.seen(),
-        }
+        self.proportion().seen()
     }
 
     /// About how many seconds a healthy canary still needs to be proven less than `within` times the baseline.
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
-        match self {
-            Self::Counts(counts) => counts.wait(within, threshold),
-        }
+        self.proportion().wait(within, threshold)
     }
 
     /// The absolute limit, and whether the baseline itself breaks it now.
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
-        match self {
-            Self::Counts(counts) => counts.limit(),
-        }
+        self.proportion().limit()
     }
 
     /// Whether both arms break the absolute limit now.
     pub(super) fn both_bad(&self) -> bool {
+        self.proportion().both_bad()
+    }
+
+    /// Why there can be no evidence; nothing: there can.
+    pub(super) fn blind(&self) -> Option<&'static str> {
         match self {
-            Self::Counts(counts) => counts.both_bad(),
+            Self::Counts(_) => None,
+            Self::Latency(latency) => latency.blind(),
         }
     }
 
@@ -140,6 +169,14 @@ impl Evidence {
     pub(super) fn about(&self) -> About {
         match self {
             Self::Counts(counts) => counts.about(),
+            Self::Latency(latency) => latency.about(),
+        }
+    }
+
+    fn proportion(&self) -> &Counts {
+        match self {
+            Self::Counts(counts) => counts,
+            Self::Latency(latency) => latency.at_bound(),
         }
     }
 }

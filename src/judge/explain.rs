@@ -17,6 +17,8 @@ pub(super) enum About {
     Events,
     /// Requests that took longer than this many seconds.
     Slower(f64),
+    /// How long requests take, before it is fixed which are called slow.
+    Latency,
     /// A value.
     Level,
 }
@@ -34,7 +36,7 @@ pub(super) struct Facts<'a> {
     /// An absolute limit, and whether the baseline itself breaks it.
     pub(super) limit: Option<(f64, bool)>,
     /// Why there can be no evidence yet; nothing: there can.
-    pub(super) blind: Option<String>,
+    pub(super) blind: Option<&'a str>,
 }
 
 /// Why the signal's outcome is what it is.
@@ -51,7 +53,7 @@ pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         }
         Outcome::Pass => {
             format!(
-                "{name}: {}; proven to be less than the {} that this step asks for; chance of saying this of a worse canary {}",
+                "{name}: {}; proven to be less than the {} that this step asks for; chance of saying this of a canary that is not {}",
                 size(facts, v),
                 times(v.within),
                 chance(v.log_e_safe)
@@ -100,7 +102,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let name = facts.name;
-    if let Some(blind) = &facts.blind {
+    if let Some(blind) = facts.blind {
         return format!("{name}: {blind}");
     }
     if let Some((limit, true)) = facts.limit {
@@ -185,7 +187,7 @@ fn interval([low, _, high]: [Option<f64>; 3]) -> String {
 fn so_far(about: About, v: &SignalVerdict) -> String {
     let [events, total, base_events, _] = v.seen;
     match about {
-        About::Level => String::new(),
+        About::Level | About::Latency => String::new(),
         _ if total <= 0.0 => " before the canary's first request".to_owned(),
         About::Events => {
             format!(" after {} events, and {} of the baseline's", count(events), count(base_events))
@@ -200,7 +202,7 @@ fn things(about: About) -> &'static str {
     match about {
         About::Failures => "failures",
         About::Slower(_) => "slow requests",
-        About::Events | About::Level => "events",
+        About::Events | About::Latency | About::Level => "events",
     }
 }
 

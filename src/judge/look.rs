@@ -1,8 +1,10 @@
 //! What the judge is given: one look at both arms.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::words::{Arms, Share};
 
@@ -21,8 +23,9 @@ pub struct Look {
 
 /// What one arm gave for one signal: increments of counters since the last closed slice of time, or values now.
 ///
-/// Both arms' increments cover the same slice of wall time and each event is in exactly one reading.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Both arms' increments cover the same slice of wall time and each event is in exactly one reading. In JSON it is an
+/// object with the fields below, or an array of values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Reading {
     /// A histogram's increments: `counts[i]` requests took at most `le[i]` seconds (cumulative), `total` in all.
@@ -43,4 +46,53 @@ pub enum Reading {
     },
     /// A gauge: one value per unit.
     Values(Vec<f64>),
+}
+
+/// Read by hand, since an untagged enum would say no more of a slip than that nothing matched.
+impl<'de> Deserialize<'de> for Reading {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReadingVisitor)
+    }
+}
+
+struct ReadingVisitor;
+
+const FIELDS: &[&str] = &["events", "total", "le", "counts"];
+
+impl<'de> Visitor<'de> for ReadingVisitor {
+    type Value = Reading;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`{\"events\", \"total\"}`, `{\"le\", \"counts\", \"total\"}` or an array of values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Reading, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element()? {
+            values.push(value);
+        }
+        Ok(Reading::Values(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reading, A::Error> {
+        let (mut events, mut total, mut le, mut counts) = (None, None, None, None);
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match &*key {
+                "events" => events = Some(map.next_value()?),
+                "total" => total = Some(map.next_value()?),
+                "le" => le = Some(map.next_value()?),
+                "counts" => counts = Some(map.next_value()?),
+                other => return Err(A::Error::unknown_field(other, FIELDS)),
+            }
+        }
+        let total = total.ok_or_else(|| A::Error::missing_field("total"))?;
+        match (events, le, counts) {
+            (Some(events), None, None) => Ok(Reading::Counts { events, total }),
+            (None, Some(le), Some(counts)) => Ok(Reading::Histogram { le, counts, total }),
+            (None, Some(_), None) => Err(A::Error::missing_field("counts")),
+            (None, None, Some(_)) => Err(A::Error::missing_field("le")),
+            (None, None, None) => Err(A::Error::missing_field("events")),
+            (Some(_), _, _) => Err(A::Error::custom("a reading has `events` or `le` and `counts`, not both")),
+        }
+    }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stats::special::log_add_exp;
-use crate::stats::{Alternative, ArmCount, BetaBinomial, CountKind, Onset, Prior, Refusal, Tilt};
+use crate::stats::{Alternative, ArmCount, BetaBinomial, CountKind, MAX_COUNT, Onset, Prior, Refusal, Tilt};
 
 /// The part of a signal's e-value that is kept.
 const PART: f64 = 0.1;
@@ -47,9 +47,12 @@ impl Soak {
 
     pub(super) fn take(&mut self, dt: f64, canary: ArmCount) -> Result<(), Refusal> {
         let (events, exposure) = (canary.events(), canary.exposure());
+        let mean = exposure * self.most;
         match self.kind {
             CountKind::Ratio => self.engine.binomial(dt, events, exposure, self.most.min(1.0), self.phi)?,
-            CountKind::Rate => self.engine.poisson(dt, events, exposure * self.most, self.phi)?,
+            CountKind::Rate if mean <= MAX_COUNT => self.engine.poisson(dt, events, mean, self.phi)?,
+            // More than can be counted is expected: nothing to learn.
+            CountKind::Rate => self.engine.wait(dt)?,
         };
         self.seen = self.seen.plus(canary);
         Ok(())

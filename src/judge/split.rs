@@ -40,10 +40,8 @@ impl Split {
             *self = Self { planned, squares: self.squares, pairs: self.pairs, ..Self::new() };
         }
         let Some(planned) = planned.filter(|share| *share > 0.0 && *share < 1.0) else { return Ok(()) };
-        let now = PairCount {
-            canary: ArmCount::rate(0.0, canary)?,
-            baseline: ArmCount::rate(0.0, baseline)?,
-        };
+        let now =
+            PairCount { canary: ArmCount::rate(0.0, canary)?, baseline: ArmCount::rate(0.0, baseline)? };
         if canary + baseline <= 0.0 {
             return Ok(());
         }

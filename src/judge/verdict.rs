@@ -59,6 +59,10 @@ pub struct SignalVerdict {
 
 /// What the judge says of all signals together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a finding of its own; they may hold in any combination"
+)]
 pub struct Verdict {
     /// When, in the look's seconds.
     pub at: f64,

@@ -3,6 +3,8 @@
 //! The comments on keys are what editors show, by way of the JSON Schema that is made from these types. What the
 //! values mean together is checked in [`resolve`](super::resolve).
 
+pub(in crate::policy) mod choice;
+pub(in crate::policy) mod scalar;
 pub(in crate::policy) mod value;
 
 use std::collections::BTreeMap;
@@ -13,10 +15,9 @@ use serde::Deserialize;
 use super::builtin::Builtin;
 use super::{Capacity, Direction, GaugeForm, Mode};
 use crate::words::{Share, Span};
-use value::{
-    Alarm, At, Change, Count, Field, HoldThen, List, Name, Port, Split, Stop, Text, Undecided, UrlPath,
-    Weight, given,
-};
+use choice::{Alarm, HoldThen, Split, Stop, Undecided};
+use scalar::{Change, Count, Name, Port, Text, UrlPath, Weight};
+use value::{At, Field, Given, List};
 
 /// The most steps that a strategy may have.
 pub(in crate::policy) const MOST_STEPS: usize = 20;
@@ -35,22 +36,22 @@ pub(in crate::policy) struct File {
     /// The apps that it is for.
     pub(in crate::policy) r#for: At<For>,
     /// How far it is trusted. Default: `act`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "act"))]
-    pub(in crate::policy) mode: Option<Field<Mode>>,
+    pub(in crate::policy) mode: Given<Field<Mode>>,
     /// How traffic moves.
     pub(in crate::policy) strategy: Strategy,
     /// How often the policy may be wrong.
     #[serde(default)]
     pub(in crate::policy) budget: Budget,
     /// The time between two looks at the signals, `1s` to `10m`. Default: `15s`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "15s"))]
-    pub(in crate::policy) look_every: Option<Field<Span>>,
+    pub(in crate::policy) look_every: Given<Field<Span>>,
     /// What is left out, in both arms alike, after a version starts to get traffic. Default: `60s`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "60s"))]
-    pub(in crate::policy) warm_up: Option<Field<Span>>,
+    pub(in crate::policy) warm_up: Given<Field<Span>>,
     /// What is compared between the canary and the baseline.
     #[serde(default)]
     #[schemars(length(max = MOST_RULES))]
@@ -116,13 +117,13 @@ pub(in crate::policy) struct Canary {
     #[schemars(length(max = MOST_STEPS))]
     pub(in crate::policy) approve: List<Field<Share>>,
     /// The process whose units are scaled. Default: `web`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "web"))]
-    pub(in crate::policy) process: Option<Field<Name>>,
+    pub(in crate::policy) process: Given<Field<Name>>,
     /// How room is made for the canary's units. Default: `surge`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "surge"))]
-    pub(in crate::policy) capacity: Option<Field<Capacity>>,
+    pub(in crate::policy) capacity: Given<Field<Capacity>>,
 }
 
 /// How long a step lasts: at least `at_least`, then until it is shown that the canary is good enough, at most `at_most`.
@@ -131,13 +132,13 @@ pub(in crate::policy) struct Canary {
 #[schemars(inline)]
 pub(in crate::policy) struct Bake {
     /// The shortest bake. Default: `5m`, or `at_most` if that is shorter.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "5m"))]
-    pub(in crate::policy) at_least: Option<Field<Span>>,
+    pub(in crate::policy) at_least: Given<Field<Span>>,
     /// The longest bake; what follows then is `on: inconclusive`. Default: `60m`, or `at_least` if that is longer.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "60m"))]
-    pub(in crate::policy) at_most: Option<Field<Span>>,
+    pub(in crate::policy) at_most: Given<Field<Span>>,
 }
 
 /// How often the policy may be wrong.
@@ -147,13 +148,13 @@ pub(in crate::policy) struct Bake {
 pub(in crate::policy) struct Budget {
     /// The most often that a canary no worse than its baseline may be rolled back, over a whole rollout and however
     /// often it is looked at. Default: `1%`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "1%"))]
-    pub(in crate::policy) false_rollback: Option<Field<Share>>,
+    pub(in crate::policy) false_rollback: Given<Field<Share>>,
     /// The most often that a canary worse than what must be proven may be promoted. Default: `5%`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "5%"))]
-    pub(in crate::policy) false_promotion: Option<Field<Share>>,
+    pub(in crate::policy) false_promotion: Given<Field<Share>>,
 }
 
 /// One thing that is compared between the canary and the baseline: a built-in signal (`use`), or one of `ratio`,
@@ -169,65 +170,65 @@ pub(in crate::policy) struct Budget {
 ]))]
 pub(in crate::policy) struct Signal {
     /// Its name, unique in the policy. A built-in signal has its own.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) name: Option<Field<Name>>,
+    #[serde(default)]
+    pub(in crate::policy) name: Given<Field<Name>>,
     /// A signal from the built-in library.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) r#use: Option<Field<Builtin>>,
+    #[serde(default)]
+    pub(in crate::policy) r#use: Given<Field<Builtin>>,
     /// Bad events among all events.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) ratio: Option<Ratio>,
+    #[serde(default)]
+    pub(in crate::policy) ratio: Given<Ratio>,
     /// A counter of events of which more is worse: a metric with label matchers, without `rate`. Compared per unit.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) rate: Option<Field<Text>>,
+    #[serde(default)]
+    pub(in crate::policy) rate: Given<Field<Text>>,
     /// A histogram of how long requests take, in seconds: its name without `_bucket`, with label matchers.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) latency: Option<Field<Text>>,
+    #[serde(default)]
+    pub(in crate::policy) latency: Given<Field<Text>>,
     /// A PromQL query with `{{ app }}`, and `{{ version }}` or `{{ arm }}`, giving one series for each unit.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) gauge: Option<Field<Text>>,
+    #[serde(default)]
+    pub(in crate::policy) gauge: Given<Field<Text>>,
     /// How much worse than the baseline still counts as good enough. Default: `+10%`; for gauges `+20%`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("examples" = ["+20%"]))]
-    pub(in crate::policy) margin: Option<Field<Change>>,
+    pub(in crate::policy) margin: Given<Field<Change>>,
     /// What must be shown before a step is done: less than this much worse. Default: less strict for small shares
     /// of traffic, `+50%` in the end.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("examples" = ["+50%"]))]
-    pub(in crate::policy) prove_within: Option<Field<Change>>,
+    pub(in crate::policy) prove_within: Given<Field<Change>>,
     /// Its part of the budget relative to the other signals. Default: `1`; for gauges `0.5`.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) weight: Option<Field<Weight>>,
+    #[serde(default)]
+    pub(in crate::policy) weight: Given<Field<Weight>>,
     /// Whether its failure alone rolls back. Default: `false`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = false))]
-    pub(in crate::policy) critical: Option<Field<bool>>,
+    pub(in crate::policy) critical: Given<Field<bool>>,
     /// Whether a step may only be done when this signal is proven safe. Default: `true`; for gauges `false`.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) gates: Option<Field<bool>>,
+    #[serde(default)]
+    pub(in crate::policy) gates: Given<Field<bool>>,
     /// An absolute limit, in addition to the comparison: on the share of bad events (`ratio`), or of slow requests
     /// (`latency` with `over`).
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("examples" = ["2%"]))]
-    pub(in crate::policy) limit: Option<Field<Share>>,
+    pub(in crate::policy) limit: Given<Field<Share>>,
     /// For `ratio`: a share of bad events below which nobody is harmed, whatever the comparison says.
     /// Default: `0.05%`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("examples" = ["0.05%"]))]
-    pub(in crate::policy) floor: Option<Field<Share>>,
+    pub(in crate::policy) floor: Given<Field<Share>>,
     /// For `ratio`: bad canary events without which there is no rollback. Default: `5`.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) min_events: Option<Field<Count>>,
+    #[serde(default)]
+    pub(in crate::policy) min_events: Given<Field<Count>>,
     /// For `latency`: compare only the share of requests slower than this. Without it the whole distribution is.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("examples" = ["300ms"]))]
-    pub(in crate::policy) over: Option<Field<Span>>,
+    pub(in crate::policy) over: Given<Field<Span>>,
     /// For `gauge`: which way is worse. Default: `up`.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) worse: Option<Field<Direction>>,
+    #[serde(default)]
+    pub(in crate::policy) worse: Given<Field<Direction>>,
     /// For `gauge`: what the margin means. Default: `strict`.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) form: Option<Field<GaugeForm>>,
+    #[serde(default)]
+    pub(in crate::policy) form: Given<Field<GaugeForm>>,
 }
 
 /// Bad events among all events.
@@ -236,13 +237,13 @@ pub(in crate::policy) struct Signal {
 #[schemars(inline)]
 pub(in crate::policy) struct Ratio {
     /// The counter of bad events: a metric with label matchers, without `rate`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("examples" = ["http_requests_total{code=~\"5..\"}"]))]
-    pub(in crate::policy) events: Option<Field<Text>>,
+    pub(in crate::policy) events: Given<Field<Text>>,
     /// The counter of all events, good and bad.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("examples" = ["http_requests_total"]))]
-    pub(in crate::policy) total: Option<Field<Text>>,
+    pub(in crate::policy) total: Given<Field<Text>>,
 }
 
 /// What every unit of the canary must answer with a 2xx status.
@@ -254,20 +255,20 @@ pub(in crate::policy) struct Health {
     #[schemars(extend("examples" = ["/healthz"]))]
     pub(in crate::policy) http: Field<UrlPath>,
     /// The port. Default: the platform's port for the process.
-    #[serde(default, deserialize_with = "given")]
-    pub(in crate::policy) port: Option<Field<Port>>,
+    #[serde(default)]
+    pub(in crate::policy) port: Given<Field<Port>>,
     /// The time between two checks of a unit. Default: `5s`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "5s"))]
-    pub(in crate::policy) every: Option<Field<Span>>,
+    pub(in crate::policy) every: Given<Field<Span>>,
     /// How long an answer may take. Default: `2s`, or `every` if that is shorter.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "2s"))]
-    pub(in crate::policy) timeout: Option<Field<Span>>,
+    pub(in crate::policy) timeout: Given<Field<Span>>,
     /// How many failures of one unit in a row make the canary fail. Default: `3`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = 3))]
-    pub(in crate::policy) fail_after: Option<Field<Count>>,
+    pub(in crate::policy) fail_after: Given<Field<Count>>,
 }
 
 /// What a firing alert does to a rollout of the app that it names.
@@ -291,23 +292,23 @@ pub(in crate::policy) struct Alert {
 #[schemars(inline)]
 pub(in crate::policy) struct On {
     /// Evidence of harm beyond the budget. Default: `rollback`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "rollback"))]
-    pub(in crate::policy) fail: Option<Field<Stop>>,
+    pub(in crate::policy) fail: Given<Field<Stop>>,
     /// Neither harm nor safety shown at the longest bake. Default: `pause`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "pause"))]
-    pub(in crate::policy) inconclusive: Option<Field<Undecided>>,
+    pub(in crate::policy) inconclusive: Given<Field<Undecided>>,
     /// The canary is silent while the baseline speaks. Default: `hold 5m then rollback`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "hold 5m then rollback"))]
-    pub(in crate::policy) no_data: Option<Field<HoldThen>>,
+    pub(in crate::policy) no_data: Given<Field<HoldThen>>,
     /// Both arms are silent, or the source errs. Default: `hold 15m then pause`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "hold 15m then pause"))]
-    pub(in crate::policy) source_down: Option<Field<HoldThen>>,
+    pub(in crate::policy) source_down: Given<Field<HoldThen>>,
     /// The traffic's split is not what the step asked for. Default: `ignore`, which reports it.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schemars(extend("default" = "ignore"))]
-    pub(in crate::policy) wrong_split: Option<Field<Split>>,
+    pub(in crate::policy) wrong_split: Given<Field<Split>>,
 }

@@ -8,7 +8,7 @@ use serde_saphyr::{Error, Location, MessageFormatter, UserMessageFormatter};
 use super::Policy;
 use super::diagnostic::Diagnostics;
 use super::file::File;
-use super::file::value::either;
+use super::file::choice::either;
 use super::nearest::nearest;
 use super::resolve::resolve;
 
@@ -39,7 +39,7 @@ pub fn read(file: &str, text: &str) -> Reading {
     } else {
         parse(text, &mut findings)
     };
-    let policy = parsed.and_then(|file| resolve(&file, text, &mut findings));
+    let policy = parsed.map(|file| resolve(&file, text, &mut findings));
     Reading { policy: policy.filter(|_| !findings.has_errors()), findings }
 }
 
@@ -56,7 +56,6 @@ fn parse(text: &str, findings: &mut Diagnostics) -> Option<File> {
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
-        strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_depth: 32,
             max_nodes: 20_000,
@@ -128,6 +127,9 @@ fn explain(error: &Error, there: &str) -> (String, String) {
         Error::MultipleDocuments { .. } => {
             ("a second document begins here".to_owned(), "write one policy a file".to_owned())
         }
+        Error::ExpectedMappingEndAfterEnumVariantValue { .. } => {
+            ("a second strategy begins here".to_owned(), "a policy has one; leave the other out".to_owned())
+        }
         Error::Eof { .. } => ("the file holds no policy".to_owned(), "begin with `policy: NAME`".to_owned()),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
@@ -142,8 +144,24 @@ fn explain(error: &Error, there: &str) -> (String, String) {
         Error::SerdeInvalidType { unexpected, expected, .. } => {
             (format!("{unexpected} does not belong here"), format!("{expected} is expected"))
         }
-        error => (formatted(error).into_owned(), String::new()),
+        error => {
+            let message = formatted(error).into_owned();
+            let help = remedy(&message).to_owned();
+            (message, help)
+        }
     }
+}
+
+/// What usually helps against what the YAML parser says.
+fn remedy(message: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 5] = [
+        ("mapping values are not allowed", "put quotes around a value that holds `: `"),
+        ("flow", "put quotes around a value that holds `{`, `[`, `,` or `#`, as queries do"),
+        ("tab", "indent with spaces"),
+        ("simple key", "write `key: value`, with a space after the colon"),
+        ("unknown value", "put quotes around a value that begins with `*`"),
+    ];
+    REMEDIES.iter().find(|(part, _)| message.contains(part)).map_or("", |(_, remedy)| remedy)
 }
 
 fn formatted(error: &Error) -> Cow<'_, str> {
@@ -159,7 +177,7 @@ fn shape(expected: &str) -> Cow<'static, str> {
     } else if expected.contains("mapping") {
         "a mapping, as in `{ key: value }`,".into()
     } else {
-        format!("{expected}").into()
+        expected.to_owned().into()
     }
 }
 

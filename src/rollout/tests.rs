@@ -50,6 +50,7 @@ fn verdict() -> Verdict {
         no_data: false,
         source_down: false,
         signals: BTreeMap::new(),
+        refused: Vec::new(),
         why: "because".to_owned(),
     }
 }
@@ -161,7 +162,10 @@ impl World {
                 (0..count).for_each(|_| self.add(*version, true, true));
             }
             Command::Delete { version } => self.units.retain(|u| u.version != *version),
-            Command::Quarantine { .. } => {}
+            Command::MoveAutoscalers { .. }
+            | Command::SuspendAutoscaler { .. }
+            | Command::RestoreAutoscaler { .. }
+            | Command::Quarantine { .. } => {}
         }
     }
 

@@ -131,9 +131,9 @@ fn two_by_two_has_expectation_at_most_one_whatever_the_proportion() {
                     canary: ArmCount::ratio(f64::from(x), f64::from(n)).unwrap(),
                     baseline: ArmCount::ratio(f64::from(y), f64::from(m)).unwrap(),
                 };
-                let mut engine = TwoByTwo::new(Onset::Start);
-                engine.pair(1.0, &pair(0, 0, first, 6)).unwrap();
-                let log_e = engine.pair(1.0, &pair(canary, 5, baseline, 9)).unwrap();
+                let mut engine = TwoByTwo::new(0.0, Onset::Start);
+                engine.pair(1.0, &pair(0, 0, first, 6), 1.0).unwrap();
+                let log_e = engine.pair(1.0, &pair(canary, 5, baseline, 9), 1.0).unwrap();
                 let chance = binomial(6, first, p) * binomial(5, canary, p) * binomial(9, baseline, p);
                 expectation += chance * log_e.exp();
             }

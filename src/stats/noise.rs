@@ -151,8 +151,10 @@ impl NoiseModel {
         model.dispersion.settled = model.dispersion.known.is_some();
         let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
         model.clusters = clustered.map(|dispersion| ClusterLaw::fit(looks, dispersion));
-        for look in looks {
-            model.baseline.learn(&mut model.log_posterior, *look);
+        if !model.is_clean() {
+            for look in looks {
+                model.baseline.learn(&mut model.log_posterior, *look);
+            }
         }
         model
     }

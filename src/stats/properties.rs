@@ -59,7 +59,7 @@ impl Engines {
             RatioQuestion { margin: 0.1, bounds: vec![1.5, 3.0], floor: Some(0.0005), horizon: 3600.0 };
         Self {
             evidence: RatioEvidence::new(CountKind::Ratio, &question, noise),
-            two_by_two: TwoByTwo::new(Onset::within(3600.0)),
+            two_by_two: TwoByTwo::new(0.0, Onset::within(3600.0)),
             share: ShareTest::new(0.05),
             limit: Tilt::harm(0.0, 3600.0),
         }
@@ -68,7 +68,7 @@ impl Engines {
     fn look(&mut self, dt: f64, look: &PairCount) {
         let (canary, baseline) = (look.canary, look.baseline);
         self.evidence.look(dt, look).unwrap();
-        self.two_by_two.pair(dt, look).unwrap();
+        self.two_by_two.pair(dt, look, 1.0).unwrap();
         self.limit.binomial(dt, canary.events(), canary.exposure(), 0.01, 1.0).unwrap();
         self.share.update(canary.exposure(), baseline.exposure(), 0.1, 1.0).unwrap();
     }

@@ -396,6 +396,7 @@ async fn metrics_are_shown() {
     house.metrics.moved(None, Phase::Pending);
     house.metrics.moved(Some(Phase::Pending), Phase::Step);
     house.metrics.moved(Some(Phase::Step), Phase::Promoted);
+    house.metrics.moved(Some(Phase::Promoted), Phase::Promoted);
     house.metrics.looked(Span(30));
     house.metrics.decided("continue");
     house.metrics.platform_called("observe", "unreachable");

@@ -23,13 +23,25 @@ fn reading() -> impl Strategy<Value = Reading> {
         4 => (number(), number()).prop_map(|(events, total)| Reading::Counts { events, total }),
         1 => (0_u32..20, 20_u32..200).prop_map(|(x, n)| Reading::Counts { events: x.into(), total: n.into() }),
         1 => histogram.prop_map(|(le, counts, total)| Reading::Histogram { le, counts, total }),
+        2 => (vec((0_u32..5, 0_u32..9), 0..5), 0_u32..9).prop_map(|(buckets, rest)| sound(&buckets, rest)),
         1 => vec(number(), 0..4).prop_map(Reading::Values),
     ]
 }
 
+/// A histogram that makes sense, with bounds that are not always the same.
+fn sound(buckets: &[(u32, u32)], rest: u32) -> Reading {
+    let (mut le, mut counts, mut last, mut all) = (Vec::new(), Vec::new(), 0, 0);
+    for (step, requests) in buckets {
+        (last, all) = (last + step + 1, all + requests);
+        le.push(f64::from(last) / 10.0);
+        counts.push(f64::from(all));
+    }
+    Reading::Histogram { le, counts, total: f64::from(all + rest) }
+}
+
 /// A look some time after the one before; rarely not after it.
 fn looks() -> impl Strategy<Value = Vec<Look>> {
-    let name = select(vec!["errors", "deliveries", "typo"]);
+    let name = select(vec!["errors", "deliveries", "latency", "slow", "typo"]);
     let step = prop_oneof![8 => Just(15.0), 1 => Just(-5.0), 1 => Just(400.0), 1 => Just(f64::NAN)];
     let signals = vec((name, option::of(reading()), option::of(reading())), 0..3);
     vec((step, option::of(0.0..=1.0_f64), signals), 0..25).prop_map(|drawn| {
@@ -51,7 +63,11 @@ fn rules() -> Policy {
         *limit = Share::new(0.02);
     }
     let rate = signal("deliveries", Measure::Rate { events: Counter("deliveries".to_owned()) });
-    policy(&[0.05, 0.5], vec![limited, rate])
+    let latency =
+        |over: Option<f64>, limit| Measure::Latency { histogram: Counter("h".to_owned()), over, limit };
+    let whole = signal("latency", latency(None, None));
+    let slow = signal("slow", latency(Some(0.3), Share::new(0.2)));
+    policy(&[0.05, 0.5], vec![limited, rate, whole, slow])
 }
 
 /// Every number of a verdict, and its bounds.
@@ -89,7 +105,9 @@ proptest! {
     fn a_judge_read_back_goes_on_to_the_bit(looks in looks(), history in looks(), cut in any::<usize>(), freeze in any::<bool>()) {
         let mut judge = Judge::new(&rules(), &history);
         let (before, after) = looks.split_at(cut % (looks.len() + 1));
-        before.iter().for_each(|look| judge.take(look));
+        for look in before {
+            judge.take(look);
+        }
         if freeze {
             judge.freeze_baseline();
         }
@@ -104,7 +122,9 @@ proptest! {
     #[test]
     fn without_data_there_is_neither_safety_nor_new_harm(looks in looks(), gap in 100.0..1e6_f64) {
         let mut judge = Judge::new(&rules(), &[]);
-        looks.iter().for_each(|look| judge.take(look));
+        for look in &looks {
+            judge.take(look);
+        }
         let before = judge.verdict();
         let verdict = judge.look(&Look { at: before.at + gap, share: None, signals: [].into() });
         prop_assert_eq!(verdict.harm, before.harm);

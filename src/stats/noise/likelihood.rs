@@ -14,6 +14,10 @@ const NODES: usize = 12;
 /// Terms below this part of the largest are left out.
 const SMALL: f64 = 1e-14;
 
+/// Below this many events (counts may be real numbers) the integral's peak is too flat to be found in doubles, and nothing
+/// is learnt anyway.
+const LEAST_EVENTS: f64 = 1e-6;
+
 /// The log likelihood of one closed look as a function of the log ratio η, up to a constant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made once a look, on the stack, and passed by reference")]
@@ -38,7 +42,7 @@ impl Likelihood {
     #[must_use]
     pub fn new(look: &PairCount, spread: Spread) -> Self {
         let k = look.events();
-        if spread.frailty <= 0.0 || k <= 0.0 {
+        if spread.frailty <= 0.0 || k < LEAST_EVENTS {
             Self::Binomial { x: look.canary.events(), k, rho: look.share(), phi: spread.phi }
         } else {
             let frail = Frail {

@@ -1,0 +1,159 @@
+//! `uguisu check`: whether policies can be used, and what they will do.
+//!
+//! Exit codes: 0, all can be used (warnings or not); 1, some hold errors; 2, some path could not be read, or no
+//! policy was found.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::Style;
+use serde_json::json;
+
+use crate::policy::{Policy, Severity, describe};
+use crate::rules::{self, Loaded};
+
+/// Check policy files, and say in words what they will do.
+///
+/// Exits with 0 if all can be used, 1 if some hold errors, 2 if some path cannot be read or no policy is found.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files, or directories of which each `.yaml` and `.yml` file is checked.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print one JSON object instead of words.
+    #[arg(long)]
+    json: bool,
+    /// Print what is wrong only.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// What the check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Good,
+    Faulty,
+    Unreadable,
+}
+
+/// Runs the command.
+#[must_use]
+pub(super) fn run(args: &Args) -> ExitCode {
+    let loaded = rules::load(&args.paths);
+    let printed = if args.json {
+        writeln!(io::stdout(), "{:#}", as_json(&loaded))
+    } else {
+        let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+        print(&loaded, args.quiet, colours, &mut anstream::stdout(), &mut anstream::stderr())
+    };
+    match (outcome(&loaded), printed) {
+        // A reader that closed the pipe has seen enough.
+        (_, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
+        (Outcome::Good, _) => ExitCode::SUCCESS,
+        (Outcome::Faulty, _) => ExitCode::FAILURE,
+        (Outcome::Unreadable, _) => ExitCode::from(2),
+    }
+}
+
+fn outcome(loaded: &Loaded) -> Outcome {
+    if !loaded.unreadable.is_empty() || loaded.readings.is_empty() {
+        Outcome::Unreadable
+    } else if loaded.set().is_none() {
+        Outcome::Faulty
+    } else {
+        Outcome::Good
+    }
+}
+
+/// What policies mean goes to `out`, what is wrong with them to `err`.
+fn print(
+    loaded: &Loaded,
+    quiet: bool,
+    colours: bool,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> io::Result<()> {
+    for reading in &loaded.readings {
+        if !reading.findings.is_empty() {
+            writeln!(err, "{}", reading.findings.render(colours))?;
+        }
+        if let Some(policy) = reading.policy.as_ref().filter(|_| !quiet) {
+            print_policy(policy, reading.findings.file(), out)?;
+        }
+    }
+    for unreadable in &loaded.unreadable {
+        writeln!(err, "error: {unreadable}")?;
+    }
+    for clash in &loaded.clashes {
+        writeln!(err, "error: {clash}")?;
+    }
+    if loaded.readings.is_empty() && loaded.unreadable.is_empty() {
+        writeln!(err, "error: no policy was found; a policy's file ends in `.yaml` or `.yml`")?;
+    }
+    for line in shadowed(loaded) {
+        writeln!(err, "warning: {line}")?;
+    }
+    if !quiet {
+        writeln!(out, "{}", summary(loaded))?;
+    }
+    Ok(())
+}
+
+fn print_policy(policy: &Policy, file: &str, out: &mut impl Write) -> io::Result<()> {
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    writeln!(out, "{bold}{}{bold:#} {dim}{file}{dim:#}", policy.name)?;
+    let parts = describe(policy);
+    let width = parts.iter().map(|(heading, _)| heading.len()).max().unwrap_or(0);
+    for (heading, lines) in parts {
+        for (index, line) in lines.iter().enumerate() {
+            let heading = if index == 0 { heading } else { "" };
+            writeln!(out, "  {dim}{heading:<width$}{dim:#}  {line}")?;
+        }
+    }
+    writeln!(out)
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let files = loaded.readings.len();
+    let count = |severity| loaded.readings.iter().map(|r| r.findings.count(severity)).sum::<usize>();
+    let errors = count(Severity::Error) + loaded.clashes.len() + loaded.unreadable.len();
+    let warnings = count(Severity::Warning) + shadowed(loaded).len();
+    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    format!("{}, {}, {}", plural(files, "file"), plural(errors, "error"), plural(warnings, "warning"))
+}
+
+fn shadowed(loaded: &Loaded) -> Vec<String> {
+    let Some(set) = loaded.set() else { return Vec::new() };
+    set.shadowed()
+        .map(|(winner, loser)| {
+            format!("policy `{}` is never used: `{}` selects the same apps", loser.name, winner.name)
+        })
+        .collect()
+}
+
+fn as_json(loaded: &Loaded) -> serde_json::Value {
+    let files: Vec<_> = loaded
+        .readings
+        .iter()
+        .map(|reading| {
+            json!({
+                "file": reading.findings.file(),
+                "policy": reading.policy,
+                "findings": reading.findings.iter().collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let unreadable: Vec<_> =
+        loaded.unreadable.iter().map(|u| json!({ "path": u.path, "reason": u.reason })).collect();
+    json!({
+        "ok": outcome(loaded) == Outcome::Good,
+        "files": files,
+        "unreadable": unreadable,
+        "errors": loaded.clashes,
+        "warnings": shadowed(loaded),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! `uguisu judge`: judges rollouts that others run, from JSON Lines on standard input.
+//!
+//! One object a look comes in, one object a look goes out, in the same order; any number of rollouts may be interleaved,
+//! each in its own virtual time. A line that makes no sense is refused with its number on standard error and has no
+//! effect; nothing else stops, and it does not change the exit code. Nothing but each rollout's fixed-size state is kept.
+//!
+//! Exit codes: 0, all input was read; 1, the policy holds errors; 2, it, or the input, could not be read.
+
+mod lines;
+mod report;
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::judge::{Look, Problem, Trial};
+use crate::policy::Policy;
+use lines::{Line, Next};
+use report::Report;
+
+/// Judge rollouts that others run: a JSON object a look in, a JSON object a look out.
+///
+/// In: {"rollout":"r1","at":15.0,"share":0.1,"signals":{"errors":{"baseline":{"events":12,"total":1350},
+/// "canary":{"events":4,"total":150}}}}. Counts are increments since the previous look; a histogram is {"le":[…],
+/// "counts":[…],"total":…} with cumulative counts, a gauge an array of values, one a unit; an arm that gave nothing is
+/// null. A rollout's first object may carry "history":[…], such looks at the baseline alone from before it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The policy's file.
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
+    /// Print only the last decision of each rollout.
+    #[arg(long = "final")]
+    only_final: bool,
+}
+
+/// The size of the buffers around standard input and output.
+const BUFFER: usize = 256 * 1024;
+
+/// Runs the command.
+#[must_use]
+pub(super) fn run(args: &Args) -> ExitCode {
+    let policy = match super::policy::one(&args.policy) {
+        Ok(policy) => policy,
+        Err(code) => return code,
+    };
+    let input = BufReader::with_capacity(BUFFER, io::stdin().lock());
+    let output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    match judge(&policy, args.only_final, input, output, io::stderr().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that closed the pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One rollout.
+enum Course {
+    Running(Box<Trial>),
+    /// The decision is final: this is the last word, whatever comes.
+    Over(Box<Report>),
+}
+
+impl Course {
+    fn new(name: &str, trial: Box<Trial>) -> Self {
+        if trial.is_over() { Self::Over(Box::new(Report::new(name, &trial))) } else { Self::Running(trial) }
+    }
+}
+
+/// All rollouts so far, in the order of their first looks.
+struct Rollouts<'a> {
+    policy: &'a Policy,
+    courses: Vec<(String, Course)>,
+    indices: HashMap<String, usize>,
+}
+
+/// A line that was taken.
+struct Taken {
+    /// Which rollout it belongs to.
+    index: usize,
+    at: f64,
+    /// What of it was left out.
+    left_out: Vec<String>,
+}
+
+fn judge(
+    policy: &Policy,
+    only_final: bool,
+    mut input: impl BufRead + Buffered,
+    mut output: impl Write,
+    mut errors: impl Write,
+) -> io::Result<()> {
+    let mut rollouts = Rollouts { policy, courses: Vec::new(), indices: HashMap::new() };
+    let (mut buffer, mut number) = (Vec::new(), 0_u64);
+    loop {
+        // Whoever waits for an answer before the next look must get it.
+        if !input.has_more() {
+            output.flush()?;
+        }
+        number += 1;
+        let taken = match lines::next(&mut input, &mut buffer)? {
+            Next::End => break,
+            Next::Blank => continue,
+            Next::Bad(why) => Err(vec![why]),
+            Next::Line(line) => rollouts.take(line),
+        };
+        match taken {
+            Ok(Taken { index, at, left_out }) => {
+                for note in left_out {
+                    writeln!(errors, "line {number}: {note}")?;
+                }
+                if !only_final {
+                    rollouts.report(index).at(at).print(&mut output)?;
+                }
+            }
+            Err(reasons) => {
+                for reason in reasons {
+                    writeln!(errors, "line {number}: refused: {reason}")?;
+                }
+            }
+        }
+    }
+    if only_final {
+        for index in 0..rollouts.courses.len() {
+            rollouts.report(index).print(&mut output)?;
+        }
+    }
+    output.flush()
+}
+
+impl Rollouts<'_> {
+    /// Takes one line, or says why it is refused.
+    fn take(&mut self, line: Line) -> Result<Taken, Vec<String>> {
+        let (name, history, look) = line.into_parts();
+        let Some(index) = self.indices.get(&name).copied() else {
+            return self.begin(name, &history, &look);
+        };
+        if !history.is_empty() {
+            return Err(vec!["`history` belongs to a rollout's first line".to_owned()]);
+        }
+        let mut left_out = Vec::new();
+        let (name, course) = &mut self.courses[index];
+        if let Course::Running(trial) = course {
+            left_out = step(trial, &look)?;
+            if trial.is_over() {
+                *course = Course::Over(Box::new(Report::new(name, trial)));
+            }
+        }
+        Ok(Taken { index, at: look.at, left_out })
+    }
+
+    fn begin(&mut self, name: String, history: &[Look], look: &Look) -> Result<Taken, Vec<String>> {
+        let mut trial = Box::new(Trial::new(self.policy, &[]));
+        let unlearnt = history.iter().flat_map(|look| trial.judge_mut().learn(look));
+        let mut left_out: Vec<_> =
+            unlearnt.map(|refusal| format!("left out of the history: {refusal}")).collect();
+        left_out.dedup();
+        left_out.extend(step(&mut trial, look)?);
+        let index = self.courses.len();
+        self.courses.push((name.clone(), Course::new(&name, trial)));
+        self.indices.insert(name, index);
+        Ok(Taken { index, at: look.at, left_out })
+    }
+
+    fn report(&self, index: usize) -> Report {
+        match &self.courses[index] {
+            (name, Course::Running(trial)) => Report::new(name, trial),
+            (_, Course::Over(report)) => (**report).clone(),
+        }
+    }
+}
+
+/// Shows a look to a rollout. Signals that the policy does not have are left out and told; any other fault refuses all of
+/// the look.
+fn step(trial: &mut Trial, look: &Look) -> Result<Vec<String>, Vec<String>> {
+    let (left_out, refused): (Vec<_>, Vec<_>) =
+        trial.judge().check(look).into_iter().partition(|refusal| refusal.problem == Problem::Unknown);
+    if !refused.is_empty() {
+        return Err(refused.iter().map(ToString::to_string).collect());
+    }
+    trial.look(look);
+    Ok(left_out.iter().map(|refusal| format!("left out: {refusal}")).collect())
+}
+
+/// Input of which is known whether more of it is at hand without waiting.
+trait Buffered {
+    fn has_more(&self) -> bool;
+}
+
+impl<R: io::Read> Buffered for BufReader<R> {
+    fn has_more(&self) -> bool {
+        !self.buffer().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

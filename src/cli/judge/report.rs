@@ -1,0 +1,66 @@
+//! The lines that go out.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::judge::{Decision, Outcome, SignalVerdict, Trial};
+
+/// What is said of a rollout.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Report {
+    rollout: String,
+    at: f64,
+    decision: Decision,
+    /// When the decision fell, where it is final and looks came after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<f64>,
+    score: [f64; 2],
+    signals: BTreeMap<String, Signal>,
+    why: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Signal {
+    outcome: Outcome,
+    log_e_harm: f64,
+    log_e_safe: f64,
+    effect: [Option<f64>; 3],
+    why: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    otherwise: String,
+}
+
+impl Report {
+    pub(super) fn new(rollout: &str, trial: &Trial) -> Self {
+        let verdict = trial.judge().verdict();
+        Self {
+            rollout: rollout.to_owned(),
+            at: verdict.at,
+            decision: trial.decision(),
+            decided: None,
+            score: verdict.score,
+            signals: verdict.signals.into_iter().map(|(name, signal)| (name, Signal::from(signal))).collect(),
+            why: verdict.why,
+        }
+    }
+
+    /// The same, said again at a later look.
+    pub(super) fn at(self, at: f64) -> Self {
+        if at > self.at { Self { at, decided: Some(self.at), ..self } } else { self }
+    }
+
+    /// Writes it as one line.
+    pub(super) fn print(&self, output: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *output, self)?;
+        output.write_all(b"\n")
+    }
+}
+
+impl From<SignalVerdict> for Signal {
+    fn from(verdict: SignalVerdict) -> Self {
+        let SignalVerdict { outcome, log_e_harm, log_e_safe, effect, why, otherwise, .. } = verdict;
+        Self { outcome, log_e_harm, log_e_safe, effect, why, otherwise }
+    }
+}

@@ -1,0 +1,232 @@
+//! The evidence of a latency: how long requests take, from a histogram.
+//!
+//! Two forms. With `over`, the share of requests slower than that bound is judged as a ratio is. Without it, harm is sought
+//! in the whole distribution: at every bound that both arms' histograms have, the requests slower than it are compared by
+//! two engines, one that is exact for any proportion ([`TwoByTwo`]) and one that is quicker where they are few ([`Tilt`]).
+//! The mean over all bounds and both engines is an e-value for "slower beyond the margin at no bound"; nothing is selected
+//! from the data, so it needs no correction. Safety is proven at one bound: the one nearest to where a tenth of the baseline's
+//! requests are slower, chosen before it is used.
+//!
+//! Layouts may differ between the arms, and change: what is compared is fixed at the first slice in which both were seen,
+//! and a histogram that lacks a bound says nothing about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::{Asked, Counts, slowdown};
+use super::evidence::Terms;
+use super::explain::About;
+use super::histogram::{Buckets, common, slower};
+use super::look::Reading;
+use crate::stats::special::{log_add_exp, log_sum_exp};
+use crate::stats::{ArmCount, CountKind, Likelihood, NoiseModel, Onset, PairCount, Refusal, Tilt, TwoByTwo};
+use crate::words::{Arms, Share};
+
+/// Slow requests of the canary without which the share above a bound is never called harmful.
+const MIN_SLOW: f64 = 5.0;
+
+/// The part of requests that is slower than the bound at which safety is proven.
+const TAIL: f64 = 0.1;
+
+/// The most looks of history that are kept, the newest: half a day at four a minute.
+const HISTORY: usize = 2880;
+
+/// The state of one latency.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Latency {
+    /// The bound that the policy asks for.
+    over: Option<f64>,
+    margin: f64,
+    horizon: f64,
+    history: Vec<Buckets>,
+    /// What came before the bounds were fixed.
+    waiting: Arms<Buckets>,
+    /// The bound at which safety is proven, and harm too with `over`; nothing until it is fixed.
+    bound: Option<f64>,
+    at_bound: Counts,
+    /// Harm at all bounds; empty with `over`.
+    edges: Vec<Edge>,
+    /// The arms were seen, but their histograms have no bound in common.
+    incomparable: bool,
+    /// When the last look was taken.
+    at: Option<f64>,
+}
+
+/// The requests slower than one bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Edge {
+    bound: f64,
+    noise: NoiseModel,
+    exact: TwoByTwo,
+    rare: Tilt,
+    open: PairCount,
+    closed: f64,
+}
+
+impl Latency {
+    pub(super) fn new(
+        margin: f64,
+        over: Option<f64>,
+        limit: Option<Share>,
+        rungs: &[f64],
+        terms: &Terms,
+    ) -> Self {
+        let asked = Asked {
+            kind: CountKind::Ratio,
+            margin,
+            floor: 0.0,
+            min_events: MIN_SLOW,
+            limit,
+            horizon: terms.horizon,
+        };
+        Self {
+            over,
+            margin,
+            horizon: terms.horizon,
+            history: Vec::new(),
+            waiting: Arms::default(),
+            bound: None,
+            at_bound: Counts::new(&asked, rungs),
+            edges: Vec::new(),
+            incomparable: false,
+            at: None,
+        }
+    }
+
+    pub(super) fn learn(&mut self, baseline: &Reading) {
+        if self.history.len() >= HISTORY {
+            self.history.remove(0);
+        }
+        self.history.push(Buckets::new(Some(baseline)));
+    }
+
+    pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
+        let since = self.at.replace(at).unwrap_or(at);
+        let mut now = Arms { baseline: Buckets::new(arms.baseline), canary: Buckets::new(arms.canary) };
+        if self.bound.is_none() {
+            for (waiting, now) in
+                [(&mut self.waiting.baseline, &mut now.baseline), (&mut self.waiting.canary, &mut now.canary)]
+            {
+                waiting.add(std::mem::take(now));
+            }
+            if self.waiting.baseline.total() <= 0.0 || self.waiting.canary.total() <= 0.0 {
+                return;
+            }
+            now = std::mem::take(&mut self.waiting);
+            if !self.fix(&now, since) {
+                return;
+            }
+        }
+        if let Some(bound) = self.bound {
+            self.at_bound.count(at, slower(&now, bound));
+        }
+        for edge in &mut self.edges {
+            let taken = edge.take(at, slower(&now, edge.bound));
+            debug_assert!(taken.is_ok(), "{taken:?}");
+        }
+    }
+
+    /// Fixes what is compared, at the first slice in which both arms were seen. False: that slice must not be used, because
+    /// it decided the bound.
+    fn fix(&mut self, now: &Arms<Buckets>, since: f64) -> bool {
+        let bounds = common(now);
+        self.incomparable = bounds.is_empty();
+        if self.incomparable {
+            return false;
+        }
+        let history = std::mem::take(&mut self.history);
+        let past =
+            |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
+        let (bound, is_fair) = match self.over {
+            // The bound itself, or the next one above it.
+            Some(over) => {
+                (bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()), true)
+            }
+            None if history.is_empty() => {
+                (nearest_tail(&bounds, |bound| now.baseline.slower_than(bound)), false)
+            }
+            None => {
+                let total = |bound: f64| past(bound).into_iter().reduce(ArmCount::plus);
+                (nearest_tail(&bounds, total), true)
+            }
+        };
+        self.bound = bound;
+        if let Some(bound) = bound {
+            for look in past(bound) {
+                self.at_bound.learn_count(look);
+            }
+        }
+        if self.over.is_none() {
+            let onset = Onset::within(self.horizon);
+            self.edges = bounds
+                .iter()
+                .map(|bound| Edge {
+                    bound: *bound,
+                    noise: NoiseModel::from_history(CountKind::Ratio, &past(*bound)),
+                    exact: TwoByTwo::new(self.margin, onset),
+                    rare: Tilt::harm(self.margin, self.horizon),
+                    open: PairCount::default(),
+                    closed: since,
+                })
+                .collect();
+        }
+        is_fair
+    }
+
+    pub(super) fn freeze_baseline(&mut self) {
+        self.at_bound.freeze_baseline();
+    }
+
+    pub(super) fn log_e_harm(&self) -> f64 {
+        if self.over.is_some() {
+            return self.at_bound.log_e_harm();
+        }
+        if self.edges.is_empty() {
+            return 0.0;
+        }
+        let each = self.edges.iter().map(|edge| log_add_exp(edge.exact.log_e(), edge.rare.log_e()));
+        #[expect(clippy::cast_precision_loss, reason = "there are two engines for each of a few bounds")]
+        let engines = 2.0 * self.edges.len() as f64;
+        self.at_bound.log_e_harm_with(log_sum_exp(each) - engines.ln())
+    }
+
+    pub(super) fn at_bound(&self) -> &Counts {
+        &self.at_bound
+    }
+
+    /// Why there can be no evidence; nothing: there can.
+    pub(super) fn blind(&self) -> Option<&'static str> {
+        self.incomparable
+            .then_some("the versions' histograms have no bucket bound in common, so they cannot be compared")
+    }
+
+    pub(super) fn about(&self) -> About {
+        self.bound.or(self.over).map_or(About::Latency, About::Slower)
+    }
+}
+
+impl Edge {
+    fn take(&mut self, at: f64, now: PairCount) -> Result<(), Refusal> {
+        self.open = self.open.plus(now);
+        if !self.open.is_closed() {
+            return Ok(());
+        }
+        let slice = std::mem::take(&mut self.open);
+        let dt = at - std::mem::replace(&mut self.closed, at);
+        let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure());
+        self.exact.pair(dt, &slice, slowdown(spread, &slice))?;
+        self.rare.look(dt, &Likelihood::new(&slice, spread))?;
+        self.noise.learn(&slice);
+        Ok(())
+    }
+}
+
+/// The bound for which the share of slower requests is nearest to [`TAIL`], on the scale of odds.
+fn nearest_tail(bounds: &[f64], slower: impl Fn(f64) -> Option<ArmCount>) -> Option<f64> {
+    let distance = |bound: f64| {
+        let arm = slower(bound).unwrap_or_default();
+        // Half an event more of each kind keeps the odds finite.
+        let odds = (arm.events() + 0.5) / (arm.exposure() - arm.events() + 0.5);
+        (odds.ln() - (TAIL / (1.0 - TAIL)).ln()).abs()
+    };
+    bounds.iter().copied().min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+}

@@ -1,0 +1,141 @@
+//! A rollout that others run: looks in, decisions out.
+//!
+//! For who has the looks but not the platform: `uguisu judge`, simulations. The looks' `share` says which step the
+//! rollout is in; it moves when whoever runs it moves it. What may be done is decided as the daemon decides it
+//! (`rollout::decide`), in the same order: harm · missing data · wrong split · step done · deadline · go on.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Judge, Look};
+use crate::policy::{Actions, Bake, Hold, Policy, Reaction, Strategy};
+
+/// What may be done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Go on; a step that is not the last may be left once its shortest bake is over.
+    Continue,
+    /// Data are missing, or both versions are bad: stay where you are.
+    Hold,
+    /// A person must look.
+    Pause,
+    /// The last step is done. Final.
+    Promote,
+    /// Go back to the baseline. Final.
+    Rollback,
+}
+
+/// The state of one such rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    judge: Judge,
+    on: Actions,
+    bake: Bake,
+    /// The step that the rollout is in, and when it began.
+    step: Option<(usize, f64)>,
+    /// Since when data have been missing, and whether in the canary alone.
+    missing: Option<(bool, f64)>,
+    decision: Decision,
+}
+
+impl Trial {
+    /// A rollout that has seen nothing, with what is known of the noise beforehand.
+    #[must_use]
+    pub fn new(policy: &Policy, history: &[Look]) -> Self {
+        let Strategy::Canary(canary) = &policy.strategy;
+        Self {
+            judge: Judge::new(policy, history),
+            on: policy.on,
+            bake: canary.bake,
+            step: None,
+            missing: None,
+            decision: Decision::Continue,
+        }
+    }
+
+    /// Takes a look and decides. Once the decision is final, looks change nothing any more.
+    pub fn look(&mut self, look: &Look) -> Decision {
+        if !self.is_over() {
+            self.judge.take(look);
+            if let Some(at) = self.judge.at {
+                self.decision = self.decide(at);
+            }
+        }
+        self.decision
+    }
+
+    /// The judge, for its verdict.
+    #[must_use]
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// The judge, to teach it more of the baseline before the first look.
+    pub fn judge_mut(&mut self) -> &mut Judge {
+        &mut self.judge
+    }
+
+    /// The last decision.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// Whether the decision is final.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.decision, Decision::Promote | Decision::Rollback)
+    }
+
+    fn decide(&mut self, at: f64) -> Decision {
+        let judge = &self.judge;
+        let began = match self.step {
+            Some((step, began)) if step == judge.step => began,
+            _ => at,
+        };
+        self.step = Some((judge.step, began));
+        let missing = match (judge.source_down(), judge.no_data()) {
+            (true, _) => Some(false),
+            (false, true) => Some(true),
+            (false, false) => None,
+        };
+        self.missing = missing.map(|canary| match self.missing {
+            Some((before, since)) if before == canary => (canary, since),
+            _ => (canary, at),
+        });
+        let baked = at - began;
+        if judge.harm() {
+            return if self.on.fail == Reaction::Rollback { Decision::Rollback } else { Decision::Pause };
+        }
+        if let Some((canary, since)) = self.missing {
+            let Hold { hold, then } = if canary { self.on.no_data } else { self.on.source_down };
+            return if at - since >= hold.as_seconds() { self.react(then) } else { Decision::Hold };
+        }
+        if judge.both_bad() {
+            return Decision::Hold;
+        }
+        if judge.wrong_split() && self.on.wrong_split == Reaction::Pause {
+            return Decision::Pause;
+        }
+        if baked >= self.bake.at_least.as_seconds() && judge.safe() {
+            return self.step_done();
+        }
+        if baked >= self.bake.at_most.as_seconds() {
+            return self.react(self.on.inconclusive);
+        }
+        Decision::Continue
+    }
+
+    fn react(&self, reaction: Reaction) -> Decision {
+        match reaction {
+            Reaction::Rollback => Decision::Rollback,
+            Reaction::Pause => Decision::Pause,
+            Reaction::Promote => self.step_done(),
+            Reaction::Ignore => Decision::Continue,
+        }
+    }
+
+    fn step_done(&self) -> Decision {
+        if self.judge.ladder.is_last(self.judge.step) { Decision::Promote } else { Decision::Continue }
+    }
+}

@@ -1,0 +1,440 @@
+//! The noise of a gauge, fitted on its history and checked by replaying the history as if each unit were a canary.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::bank::{Bank, Branch, NOTHING, Observation, Schedule};
+use super::history::History;
+use super::noise::{Likelihood, NO_OFFSET, Noise, OFFSET};
+use super::rank::RankMap;
+use super::scale::{Scale, Worse, median};
+
+/// The least standard deviation of a unit, on the comparison's scale: 1 %.
+const FLOOR: f64 = 0.01;
+/// Innovations count up to this many standard deviations,
+const LIMIT: f64 = 5.0;
+/// or up to this many where the tails are heavy: more than this share of the history beyond four.
+const HEAVY_LIMIT: f64 = 2.5;
+const HEAVY_SHARE: f64 = 0.005;
+/// Nats by which a plausible noise model of the loose branch may be less likely than the best, given several units.
+const ALLOWANCE: f64 = 1.5;
+/// Nats of evidence that a replay may reach, beside the logarithm of the number of replays.
+const REPLAY_NATS: f64 = 1.0;
+/// By how much the variances are raised at a time, and the bound of it, when a replay exceeds that.
+const INFLATION_STEP: f64 = 1.15;
+const INFLATION_BOUND: f64 = 50.0;
+/// Replays at most; more placebos are thinned evenly.
+const MOST_REPLAYS: usize = 32;
+/// Placebo rows of a single series without which there is no loose branch.
+const LEAST_PLACEBOS: usize = 3;
+/// Samples without which there is no fit.
+const LEAST_SAMPLES: usize = 40;
+/// Ticks of several units that are used at most: the latest.
+const MOST_TICKS: usize = 1440;
+/// Windows of a single series that are used at most.
+const MOST_WINDOWS: usize = 8;
+/// How many times larger the ranks' ratio of signal to noise must be for ranks to be taken.
+const RANK_ADVANTAGE: f64 = 1.3;
+/// The least scale of a rank score.
+const LEAST_SCALE: f64 = 0.3;
+
+/// What a margin means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// A canary truly less than the margin worse fails with at most the budget.
+    Strict,
+    /// The budget covers only a canary that is not worse at all; one that is, and looks worse by at least the margin,
+    /// may fail. Finds leaks and small shifts. The strict test runs beside it.
+    Loose,
+}
+
+/// What a gauge is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GaugeSettings {
+    /// Which way is worse.
+    pub worse: Worse,
+    /// How much worse still counts as good enough: 0.1 is 10 %. Negative or not finite counts as 0.
+    pub margin: f64,
+    /// What the margin means.
+    pub form: Form,
+    /// The longest time that the test will run, in seconds.
+    pub horizon_seconds: f64,
+    /// The number of units that the test will begin with in each arm, as far as that is known.
+    pub canary_units: u32,
+    /// See `canary_units`.
+    pub baseline_units: u32,
+}
+
+/// Why a history gives no fit.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoFit {
+    /// There are too few samples.
+    #[error("{have} samples of the baseline's past, and it takes {need} to know the noise")]
+    TooShort {
+        /// Ticks at which all units were there.
+        have: usize,
+        /// What it takes.
+        need: usize,
+    },
+    /// Nothing says how much is much.
+    #[error("the baseline's past is mostly zero, so nothing says how much a change is worth")]
+    MostlyZero,
+}
+
+/// A fit: all that the running test needs to know of the past.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaugeFit {
+    pub(super) settings: GaugeSettings,
+    pub(super) scale: Scale,
+    pub(super) tick_seconds: f64,
+    pub(super) schedule: Schedule,
+    /// Variance of the difference between the arms, relative to one unit's, that the models are for.
+    pub(super) share: f64,
+    pub(super) strict: Branch,
+    pub(super) loose: Option<Branch>,
+    /// The loose branch's scores, where they are ranks.
+    pub(super) ranks: Option<RankMap>,
+    samples: usize,
+    units: usize,
+}
+
+/// What the fit found, for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NoiseSummary {
+    /// Units that it was fitted on.
+    pub units: usize,
+    /// Samples of each.
+    pub samples: usize,
+    /// Standard deviation of one unit around the others, in logarithms (0.05 is about 5 %).
+    pub deviation: f64,
+    /// Standard deviation of what distinguishes units for good, likewise.
+    pub offset: f64,
+    /// Correlation between a tick and the next.
+    pub correlation: f64,
+    /// How much the variance was raised because the history was wilder than the model; 1 is not at all.
+    pub inflation: f64,
+    /// Whether the loose branch compares ranks because the history is bursty.
+    pub by_ranks: bool,
+}
+
+impl GaugeFit {
+    /// Fits the noise.
+    ///
+    /// Several units are compared with each other; with a single one, the latest stretch of its past is compared with
+    /// the stretches before.
+    ///
+    /// # Errors
+    /// Says what the history lacks. Without a fit, a gauge can only advise.
+    pub fn from_history(history: &History, settings: GaugeSettings) -> Result<Self, NoFit> {
+        let rows = history.rows();
+        let scale = Scale::fitting(rows.iter().flatten().copied(), settings.worse);
+        let Some(scale) = scale else {
+            let have = rows.iter().flatten().filter(|value| value.is_finite()).count();
+            return Err(if have < LEAST_SAMPLES { too_short(have) } else { NoFit::MostlyZero });
+        };
+        let place =
+            |row: &Vec<f64>| row.iter().map(|value| scale.place(*value).unwrap_or(f64::NAN)).collect();
+        let rows: Vec<Vec<f64>> = rows.iter().map(place).collect();
+        let ticks = horizon_ticks(settings.horizon_seconds, history.tick_seconds());
+        let past = match <[Vec<f64>; 1]>::try_from(rows) {
+            Ok([single]) => Past::Windows(windows(&single, ticks as usize)),
+            Err(units) => Past::Units(units.iter().map(|row| latest(row, MOST_TICKS)).collect()),
+        };
+        Self::from_past(&past, scale, settings, history.tick_seconds())
+    }
+
+    /// Fits the noise of values that are on the comparison's scale already.
+    pub(super) fn from_past(
+        past: &Past,
+        scale: Scale,
+        settings: GaugeSettings,
+        tick_seconds: f64,
+    ) -> Result<Self, NoFit> {
+        let schedule = Schedule::over(horizon_ticks(settings.horizon_seconds, tick_seconds));
+        let (share, factor) = match past {
+            Past::Units(_) => {
+                let share = share(settings.canary_units, settings.baseline_units);
+                (share, share)
+            }
+            // Two windows of one series differ already as two units do that are alone in their arms.
+            Past::Windows(_) => (share(1, 1), 1.0),
+        };
+        let placebos = Placebos::of(past, factor);
+        let samples = placebos.samples();
+        if samples < LEAST_SAMPLES {
+            return Err(too_short(samples));
+        }
+        let fitter = Fitter { past, schedule, hours: tick_seconds / 3600.0, factor };
+        let strict = fitter.branch(&placebos, 0.0, 1.0);
+        let (loose, ranks) = match settings.form {
+            Form::Loose if placebos.loose => {
+                let (branch, ranks) = fitter.loose(&placebos, scale.effect_of(1.3));
+                (Some(branch), ranks)
+            }
+            _ => (None, None),
+        };
+        let units = match past {
+            Past::Units(rows) => rows.len(),
+            Past::Windows(_) => 1,
+        };
+        Ok(Self { settings, scale, tick_seconds, schedule, share, strict, loose, ranks, samples, units })
+    }
+
+    /// The margin on the comparison's scale.
+    pub(super) fn margin(&self) -> f64 {
+        let margin = self.settings.margin;
+        self.scale.effect_of(1.0 + if margin.is_finite() { margin.max(0.0) } else { 0.0 })
+    }
+
+    /// What it found, for a person.
+    #[must_use]
+    pub fn summary(&self) -> NoiseSummary {
+        let best = self.strict.models.first().copied().unwrap_or(Noise::NONE);
+        let of_one = |variance: f64| (variance / self.share).sqrt();
+        let stationary = best.ar + best.white;
+        NoiseSummary {
+            units: self.units,
+            samples: self.samples,
+            deviation: of_one(stationary),
+            offset: of_one(best.offset),
+            correlation: if stationary > 0.0 { best.phi * best.ar / stationary } else { 0.0 },
+            inflation: self.strict.inflation,
+            by_ranks: self.ranks.is_some(),
+        }
+    }
+}
+
+/// A baseline's past on the comparison's scale, `NaN` where a value is missing.
+pub(super) enum Past {
+    /// One row for each of at least two units.
+    Units(Vec<Vec<f64>>),
+    /// Windows of equal length of a single series, the newest first.
+    Windows(Vec<Vec<f64>>),
+}
+
+impl Past {
+    fn rows(&self) -> &[Vec<f64>] {
+        let (Self::Units(rows) | Self::Windows(rows)) = self;
+        rows
+    }
+
+    fn mapped(&self, map: impl Fn(f64) -> f64) -> Self {
+        let rows = self.rows().iter().map(|row| row.iter().map(|value| map(*value)).collect()).collect();
+        match self {
+            Self::Units(_) => Self::Units(rows),
+            Self::Windows(_) => Self::Windows(rows),
+        }
+    }
+
+    /// Values that ranks are taken among: those of the baseline that a placebo canary is held against.
+    fn reference(&self) -> impl Iterator<Item = f64> {
+        let skipped = match self {
+            Self::Units(_) => 0,
+            Self::Windows(_) => 1,
+        };
+        self.rows().iter().skip(skipped).flatten().copied().filter(|value| !value.is_nan())
+    }
+}
+
+/// Differences that the history has although nothing was wrong.
+struct Placebos {
+    /// Differences with the variance of one unit.
+    deviations: Vec<Vec<f64>>,
+    /// Differences with the variance that the rollout's will have: each unit as if it were the canary.
+    canaries: Vec<Vec<f64>>,
+    /// The share of the degrees of freedom that is left.
+    weight: f64,
+    /// Nats by which a plausible model may be less likely than the best.
+    allowance: f64,
+    offsets: &'static [f64],
+    /// Whether there are enough of them for the loose branch.
+    loose: bool,
+}
+
+impl Placebos {
+    #[expect(clippy::cast_precision_loss, reason = "an app has far fewer than 2^53 units")]
+    fn of(past: &Past, factor: f64) -> Self {
+        match past {
+            Past::Units(rows) => {
+                let units = rows.len() as f64;
+                let centred = centred(rows);
+                let times = |by: f64| {
+                    let scaled = |row: &Vec<f64>| row.iter().map(|value| value * by).collect();
+                    centred.iter().map(scaled).collect::<Vec<Vec<f64>>>()
+                };
+                let left_out = 1.0 + 1.0 / (units - 1.0);
+                Self {
+                    deviations: times((units / (units - 1.0)).sqrt()),
+                    canaries: times(units / (units - 1.0) * (factor / left_out).sqrt()),
+                    weight: (units - 1.0) / units,
+                    allowance: ALLOWANCE,
+                    offsets: &OFFSET,
+                    loose: true,
+                }
+            }
+            Past::Windows(rows) => {
+                let difference =
+                    |pair: &[Vec<f64>]| pair[0].iter().zip(&pair[1]).map(|(a, b)| a - b).collect();
+                let deviations: Vec<Vec<f64>> = rows.windows(2).map(difference).collect();
+                Self {
+                    canaries: deviations.clone(),
+                    weight: 1.0,
+                    allowance: 0.0,
+                    offsets: &NO_OFFSET,
+                    loose: deviations.len() >= LEAST_PLACEBOS,
+                    deviations,
+                }
+            }
+        }
+    }
+
+    /// Ticks with a difference.
+    fn samples(&self) -> usize {
+        let per_row = |row: &Vec<f64>| row.iter().filter(|value| !value.is_nan()).count();
+        self.deviations.iter().map(per_row).max().unwrap_or(0)
+    }
+}
+
+/// Each column minus its mean; `NaN` where one of it is missing.
+#[expect(clippy::cast_precision_loss, reason = "an app has far fewer than 2^53 units")]
+fn centred(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let length = rows.iter().map(Vec::len).min().unwrap_or(0);
+    let mean = |column: usize| rows.iter().map(|row| row[column]).sum::<f64>() / rows.len() as f64;
+    let means: Vec<f64> = (0..length).map(mean).collect();
+    rows.iter().map(|row| row.iter().zip(&means).map(|(value, mean)| value - mean).collect()).collect()
+}
+
+/// What the fits of all branches share.
+struct Fitter<'a> {
+    past: &'a Past,
+    schedule: Schedule,
+    hours: f64,
+    /// The variance of the difference between the arms relative to that of a deviation.
+    factor: f64,
+}
+
+impl Fitter<'_> {
+    /// Fits one branch, and raises its variances until no replay of the history looks like harm.
+    #[expect(clippy::cast_precision_loss, reason = "a history has far fewer than 2^53 values")]
+    fn branch(&self, placebos: &Placebos, allowance: f64, scale: f64) -> Branch {
+        let known = placebos.deviations.iter().flatten().filter(|value| !value.is_nan());
+        let mut sizes: Vec<f64> = known.map(|value| value.abs()).collect();
+        let typical = (1.4826 * median(&mut sizes).unwrap_or(0.0)).max(FLOOR);
+        let far = sizes.iter().filter(|size| **size > 4.0 * typical).count() as f64;
+        let limit = if far / sizes.len().max(1) as f64 > HEAVY_SHARE { HEAVY_LIMIT } else { LIMIT };
+        let reach = limit * typical;
+        let clipped = |row: &Vec<f64>| row.iter().map(|value| clip(*value, reach)).collect::<Vec<f64>>();
+        let series: Vec<Vec<f64>> = placebos.deviations.iter().map(clipped).collect();
+        let models = if sizes.iter().all(|size| *size <= 1e-12) {
+            // The likelihood of a constant says nothing; the floor does.
+            vec![Noise { ar: FLOOR * FLOOR * self.factor, ..Noise::NONE }]
+        } else {
+            let likelihood = Likelihood::of(&series, placebos.weight, placebos.offsets);
+            likelihood.models(allowance, self.factor, FLOOR)
+        };
+        let branch = Branch {
+            models: distinct(models),
+            clip: reach * self.factor.sqrt(),
+            limit,
+            scale,
+            inflation: 1.0,
+        };
+        self.replayed(&branch, &placebos.canaries)
+    }
+
+    /// The loose branch: on the values' own scale or on ranks, whichever tells a shift of `step` better.
+    fn loose(&self, placebos: &Placebos, step: f64) -> (Branch, Option<RankMap>) {
+        let plain = self.branch(placebos, placebos.allowance, 1.0);
+        let ranks = RankMap::of(self.past.reference());
+        let (sum, count) = self.past.reference().fold((0.0, 0.0_f64), |(sum, count), value| {
+            (sum + ranks.score(value + step) - ranks.score(value), count + 1.0)
+        });
+        let shift = sum / count.max(1.0);
+        let ranked = Placebos::of(&self.past.mapped(|value| ranks.score(value)), self.factor);
+        let by_rank = self.branch(&ranked, ranked.allowance, (shift / step).max(LEAST_SCALE));
+        let deviation =
+            |branch: &Branch| branch.models.first().map_or(f64::INFINITY, |model| model.level_sd());
+        let advantage = RANK_ADVANTAGE * step.min(plain.clip) / deviation(&plain);
+        if shift / deviation(&by_rank) > advantage { (by_rank, Some(ranks)) } else { (plain, None) }
+    }
+
+    /// The branch with its variances raised by the least factor at which no placebo canary looks like harm.
+    #[expect(clippy::cast_precision_loss, reason = "a history has few rows")]
+    fn replayed(&self, branch: &Branch, canaries: &[Vec<f64>]) -> Branch {
+        let length = self.schedule.ticks();
+        let blocks: Vec<&[f64]> = canaries.iter().flat_map(|row| row.chunks(length)).collect();
+        let step = blocks.len().div_ceil(MOST_REPLAYS).max(1);
+        let blocks: Vec<&[f64]> = blocks.into_iter().step_by(step).collect();
+        let bearable = REPLAY_NATS + (blocks.len() as f64).ln();
+        let mut factor = 1.0;
+        loop {
+            let raised = branch.inflated(factor);
+            let looks_harmful = |block: &&[f64]| {
+                [1.0, -1.0].iter().any(|sign| self.highest(&raised, block, *sign, bearable) > bearable)
+            };
+            if factor >= INFLATION_BOUND || !blocks.iter().any(looks_harmful) {
+                return raised;
+            }
+            factor *= INFLATION_STEP;
+        }
+    }
+
+    /// The most evidence that a run over this block sees, or the first beyond what is bearable.
+    fn highest(&self, branch: &Branch, block: &[f64], sign: f64, bearable: f64) -> f64 {
+        let mut bank = Bank::new(0.0, self.schedule);
+        let (mut highest, mut last) = (NOTHING, None);
+        for (tick, value) in (0_i64..).zip(block) {
+            if value.is_nan() {
+                continue;
+            }
+            let gap = last.map_or(0, |last| tick - last);
+            last = Some(tick);
+            let seen = Observation { tick, gap, difference: sign * value, spread: 1.0, kept: 1.0 };
+            highest = highest.max(bank.observe(branch, seen, self.hours, |_| true));
+            if highest > bearable {
+                break;
+            }
+        }
+        highest
+    }
+}
+
+fn clip(value: f64, reach: f64) -> f64 {
+    if value.is_nan() { value } else { value.clamp(-reach, reach) }
+}
+
+fn distinct(models: Vec<Noise>) -> Vec<Noise> {
+    let mut kept: Vec<Noise> = Vec::new();
+    for model in models {
+        if !kept.contains(&model) {
+            kept.push(model);
+        }
+    }
+    kept
+}
+
+/// The variance of the difference between the means of both arms, relative to one unit's.
+pub(super) fn share(canary_units: u32, baseline_units: u32) -> f64 {
+    1.0 / f64::from(canary_units.max(1)) + 1.0 / f64::from(baseline_units.max(1))
+}
+
+/// Ticks of a test of this length, at least one and at most a week of four a minute.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before; NaN becomes 0")]
+fn horizon_ticks(horizon_seconds: f64, tick_seconds: f64) -> u32 {
+    ((horizon_seconds / tick_seconds).ceil().clamp(1.0, 40_320.0) as u32).max(1)
+}
+
+/// Stretches of a single series, the newest first, each as long as the test if there are at least two of them.
+fn windows(series: &[f64], ticks: usize) -> Vec<Vec<f64>> {
+    let length = ticks.min(series.len() / 2).max(1);
+    series.rchunks_exact(length).take(MOST_WINDOWS).map(<[f64]>::to_vec).collect()
+}
+
+fn latest(row: &[f64], most: usize) -> Vec<f64> {
+    row[row.len().saturating_sub(most)..].to_vec()
+}
+
+fn too_short(have: usize) -> NoFit {
+    NoFit::TooShort { have, need: LEAST_SAMPLES }
+}

@@ -1,0 +1,240 @@
+//! The running test of a gauge.
+
+use serde::{Deserialize, Serialize};
+
+use super::bank::{Bank, NOTHING, Observation, WINDOW};
+use super::fit::{GaugeFit, share};
+use super::history::tick_of;
+use super::safety::Safety;
+use super::scale::median;
+use super::trend::Trend;
+use crate::stats::Interval;
+
+/// Evidence is reported no larger than this, either way.
+const MOST_EVIDENCE: f64 = 1e6;
+/// Looks with another number of units than before after which that number is the new one. Until then, they are gaps.
+const PATIENCE: u32 = 3;
+
+/// The running test of one gauge. Its state is bounded; serialised and read back, it goes on to the bit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaugeTest {
+    fit: GaugeFit,
+    /// Time of the first look, from which ticks are counted.
+    origin: Option<f64>,
+    /// The last tick that counted.
+    last: Option<i64>,
+    units: Option<Units>,
+    /// Looks since the number of units was what it is expected to be.
+    misses: u32,
+    /// The latest differences on the comparison's scale.
+    recent: Vec<f64>,
+    strict: Bank,
+    loose: Option<Bank>,
+    safety: Vec<Safety>,
+    trend: Trend,
+    evidence: f64,
+    peak: f64,
+}
+
+/// How many units each arm has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Units {
+    canary: u32,
+    baseline: u32,
+}
+
+impl Units {
+    fn share(self) -> f64 {
+        share(self.canary, self.baseline)
+    }
+
+    /// The correlation between the arms' difference before and after a change of units, of which as few as possible
+    /// are others than before.
+    fn kept(self, after: Self) -> f64 {
+        let common = share(self.canary.max(after.canary), self.baseline.max(after.baseline));
+        common / (self.share() * after.share()).sqrt()
+    }
+}
+
+/// What became of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It counted.
+    Used,
+    /// An arm was silent, or has another number of units than it had: a gap, for now.
+    Held,
+    /// Its time is no later than that of the last that counted.
+    Ignored,
+}
+
+/// A ramp that is clearly there.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Leak {
+    /// How much worse the canary becomes in an hour, relative to the baseline: 0.2 is 20 %.
+    pub per_hour: f64,
+    /// Hours until it is as much worse as was asked, 0 if it is already.
+    pub hours: f64,
+}
+
+impl GaugeTest {
+    /// A test under a fit, which also gathers evidence that the canary is less bad than each of the ratios in `prove`
+    /// (1.5 is "less than 50 % worse").
+    #[must_use]
+    pub fn new(fit: GaugeFit, prove: &[f64]) -> Self {
+        let margin = fit.margin();
+        let safety =
+            prove.iter().map(|ratio| Safety::new(fit.scale.effect_of(*ratio), &fit.strict)).collect();
+        Self {
+            origin: None,
+            last: None,
+            units: None,
+            misses: 0,
+            recent: Vec::new(),
+            strict: Bank::new(margin, fit.schedule),
+            loose: fit.loose.is_some().then(|| Bank::new(0.0, fit.schedule)),
+            safety,
+            trend: Trend::new(&fit.strict),
+            evidence: NOTHING,
+            peak: NOTHING,
+            fit,
+        }
+    }
+
+    /// Takes in the units' values of both arms at a time in seconds. Values that are not finite, or not positive
+    /// where ratios are compared, are missing.
+    pub fn look(&mut self, at: f64, canary: &[f64], baseline: &[f64]) -> Taken {
+        let place = |values: &[f64]| values.iter().filter_map(|value| self.fit.scale.place(*value)).collect();
+        let (canary, baseline): (Vec<f64>, Vec<f64>) = (place(canary), place(baseline));
+        let tick = at.is_finite().then(|| tick_of(at, self.origin.unwrap_or(at), self.fit.tick_seconds));
+        let Some(tick) = tick.flatten() else { return Taken::Ignored };
+        if self.last.is_some_and(|last| last >= tick) {
+            return Taken::Ignored;
+        }
+        let count = |values: &[f64]| u32::try_from(values.len()).unwrap_or(u32::MAX);
+        let units = Units { canary: count(&canary), baseline: count(&baseline) };
+        if units.canary == 0 || units.baseline == 0 {
+            return Taken::Held;
+        }
+        let Some(kept) = self.settle(units) else { return Taken::Held };
+        self.origin.get_or_insert(at);
+        let seen = Observation {
+            tick,
+            gap: self.last.map_or(0, |last| tick - last),
+            difference: mean(&canary, |value| value) - mean(&baseline, |value| value),
+            spread: (units.share() / self.fit.share).sqrt(),
+            kept,
+        };
+        self.last = Some(tick);
+        let scored = self.fit.ranks.as_ref().map_or(seen.difference, |ranks| {
+            mean(&canary, |value| ranks.score(value)) - mean(&baseline, |value| ranks.score(value))
+        });
+        self.observe(seen, scored);
+        Taken::Used
+    }
+
+    /// The correlation that a change of units leaves, 1 without one. Nothing while it is not sure that they changed.
+    fn settle(&mut self, units: Units) -> Option<f64> {
+        let before = *self.units.get_or_insert(units);
+        if before != units {
+            self.misses += 1;
+            if self.misses < PATIENCE {
+                return None;
+            }
+            self.units = Some(units);
+        }
+        self.misses = 0;
+        Some(before.kept(units))
+    }
+
+    fn observe(&mut self, seen: Observation, scored: f64) {
+        if self.recent.len() == WINDOW {
+            self.recent.remove(0);
+        }
+        self.recent.push(seen.difference);
+        let hours = self.fit.tick_seconds / 3600.0;
+        let margin = self.fit.margin();
+        let recent = &self.recent;
+        let passes = |window: usize| typical(recent, window) >= margin;
+        let mut evidence = self.strict.observe(&self.fit.strict, seen, hours, passes);
+        if let (Some(bank), Some(branch)) = (&mut self.loose, &self.fit.loose) {
+            let scored = Observation { difference: scored, ..seen };
+            // Two branches share the budget.
+            evidence = evidence.max(bank.observe(branch, scored, hours, passes)) - std::f64::consts::LN_2;
+        }
+        self.evidence = evidence;
+        self.peak = self.peak.max(evidence);
+        for safety in &mut self.safety {
+            safety.observe(&self.fit.strict, seen);
+        }
+        self.trend.observe(&self.fit.strict, seen, typical(recent, WINDOW), hours);
+    }
+
+    /// Natural logarithm of the evidence of harm at the last look that counted, for people: −1e6 says that no
+    /// component sees an effect of the margin's size. It may fall again; what counts is [`Self::log_e_harm`].
+    #[must_use]
+    pub fn evidence(&self) -> f64 {
+        self.evidence.clamp(-MOST_EVIDENCE, MOST_EVIDENCE)
+    }
+
+    /// Natural logarithm of the e-value of harm that may be averaged with others: `threshold` once the evidence has
+    /// reached it at any look, −∞ before.
+    ///
+    /// The evidence is a maximum over components that were each started from what they saw first, so its expectation
+    /// is not bounded; only the chance that it ever crosses is, by the union bound. The all-or-nothing e-value with the
+    /// weight w of this signal, 1/(alpha·w) on crossing ln(1/(alpha·w)) and 0 before, has an expectation of at most 1
+    /// under the null, and is as strong as any that the bound allows. The threshold must not change during a test.
+    #[must_use]
+    pub fn log_e_harm(&self, threshold: f64) -> f64 {
+        if self.peak >= threshold { threshold } else { f64::NEG_INFINITY }
+    }
+
+    /// Natural logarithm of the e-value that the canary is less bad than the ratio at this index of `prove`; 0 for an
+    /// index that there is not.
+    #[must_use]
+    pub fn log_e_safe(&self, index: usize) -> f64 {
+        let evidence = self.safety.get(index).map_or(0.0, Safety::evidence);
+        evidence.clamp(-MOST_EVIDENCE, MOST_EVIDENCE)
+    }
+
+    /// The canary's value relative to the baseline's, on average over the test, with an interval that holds at all
+    /// looks at once with probability 1 − `alpha` if the noise is as fitted.
+    #[must_use]
+    pub fn effect(&self, alpha: f64) -> Interval {
+        let level = self.trend.level(&self.fit.strict, -alpha.clamp(1e-12, 1.0).ln());
+        let ratio = |end: usize| {
+            level
+                .map(|ends| self.fit.scale.ratio(ends[end]))
+                .filter(|ratio| ratio.is_finite() && *ratio > 0.0)
+        };
+        let (low, high) = if self.fit.scale.is_reversed() { (2, 0) } else { (0, 2) };
+        Interval { lower: ratio(low), estimate: ratio(1), upper: ratio(high) }
+    }
+
+    /// The ramp, if there clearly is one, and when it will make the canary worse than the baseline by the factor
+    /// `ratio` (1.5 is 50 % worse).
+    #[must_use]
+    pub fn leak(&self, ratio: f64) -> Option<Leak> {
+        let slope = self.trend.slope()?;
+        let left = self.fit.scale.effect_of(ratio) - typical(&self.recent, WINDOW);
+        let hours = (left / slope).max(0.0);
+        let per_hour = self.fit.scale.worse_by(slope);
+        (hours.is_finite() && per_hour.is_finite()).then_some(Leak { per_hour, hours })
+    }
+
+    /// What the test rests on.
+    #[must_use]
+    pub fn fit(&self) -> &GaugeFit {
+        &self.fit
+    }
+}
+
+/// The median of the latest differences.
+fn typical(recent: &[f64], window: usize) -> f64 {
+    let mut latest = recent[recent.len().saturating_sub(window)..].to_vec();
+    median(&mut latest).unwrap_or(0.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an app has far fewer than 2^53 units")]
+fn mean(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
+    values.iter().map(|value| of(*value)).sum::<f64>() / values.len() as f64
+}
