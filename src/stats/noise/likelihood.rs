@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use super::super::count::PairCount;
-use super::super::special::log_sum_exp;
 use super::Spread;
 use super::chebyshev::{self, ORDER, SPAN};
 use super::cluster::{ClusterLaw, MANY};
