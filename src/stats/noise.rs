@@ -68,6 +68,9 @@ const GAIN: f64 = 0.75;
 const LEAST_FRAILTY: f64 = 0.1;
 /// Above this share of the canary the likelihood with frailty is no e-value any more.
 const LARGEST_SHARE: f64 = 0.6;
+/// Above this share of the canary its clusters are not looked at one by one: there is little to gain, and one look's
+/// likelihood ratio would have an expectation of up to 1.07.
+const LARGEST_CLUSTERED_SHARE: f64 = 0.3;
 /// Evidence is never divided by more than this, which leaves none.
 const NO_EVIDENCE: f64 = 1e6;
 
@@ -151,8 +154,10 @@ impl NoiseModel {
         model.dispersion.settled = model.dispersion.known.is_some();
         let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
         model.clusters = clustered.map(|dispersion| ClusterLaw::fit(looks, dispersion));
-        for look in looks {
-            model.baseline.learn(&mut model.log_posterior, *look);
+        if !model.is_clean() {
+            for look in looks {
+                model.baseline.learn(&mut model.log_posterior, *look);
+            }
         }
         model
     }
@@ -229,7 +234,7 @@ impl NoiseModel {
         let clusters = self.clusters.zip(self.baseline.rate()).filter(|(law, rate)| {
             spread.frailty <= 0.0
                 && spread.phi > 1.0
-                && look.share() <= LARGEST_SHARE
+                && look.share() <= LARGEST_CLUSTERED_SHARE
                 && law.tells(rate * look.canary.exposure())
         });
         let of_clusters = clusters.and_then(|(law, _)| Likelihood::of_clusters(look, law));
