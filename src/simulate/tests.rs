@@ -154,7 +154,7 @@ fn a_canary_that_crashes_is_found_within_two_looks() {
 #[test]
 fn a_good_canary_is_proven_and_a_bad_one_seldom() {
     let mut scenario = scenario(Family::Plain);
-    let good = tally(&scenario, 15, |trial| trial.safe);
+    let good = tally(&scenario, 41, |trial| trial.safe);
     assert!(good.median().unwrap() <= 420.0, "{good:?}");
     scenario.fault = Some(Fault { effect: Effect::Times(1.5), onset: 0 });
     let bad = tally(&scenario, 15, |trial| trial.safe);
