@@ -1,5 +1,7 @@
 //! The house keeps its shape: the core stays pure, files stay small, nothing speaks of what it should not.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

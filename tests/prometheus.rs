@@ -4,6 +4,17 @@
 //! Needs Debian's `prometheus` on the path. Without it the tests are passed over with a word, unless
 //! `UGUISU_TEST_ALL` is set.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::needless_for_each,
+    clippy::print_stdout,
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::similar_names,
+    reason = "a test stops at the first surprise, says what it passed over, and may be plain"
+)]
+
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

@@ -21,7 +21,7 @@ const PROMOTE_TRIES: u32 = 3;
 const STEP_TRIES: u32 = 5;
 
 /// What a look, the platform and people gave since the last decision.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Inputs<'a> {
     /// The time.
     pub now: Time,
