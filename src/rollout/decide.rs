@@ -21,7 +21,7 @@ const PROMOTE_TRIES: u32 = 3;
 const STEP_TRIES: u32 = 5;
 
 /// What a look, the platform and people gave since the last decision.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Inputs<'a> {
     /// The time.
     pub now: Time,
@@ -87,6 +87,21 @@ pub enum OrderKind {
     Promote,
     /// Go back to the baseline now.
     Rollback,
+}
+
+impl OrderKind {
+    /// The order of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "approve" => Self::Approve,
+            "promote" => Self::Promote,
+            "rollback" => Self::Rollback,
+            _ => return None,
+        })
+    }
 }
 
 /// What follows. Nothing: go on as before.
