@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::policy::{PolicySet, Reading, read};
+use crate::policy::{Diagnostics, PolicySet, Reading, read};
 
 pub use follow::{Rules, RulesError};
 
@@ -57,9 +57,19 @@ impl Loaded {
     /// Everything that keeps the files from being used, a line each.
     #[must_use]
     pub fn errors(&self) -> Vec<String> {
+        self.faults(ToString::to_string)
+    }
+
+    /// The same for a person at a terminal: with the lines of the files that are meant.
+    #[must_use]
+    pub fn excerpts(&self) -> Vec<String> {
+        self.faults(|findings| findings.render(false))
+    }
+
+    fn faults(&self, show: impl Fn(&Diagnostics) -> String) -> Vec<String> {
         let unreadable = self.unreadable.iter().map(ToString::to_string);
         let misread = self.readings.iter().map(|reading| &reading.findings).filter(|f| f.has_errors());
-        unreadable.chain(misread.map(ToString::to_string)).chain(self.clashes.iter().cloned()).collect()
+        unreadable.chain(misread.map(show)).chain(self.clashes.iter().cloned()).collect()
     }
 }
 

@@ -25,7 +25,7 @@ const AT_LEAST_EVERY: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 #[error("the policies cannot be used:\n{}", errors.join("\n"))]
 pub struct RulesError {
-    /// What is wrong, a line or more each.
+    /// What is wrong, some lines each.
     pub errors: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Rules {
     /// Where any of them cannot be read or holds an error: a daemon begins with what was meant, or not at all.
     pub fn open(paths: Vec<PathBuf>) -> Result<Self, RulesError> {
         let loaded = load(&paths);
-        let Some(set) = loaded.set() else { return Err(RulesError { errors: loaded.errors() }) };
+        let Some(set) = loaded.set() else { return Err(RulesError { errors: loaded.excerpts() }) };
         warn(&loaded, &set);
         let (in_force, errors) = (watch::Sender::new(Arc::new(set)), watch::Sender::new(Vec::new()));
         Ok(Self { paths, in_force, errors })
