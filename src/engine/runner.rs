@@ -206,6 +206,9 @@ impl<P: Platform> Runner<P> {
         self.looked = Some(now);
         let gathered = self.gatherer.gather(observed, now).await;
         self.house.metrics.looked(self.house.clock.now().since(now));
+        if gathered.failed > 0 {
+            self.house.metrics.source_failed(self.house.source.label(), gathered.failed);
+        }
         let process = self.rollout.process();
         let share = self.rollout.step_reached.map(|_| observed.share(self.rollout.canary, process));
         let look = Look { at: now.seconds(), share, signals: gathered.signals };

@@ -20,6 +20,8 @@ pub struct Gathered {
     pub signals: BTreeMap<String, Arms<Option<Reading>>>,
     /// What went wrong, a sentence each, without secrets.
     pub notes: Vec<String>,
+    /// How many questions the source did not answer, or not with what was asked for.
+    pub failed: u64,
 }
 
 /// All that a gatherer knows. With it, a restarted daemon counts no event twice and loses none.
@@ -96,8 +98,8 @@ impl Gatherer {
     }
 
     fn take(&mut self, raw: Raw, observed: &Observed, now: Time) -> Gathered {
-        let Raw { mut counters, mut gauges, notes } = raw;
-        let mut gathered = Gathered { signals: BTreeMap::new(), notes };
+        let Raw { mut counters, mut gauges, notes, failed } = raw;
+        let mut gathered = Gathered { signals: BTreeMap::new(), notes, failed };
         for meter in &self.meters {
             let name = &meter.name;
             let readings = if let Some(book) = self.state.books.get_mut(name) {

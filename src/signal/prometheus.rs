@@ -84,7 +84,7 @@ impl Prometheus {
         let scrapes = match self.scrapes(ask, range).await {
             Ok(scrapes) => scrapes,
             Err(why) => {
-                raw.notes.push(format!("Prometheus: {why}"));
+                raw.fail(format!("Prometheus: {why}"));
                 return raw;
             }
         };
@@ -99,7 +99,7 @@ impl Prometheus {
             match answer {
                 Ok(Gathered::Counters(samples)) => drop(raw.counters.insert(name, samples)),
                 Ok(Gathered::Gauge(arms)) => drop(raw.gauges.insert(name, arms)),
-                Err(why) => raw.notes.push(format!("signal `{name}`: Prometheus: {why}")),
+                Err(why) => raw.fail(format!("signal `{name}`: Prometheus: {why}")),
             }
         }
         raw

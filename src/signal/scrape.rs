@@ -61,7 +61,7 @@ impl Scraper {
                 Ok(samples) => read_page(ask, *arm, unit, samples, &mut raw),
                 // A unit that is not ready yet is not expected to answer.
                 Err(_) if !unit.ready => {}
-                Err(error) => raw.notes.push(format!("unit `{}` ({arm}): {error}", unit.name)),
+                Err(error) => raw.fail(format!("unit `{}` ({arm}): {error}", unit.name)),
             }
         }
         raw
@@ -125,7 +125,7 @@ fn read_page(ask: &Ask<'_>, arm: Arm, unit: &Unit, samples: &[Sample], raw: &mut
             }
         };
         if let Err(why) = result {
-            raw.notes.push(format!("signal `{}`, unit `{}`: {why}", meter.name, unit.name));
+            raw.fail(format!("signal `{}`, unit `{}`: {why}", meter.name, unit.name));
         }
     }
 }

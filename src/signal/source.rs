@@ -50,6 +50,16 @@ pub(super) struct Raw {
     pub(super) gauges: BTreeMap<String, Arms<Option<BTreeMap<String, f64>>>>,
     /// What went wrong, for a person.
     pub(super) notes: Vec<String>,
+    /// How many questions were not answered, or not with what was asked for.
+    pub(super) failed: u64,
+}
+
+impl Raw {
+    /// Notes a question that was not answered, or not with what was asked for.
+    pub(super) fn fail(&mut self, why: String) {
+        self.notes.push(why);
+        self.failed += 1;
+    }
 }
 
 impl Subject {
@@ -84,6 +94,15 @@ impl Subject {
 }
 
 impl Source {
+    /// The kind, as the configuration calls it.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Prometheus(_) => "prometheus",
+            Self::Scrape(_) => "scrape",
+        }
+    }
+
     pub(super) async fn gather(&self, ask: &Ask<'_>) -> Raw {
         match self {
             Self::Prometheus(prometheus) => prometheus.gather(ask).await,

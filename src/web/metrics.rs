@@ -149,9 +149,9 @@ impl Metrics {
         self.platform_calls.get_or_create(&OfCall { call, result }).inc();
     }
 
-    /// A source failed to answer.
-    pub fn source_failed(&self, source: &str) {
-        self.source_errors.get_or_create(&OfSource { source: source.to_owned() }).inc();
+    /// A source failed to answer so many questions.
+    pub fn source_failed(&self, source: &str, questions: u64) {
+        self.source_errors.get_or_create(&OfSource { source: source.to_owned() }).inc_by(questions);
     }
 
     /// A request to the alert hook ended so.

@@ -404,7 +404,7 @@ async fn metrics_are_shown() {
     house.metrics.looked(Span(30));
     house.metrics.decided("continue");
     house.metrics.platform_called("observe", "unreachable");
-    house.metrics.source_failed("prometheus");
+    house.metrics.source_failed("prometheus", 1);
     let (status, text) = house.get("/metrics").await;
     assert_eq!(status, StatusCode::OK);
     for line in [

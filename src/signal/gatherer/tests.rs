@@ -129,7 +129,7 @@ async fn all_kinds_of_signals_come_from_one_scrape_of_each_unit() {
     fleet.shows("b1", 120, 11);
     fleet.shows("b2", 130, 10);
     fleet.shows("c", 103, 12);
-    let Gathered { signals, notes } = gatherer.gather(&seen, at(15)).await;
+    let Gathered { signals, notes, .. } = gatherer.gather(&seen, at(15)).await;
     assert_eq!(notes, [] as [&str; 0]);
     assert_eq!(signals["errors"], Arms { baseline: counts(1.0, 51.0), canary: counts(2.0, 5.0) });
     assert_eq!(signals["dead"], Arms { baseline: counts(1.0, 30.0), canary: counts(2.0, 15.0) });
@@ -200,14 +200,15 @@ async fn a_unit_that_does_not_answer_well_is_reported_and_waited_for() {
     for (n, (bytes, what)) in cases.into_iter().enumerate() {
         fleet.answers("c", bytes);
         let now = at(1 + i64::try_from(n).unwrap());
-        let Gathered { signals, notes } = gatherer.gather(&seen, now).await;
+        let Gathered { signals, notes, failed } = gatherer.gather(&seen, now).await;
+        assert!(failed > 0, "{what}");
         assert!(notes.iter().any(|note| note.contains(what) && note.contains("`c`")), "{what}: {notes:?}");
         assert_eq!(signals["errors"], Arms { baseline: counts(0.0, 0.0), canary: None }, "{what}");
     }
     fleet.answers("c", page(&whole));
     fleet.shows("b", 130, 1);
-    let Gathered { signals, notes } = gatherer.gather(&seen, at(40)).await;
-    assert_eq!(notes, [] as [&str; 0]);
+    let Gathered { signals, notes, failed } = gatherer.gather(&seen, at(40)).await;
+    assert_eq!((notes, failed), (vec![], 0));
     assert_eq!(signals["errors"], Arms { baseline: counts(1.0, 31.0), canary: counts(5.0, 15.0) });
 }
 
@@ -220,7 +221,7 @@ async fn a_unit_that_is_not_there_yet_is_no_news() {
     let mut units = fleet.units.clone();
     units.push(starting);
     let mut gatherer = Gatherer::new(&policy(), subject(), scraper()).unwrap();
-    let Gathered { signals, notes } = gatherer.gather(&observed(units), at(0)).await;
+    let Gathered { signals, notes, .. } = gatherer.gather(&observed(units), at(0)).await;
     assert_eq!(notes, [] as [&str; 0]);
     assert_eq!(signals["errors"], Arms { baseline: counts(0.0, 0.0), canary: None });
 }
@@ -232,7 +233,7 @@ async fn a_misnamed_metric_is_no_silence_that_means_something() {
         fleet.answers(unit, page("http_request_total 5\nrss 1\nrss{a=\"b\"} 2\n"));
     }
     let mut gatherer = Gatherer::new(&policy(), subject(), scraper()).unwrap();
-    let Gathered { signals, notes } = gatherer.gather(&observed(fleet.units.clone()), at(0)).await;
+    let Gathered { signals, notes, .. } = gatherer.gather(&observed(fleet.units.clone()), at(0)).await;
     assert_eq!(signals, BTreeMap::new());
     assert!(notes.contains(&"signal `errors`: no unit shows a series of `http_requests_total`".to_owned()));
     assert!(notes.contains(&"signal `latency`: no unit shows a series of `http_seconds_bucket`".to_owned()));

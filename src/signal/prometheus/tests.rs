@@ -221,8 +221,8 @@ async fn a_server_that_errs_is_told_with_what_it_said() {
     for (bytes, what) in cases {
         let server = Server::new(move |_| bytes.clone()).await;
         let mut gatherer = gatherer(&policy(vec![errors()]), config(&server));
-        let Gathered { signals, notes } = gatherer.gather(&observed(vec![]), at(0)).await;
-        assert_eq!(signals.len(), 0);
+        let Gathered { signals, notes, failed } = gatherer.gather(&observed(vec![]), at(0)).await;
+        assert_eq!((signals.len(), failed), (0, 1));
         assert!(
             notes.len() == 1 && notes[0].starts_with("Prometheus: ") && notes[0].contains(what),
             "{what}: {notes:?}"
@@ -255,7 +255,8 @@ async fn a_query_that_fails_leaves_its_signal_alone() {
     };
     let mut gatherer = gatherer(&policy(vec![errors(), ("depth", gauge)]), config(&server));
     let before = gatherer.state().clone();
-    let Gathered { signals, notes } = gatherer.gather(&observed(vec![]), at(1)).await;
+    let Gathered { signals, notes, failed } = gatherer.gather(&observed(vec![]), at(1)).await;
+    assert_eq!(failed, 1);
     assert_eq!(notes, ["signal `errors`: Prometheus: it refuses the query (execution): too many samples"]);
     let values = || Some(Reading::Values(vec![2.5]));
     assert_eq!(signals["depth"], Arms { baseline: values(), canary: values() });
