@@ -75,8 +75,10 @@ fn score(parts: &[Part]) -> [f64; 2] {
     if parts.iter().any(|p| p.critical && p.outcome == Outcome::Fail) {
         return [0.0, 0.0];
     }
-    let weigh =
-        |keep: &dyn Fn(&Part) -> bool| parts.iter().filter(|p| keep(p)).map(|p| p.weight).sum::<f64>();
+    // `sum` of nothing is -0, which a person would be shown.
+    let weigh = |keep: &dyn Fn(&Part) -> bool| {
+        parts.iter().filter(|p| keep(p)).map(|p| p.weight).fold(0.0, |sum, weight| sum + weight)
+    };
     // Signals that do not gate count once they have failed.
     let counts = |p: &Part| p.gates || p.outcome == Outcome::Fail;
     let all = weigh(&counts);

@@ -70,6 +70,9 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             )
         }
         Outcome::Inconclusive => undecided(facts, v),
+        Outcome::NoData if facts.silent.canary < 1.0 => format!(
+            "{name}: the canary answers but tells of no requests, though its share of the baseline's should have brought some; that shows neither harm nor safety"
+        ),
         Outcome::NoData => format!(
             "{name}: the canary has been silent for {} while the baseline speaks; silence shows neither harm nor safety",
             seconds(facts.silent.canary)

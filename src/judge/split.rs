@@ -13,12 +13,19 @@ const ERROR: f64 = 0.01;
 /// How many pairs of neighbouring looks it takes before their dispersion is believed.
 const PAIRS: f64 = 8.0;
 
+/// How many slices after a change of the plan say nothing about it. The change itself lies in the first. In the next, a
+/// source that finds new units some time after they began to serve makes up for what they served meanwhile; after
+/// that, slices may still end unevenly.
+const UNSETTLED: u32 = 3;
+
 /// The state of the check. It starts anew whenever the planned share changes, because what was is no evidence about the
-/// new plan, and leaves out the first slice after it, in which the change itself lies.
+/// new plan, and leaves out the slices in which the change settles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Split {
     planned: Option<f64>,
-    /// Nothing until the first slice under this plan is over.
+    /// How many slices there were under this plan, while it settles.
+    settling: u32,
+    /// Nothing until it has settled.
     test: Option<ShareTest>,
     seen: PairCount,
     /// The slice before, for the dispersion.
@@ -31,7 +38,15 @@ pub(super) struct Split {
 
 impl Split {
     pub(super) fn new() -> Self {
-        Self { planned: None, test: None, seen: PairCount::default(), before: None, squares: 0.0, pairs: 0.0 }
+        Self {
+            planned: None,
+            settling: 0,
+            test: None,
+            seen: PairCount::default(),
+            before: None,
+            squares: 0.0,
+            pairs: 0.0,
+        }
     }
 
     /// Takes the requests of both arms in one slice, under a planned share.
@@ -46,7 +61,10 @@ impl Split {
             return Ok(());
         }
         match &mut self.test {
-            None => self.test = Some(ShareTest::new(TOLERANCE)),
+            None => {
+                self.settling += 1;
+                self.test = (self.settling >= UNSETTLED).then(|| ShareTest::new(TOLERANCE));
+            }
             Some(test) => {
                 // Only earlier slices decide the dispersion that this one is weighed with.
                 let phi = if self.pairs >= PAIRS { (self.squares / self.pairs).max(1.0) } else { 1.0 };

@@ -237,7 +237,8 @@ fn a_canary_without_requests_is_silent_once_some_were_due() {
     judge.take(&look(0.0, 0.1, &[("errors", counts(0.0, 50.0), counts(0.0, 0.0))]));
     assert!(!judge.verdict().no_data, "5 expected of a quiet app may well be missing");
     judge.take(&look(15.0, 0.1, &[("errors", counts(0.0, 50.0), counts(0.0, 0.0))]));
-    assert!(judge.verdict().no_data);
+    let verdict = judge.verdict();
+    assert!(verdict.no_data && verdict.why.contains("answers but tells of no requests"), "{}", verdict.why);
     judge.take(&look(30.0, 0.1, &[("errors", counts(0.0, 50.0), counts(0.0, 1.0))]));
     assert!(!judge.verdict().no_data);
 }
@@ -290,6 +291,25 @@ fn a_wrong_split_is_seen_and_forgotten_with_its_plan() {
     assert!(verdict.why.ends_with("; the canary gets 5% of the traffic instead of 10%"), "{}", verdict.why);
     judge.take(&look(200.0, 0.5, &[("errors", counts(7.0, 750.0), counts(7.0, 750.0))]));
     assert!(!judge.verdict().wrong_split);
+}
+
+#[test]
+fn what_a_source_makes_up_for_after_a_change_is_no_wrong_split() {
+    let mut judge = Judge::new(&policy(&[0.1, 0.5], vec![ratio("errors")]), &[]);
+    let uneven = [(900.0, 100.0), (600.0, 150.0), (340.0, 560.0), (350.0, 250.0)];
+    let even = std::iter::repeat_n((300.0, 300.0), 20);
+    for ((baseline, canary), n) in uneven.into_iter().chain(even).zip(0..) {
+        let share = if n == 0 { 0.1 } else { 0.5 };
+        judge.take(&look(f64::from(n), share, &[("errors", counts(0.0, baseline), counts(0.0, canary))]));
+        assert!(!judge.verdict().wrong_split, "at look {n}");
+    }
+}
+
+#[test]
+fn the_score_begins_at_nothing_and_not_below() {
+    let mut judge = Judge::new(&policy(&[0.5], vec![ratio("errors")]), &[]);
+    let [low, high] = judge.look(&look(0.0, 0.5, &[("errors", counts(0.0, 9.0), counts(0.0, 9.0))])).score;
+    assert_eq!((format!("{low:.0}"), format!("{high:.0}")), ("0".to_owned(), "100".to_owned()));
 }
 
 #[test]
