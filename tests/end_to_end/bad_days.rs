@@ -40,7 +40,14 @@ async fn a_policy_with_a_typo_is_shown_with_its_place() {
     let setup = Setup { policy: policy("5s", "").replace("bake:", "bakee:"), ..Setup::default() };
     let mut stage = Stage::open(&setup).await;
     let said = refuses(&mut stage).await;
-    assert_says(&said, &["policy.yaml:8:", "bakee", "did you mean `bake`", "^"]);
+    let excerpt = [
+        "there is no key `bakee` here",
+        "policy.yaml:8:5]",
+        " 8 │     bakee: { at_least: 5s, at_most: 60m }",
+        "·     ─────",
+        "did you mean `bake`?",
+    ];
+    assert_says(&said, &excerpt);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -110,8 +110,8 @@ fn whole(number: f64) -> u64 {
 pub(crate) struct Events(pub(crate) Vec<Value>);
 
 impl Events {
-    /// How many events there are of a kind, those that failed included.
-    pub(crate) fn count(&self, kind: &str) -> usize {
-        self.0.iter().filter(|event| event["Kind"]["Name"] == kind).count()
+    /// The events of a kind, those that failed included.
+    pub(crate) fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.0.iter().filter(move |event| event["Kind"]["Name"] == kind)
     }
 }
