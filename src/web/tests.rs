@@ -412,6 +412,7 @@ async fn metrics_are_shown() {
         "uguisu_rollouts{phase=\"pending\"} 1",
         "uguisu_rollouts{phase=\"step\"} 0",
         "uguisu_rollouts_finished_total{phase=\"promoted\"} 1",
+        "uguisu_rollouts_finished_total{phase=\"rolled_back\"} 0",
         "uguisu_look_duration_seconds_bucket{le=\"0.05\"} 1",
         "uguisu_decisions_total{decision=\"continue\"} 1",
         "uguisu_platform_calls_total{call=\"observe\",result=\"unreachable\"} 1",
@@ -421,7 +422,7 @@ async fn metrics_are_shown() {
         assert!(text.lines().any(|l| l == line), "{line} is not in:\n{text}");
     }
     #[cfg(target_os = "linux")]
-    assert!(text.contains("process_resident_memory_bytes "), "{text}");
+    assert!(text.lines().any(|l| l.starts_with("process_resident_memory_bytes ")), "{text}");
 }
 
 #[tokio::test]
