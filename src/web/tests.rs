@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::alertmanager::parse;
-use super::alerts::{Watched, glob};
+use super::alerts::Watched;
 use super::*;
 use crate::policy::{AlertRule, Reaction};
 use crate::rollout::Phase;
@@ -106,18 +106,6 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn globs_agree_with_regular_expressions(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
-        let expression = format!("^{}$", pattern.replace('*', ".*").replace('?', "."));
-        prop_assert_eq!(glob(&pattern, &text), regex::Regex::new(&expression).unwrap().is_match(&text));
-    }
-}
-
-#[test]
-fn a_glob_of_many_stars_ends() {
-    assert!(!glob(&"*a".repeat(1000), &"a".repeat(999)));
-    assert!(glob("check*-??", "checkout-äö"));
 }
 
 fn rule(matches: &[(&str, &str)], action: Reaction) -> AlertRule {
