@@ -7,6 +7,9 @@
 #![expect(clippy::print_stdout, reason = "a program that prints tables")]
 #![expect(clippy::cast_precision_loss, reason = "runs and looks are few")]
 
+#[path = "calibration/gauges.rs"]
+mod gauges;
+
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -53,6 +56,8 @@ enum Table {
     Safety,
     /// A rollout in three steps.
     Steps,
+    /// Gauges: good canaries, canaries at the margin, shifts, leaks, safety.
+    Gauges,
     /// Looks a second on one core.
     Speed,
 }
@@ -81,6 +86,7 @@ fn main() {
             Table::Detection => detection(&options),
             Table::Safety => safety(&options),
             Table::Steps => steps(&options),
+            Table::Gauges => gauges::tables(&options),
             Table::Speed => speed(&options),
         }
     }
@@ -154,18 +160,28 @@ fn scenarios(options: &Options) -> Vec<(String, Scenario)> {
         .collect()
 }
 
-/// Runs a scenario many times, on all cores.
+/// Runs a scenario many times.
 fn trials(policy: &Policy, scenario: &Scenario, runs: usize, seed: u64) -> Vec<Trial> {
+    let watcher = || Watcher::new(policy);
+    on_all_cores(runs, watcher, |watcher, run| watcher.run(scenario, seed.wrapping_add(run as u64)))
+}
+
+/// Makes so many numbered runs, each core with what it `prepares` once, and returns them in order.
+fn on_all_cores<P, T: Send>(
+    runs: usize,
+    prepare: impl Fn() -> P + Sync,
+    make: impl Fn(&P, usize) -> T + Sync,
+) -> Vec<T> {
     let (next, cores) = (AtomicUsize::new(0), std::thread::available_parallelism().map_or(1, NonZero::get));
     let work = || {
-        let watcher = Watcher::new(policy);
+        let prepared = prepare();
         let mut done = Vec::new();
         loop {
             let run = next.fetch_add(1, Ordering::Relaxed);
             if run >= runs {
                 return done;
             }
-            done.push((run, watcher.run(scenario, seed.wrapping_add(run as u64))));
+            done.push((run, make(&prepared, run)));
         }
     };
     let mut all: Vec<_> = std::thread::scope(|scope| {
@@ -173,7 +189,7 @@ fn trials(policy: &Policy, scenario: &Scenario, runs: usize, seed: u64) -> Vec<T
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     });
     all.sort_by_key(|(run, _)| *run);
-    all.into_iter().map(|(_, trial)| trial).collect()
+    all.into_iter().map(|(_, made)| made).collect()
 }
 
 fn tally(trials: &[Trial], time: impl Fn(&Trial) -> Option<f64>) -> Tally {

@@ -6,6 +6,8 @@
 //!
 //! Everything follows from a seed: the same one gives the same rollout.
 
+pub mod gauges;
+
 mod oracle;
 mod tally;
 mod traffic;

@@ -16,7 +16,7 @@ use axum::routing::get;
 use uguisu::judge::Reading;
 use uguisu::policy::{Counter, Measure, Policy};
 use uguisu::rollout::{Observed, Unit};
-use uguisu::signal::{Gatherer, SourceConfig, Subject};
+use uguisu::signal::{Gatherer, SourceConfig, Subject, Watcher};
 use uguisu::words::{AppName, Arms, Span, Time, Version};
 
 /// What a unit's page tells.
@@ -282,5 +282,13 @@ async fn what_units_count_is_given_once() {
     units.remove(0);
     canary.shows(63, 8, started);
     gather_until(&mut gatherer, &units, &mut sums, [[10, 310, 300, 310], [14, 127, 113, 127]]).await;
-    assert_eq!(again.port, port);
+
+    // The past of the baseline, as a later rollout asks for it, holds the same.
+    let watcher = Watcher::new(policy(), AppName("shop".to_owned()), source(again.port)).unwrap();
+    let (looks, notes) = watcher.history(Version(1), now()).await;
+    assert_eq!(notes, [] as [&str; 0]);
+    let mut past = Sums::default();
+    looks.iter().for_each(|look| past.add(&look.signals));
+    assert!(past.is([[10, 310, 300, 310], [0; 4]]), "{past:?}");
+    assert!(looks.is_sorted_by(|one, next| one.at < next.at));
 }

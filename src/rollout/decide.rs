@@ -89,6 +89,21 @@ pub enum OrderKind {
     Rollback,
 }
 
+impl OrderKind {
+    /// The order of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "approve" => Self::Approve,
+            "promote" => Self::Promote,
+            "rollback" => Self::Rollback,
+            _ => return None,
+        })
+    }
+}
+
 /// What follows. Nothing: go on as before.
 #[must_use]
 pub fn decide(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {

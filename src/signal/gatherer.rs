@@ -130,7 +130,7 @@ impl Gatherer {
 }
 
 /// A gauge's values in the order of their units; nothing where there are none.
-fn values(units: Option<BTreeMap<String, f64>>) -> Option<Reading> {
+pub(super) fn values(units: Option<BTreeMap<String, f64>>) -> Option<Reading> {
     let values: Vec<f64> = units.into_iter().flatten().map(|(_, value)| value).collect();
     (!values.is_empty()).then_some(Reading::Values(values))
 }

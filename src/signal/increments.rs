@@ -42,6 +42,8 @@ use unit::{Anchors, CLOCKS, Unit};
 
 /// How far ahead of the clock a sample may be.
 const AHEAD: Span = Span::minutes(5);
+/// Platforms tell when a unit was made to the second, rounded down.
+const GRAIN: Span = Span::seconds(1);
 /// The largest value that a double still tells from its neighbours.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
 /// The most units that a book remembers.
@@ -247,7 +249,7 @@ impl Book {
             return from;
         }
         // Counters are as old as the process, which may be younger than the unit.
-        let born = sample.born.max(sample.started).filter(|born| *born >= self.since);
+        let born = sample.born.max(sample.started).filter(|born| *born + GRAIN > self.since);
         let from = born.filter(|born| *born <= sample.at + CLOCKS).map(|born| born.min(sample.at));
         units.insert(
             sample.unit.clone(),

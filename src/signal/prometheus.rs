@@ -8,6 +8,7 @@
 //! it has no series of a counter yet, the other one that its counters began anew.
 
 mod auth;
+mod history;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use super::source::{Ask, Raw};
 use crate::policy::selector::quoted;
 use crate::words::{AppName, Arm, Arms, Span, Time};
 use auth::Auth;
+pub(super) use history::Past;
 use wire::Series;
 
 /// How many queries run at the same time.

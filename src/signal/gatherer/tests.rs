@@ -254,3 +254,25 @@ fn a_selector_that_cannot_be_read_is_named() {
     let error = Gatherer::new(&policy, subject(), scraper()).unwrap_err();
     assert!(error.to_string().starts_with("signal `rates`: "), "{error}");
 }
+
+#[tokio::test]
+async fn watching_between_rollouts_keeps_a_bounded_past_of_one_version() {
+    let fleet = Fleet::new(&[("b", 1), ("new", 2)]).await;
+    let seen = observed(fleet.units.clone());
+    let mut watcher = super::super::Watcher::new(policy(), AppName("shop".to_owned()), scraper()).unwrap();
+    for n in 0..250_u32 {
+        fleet.shows("b", 100 + n, n);
+        let notes = watcher.watch(Version(1), &seen, at(i64::from(n) * 15)).await.unwrap();
+        assert_eq!(notes, [] as [&str; 0]);
+    }
+    let (looks, _) = watcher.history(Version(1), at(4000)).await;
+    assert_eq!(looks.len(), 240);
+    assert!(
+        looks.iter().all(|look| look.signals["errors"] == Arms { baseline: counts(1.0, 2.0), canary: None })
+    );
+    assert_eq!(watcher.history(Version(1), at(1500)).await.0.len(), 91, "not what was seen since");
+    assert_eq!(watcher.history(Version(2), at(4000)).await.0, []);
+    fleet.shows("new", 1, 0);
+    watcher.watch(Version(2), &seen, at(5000)).await.unwrap();
+    assert_eq!(watcher.history(Version(1), at(5000)).await.0, []);
+}

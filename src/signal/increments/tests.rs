@@ -171,7 +171,7 @@ fn a_canary_made_in_the_rollout_counts_from_its_making() {
 fn a_baseline_unit_of_unknown_age_is_never_counted_by_its_lifetime() {
     let mut book = begun();
     let canary = |seconds| sample(C, "c", seconds, 10.0, 100.0);
-    let next = [sample(B, "b", 15, 100.0, 1001.0), born(sample(B, "old", 15, 7e5, 7e6), -1), canary(15)];
+    let next = [sample(B, "b", 15, 100.0, 1001.0), born(sample(B, "old", 15, 7e5, 7e6), -2), canary(15)];
     assert_eq!(look(&mut book, next)[0], Some([0.0, 1.0]));
     let next = [sample(B, "b", 30, 100.0, 1002.0), sample(B, "old", 30, 7e5, 7e6 + 5.0), canary(30)];
     assert_eq!(look(&mut book, next)[0], Some([0.0, 6.0]));

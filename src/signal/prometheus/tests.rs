@@ -76,12 +76,12 @@ fn arms(asked: &Asked, baseline: &[(f64, f64)], canary: &[(f64, f64)]) -> Vec<u8
         let up: Vec<_> = points.iter().map(|(at, _)| (*at, 1.0)).collect();
         return matrix(&[series(&format!("\"__name__\":\"up\",{unit}"), &up)]);
     }
-    let code = |code, part: f64| {
-        let points: Vec<_> = points.iter().map(|(at, v)| (*at, v * part)).collect();
+    let code = |code, part: fn(f64) -> f64| {
+        let points: Vec<_> = points.iter().map(|(at, v)| (*at, part(*v))).collect();
         series(&format!("\"__name__\":\"requests_total\",\"code\":\"{code}\",{unit}"), &points)
     };
-    let bad = code(500, 0.1);
-    if query.contains("5..") { matrix(&[bad]) } else { matrix(&[bad, code(200, 0.9)]) }
+    let bad = code(500, |all| all / 10.0);
+    if query.contains("5..") { matrix(&[bad]) } else { matrix(&[bad, code(200, |all| all - all / 10.0)]) }
 }
 
 fn counts(events: f64, total: f64) -> Option<Reading> {
@@ -289,4 +289,64 @@ fn more_is_asked_for_after_a_pause() {
         [after(15), after(600), after(90_000)],
         [Span::seconds(90), Span::minutes(11), Span::minutes(60)]
     );
+}
+
+#[tokio::test]
+async fn the_past_is_read_in_looks_of_even_length() {
+    // A point every 10 seconds for an hour, with 3 requests each, and a gauge.
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let server = Server::new(move |asked| {
+        let query = form(asked, "query");
+        log.lock().unwrap().push(format!("{} {query}", asked.path));
+        let points = |from: i32, to: i32| -> Vec<(f64, f64)> {
+            (from..=to)
+                .filter(|at| at % 10 == 0)
+                .map(|at| (f64::from(at), f64::from(50_000 + at * 10)))
+                .collect()
+        };
+        if asked.path.ends_with("query_range") {
+            return matrix(&[
+                series("\"pod\":\"x\"", &points(-3585, 0)),
+                series("\"pod\":\"y\"", &[(0.0, f64::NAN)]),
+            ]);
+        }
+        let end: f64 = form(asked, "time").parse().unwrap();
+        let end = (0..=6).map(|chunk| -600 * chunk).find(|at| f64::from(BEGAN + at) <= end).unwrap();
+        assert!(query.ends_with("[10m]"), "{query}");
+        arms(asked, &points(end - 600, end), &[])
+    })
+    .await;
+    let gauge = Measure::Gauge {
+        query: "max(depth{v=\"{{ version }}\"})".to_owned(),
+        worse: Direction::Up,
+        form: GaugeForm::Strict,
+    };
+    let mut policy = policy(vec![errors(), ("depth", gauge)]);
+    policy.look_every = Span::seconds(30);
+    let source = Arc::new(SourceConfig::Prometheus(Box::new(config(&server))).open().unwrap());
+    let watcher = super::super::Watcher::new(policy, AppName("shop".to_owned()), source).unwrap();
+    let (looks, notes) = watcher.history(Version(1), at(0)).await;
+    assert_eq!(notes, [] as [&str; 0]);
+    assert!(asked.lock().unwrap().iter().all(|line| !line.contains("version=\"2\"")));
+    let ats: Vec<f64> = looks.iter().map(|look| look.at).collect();
+    assert!(ats.windows(2).all(|pair| (pair[1] - pair[0] - 30.0).abs() < 1e-9), "{ats:?}");
+    assert_eq!(looks.len(), 120);
+    assert!(
+        looks[1..]
+            .iter()
+            .all(|look| look.signals["errors"] == Arms { baseline: counts(30.0, 300.0), canary: None })
+    );
+    assert_eq!(looks[119].signals["depth"].baseline, Some(Reading::Values(vec![50_000.0])));
+}
+
+#[tokio::test]
+async fn a_past_that_cannot_be_told_is_said_to_be_so() {
+    let server = Server::new(|_| answer("500 Internal Server Error", "text/plain", "boom")).await;
+    let source = Arc::new(SourceConfig::Prometheus(Box::new(config(&server))).open().unwrap());
+    let watcher =
+        super::super::Watcher::new(policy(vec![errors()]), AppName("shop".to_owned()), source).unwrap();
+    let (looks, notes) = watcher.history(Version(1), at(0)).await;
+    assert_eq!(looks, []);
+    assert!(notes[0].starts_with("history of signal `errors`: Prometheus: it answers with 500"), "{notes:?}");
 }
