@@ -4,7 +4,15 @@
 //! Needs Debian's `prometheus` on the path. Without it the tests are passed over with a word, unless
 //! `UGUISU_TEST_ALL` is set.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise"
+)]
+
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -49,7 +57,7 @@ impl Page {
                  http_seconds_sum 1\nhttp_seconds_count {all}\n"
             );
             if bad > 0 {
-                text += &format!("http_requests_total{{code=\"500\",path=\"/{{id}}\"}} {bad}\n");
+                writeln!(text, "http_requests_total{{code=\"500\",path=\"/{{id}}\"}} {bad}").unwrap();
             }
             (axum::http::StatusCode::OK, text)
         };
@@ -205,9 +213,9 @@ impl Sums {
 async fn gather_until(gatherer: &mut Gatherer, units: &[Unit], sums: &mut Sums, wanted: [[u32; 4]; 2]) {
     let mut notes = Vec::new();
     for _ in 0..120 {
-        let gathered = gatherer.gather(&observed(units.to_vec()), now()).await;
-        sums.add(&gathered.signals);
-        notes.extend(gathered.notes);
+        let look = gatherer.gather(&observed(units.to_vec()), now()).await;
+        sums.add(&look.signals);
+        notes.extend(look.notes);
         if sums.is(wanted) {
             return;
         }
@@ -236,8 +244,8 @@ async fn what_units_count_is_given_once() {
     // Until the baseline is anchored there is nothing to count from.
     let mut anchored = false;
     for _ in 0..120 {
-        let gathered = gatherer.gather(&observed(units.clone()), now()).await;
-        anchored |= gathered.signals.get("errors").is_some_and(|arms| arms.baseline.is_some());
+        let look = gatherer.gather(&observed(units.clone()), now()).await;
+        anchored |= look.signals.get("errors").is_some_and(|arms| arms.baseline.is_some());
         if anchored {
             break;
         }
