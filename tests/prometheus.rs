@@ -107,15 +107,11 @@ impl Drop for Prometheus {
 
 impl Prometheus {
     fn start(dir: &Path, pages: &[&Page], port: u16) -> Option<Self> {
-        let groups: String = pages
-            .iter()
-            .map(|page| {
-                let (address, version) = (page.address, page.version);
-                format!(
-                    "      - targets: ['{address}']\n        labels: {{ app: shop, version: '{version}' }}\n"
-                )
-            })
-            .collect();
+        let mut groups = String::new();
+        for Page { address, version, .. } in pages {
+            writeln!(groups, "      - targets: ['{address}']").unwrap();
+            writeln!(groups, "        labels: {{ app: shop, version: '{version}' }}").unwrap();
+        }
         let config = format!(
             "global: {{ scrape_interval: 1s, scrape_timeout: 900ms }}\nscrape_configs:\n  - job_name: units\n    \
              static_configs:\n{groups}"
@@ -296,7 +292,9 @@ async fn what_units_count_is_given_once() {
     let (looks, notes) = watcher.history(Version(1), now()).await;
     assert_eq!(notes, [] as [&str; 0]);
     let mut past = Sums::default();
-    looks.iter().for_each(|look| past.add(&look.signals));
+    for look in &looks {
+        past.add(&look.signals);
+    }
     assert!(past.is([[10, 310, 300, 310], [0; 4]]), "{past:?}");
     assert!(looks.is_sorted_by(|one, next| one.at < next.at));
 }

@@ -1,12 +1,7 @@
 //! From an emulated Tsuru's units by scraping: what users asked and what went wrong is what a gatherer gives, to the
 //! last request, while a canary is deployed, routed and grows.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
