@@ -9,6 +9,8 @@ mod emulate;
 mod judge;
 mod list;
 mod log;
+mod order;
+mod plan;
 mod policy;
 mod print;
 mod run;
@@ -48,10 +50,22 @@ enum Command {
     Schema(schema::Args),
     /// Judge rollouts that others run, from JSON Lines on standard input
     Judge(judge::Args),
+    /// Say what a policy can see at some traffic, and how long that takes
+    Plan(plan::Args),
     /// List rollouts
     List(list::Args),
     /// Show one rollout: its timeline, its signals, the commands sent
     Show(show::Args),
+    /// Let a rollout stand still until a person says otherwise
+    Pause(order::Args),
+    /// Let a paused rollout go on where it was
+    Resume(order::Args),
+    /// Agree to what a rollout waits for
+    Approve(order::Args),
+    /// Make the canary the only version now
+    Promote(order::Args),
+    /// Go back to the baseline now
+    Rollback(order::Args),
     /// Run an emulated Tsuru with a toy app, over HTTP on loopback
     Emulate(emulate::Args),
 }
@@ -77,8 +91,14 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Judge(args) => judge::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::List(args) => block_on(list::run(args)),
         Command::Show(args) => block_on(show::run(args)),
+        Command::Pause(args) => block_on(order::run("pause", args)),
+        Command::Resume(args) => block_on(order::run("resume", args)),
+        Command::Approve(args) => block_on(order::run("approve", args)),
+        Command::Promote(args) => block_on(order::run("promote", args)),
+        Command::Rollback(args) => block_on(order::run("rollback", args)),
         Command::Emulate(args) => block_on(emulate::run(args)),
     }
 }

@@ -8,6 +8,7 @@ pub mod toy;
 pub mod tsuru;
 
 mod clock;
+mod cut;
 mod emulator;
 mod fleet;
 mod http;

@@ -10,10 +10,11 @@ mod house;
 mod record;
 mod runner;
 mod seen;
+mod watching;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -27,10 +28,11 @@ use crate::platform::Platform;
 use crate::rollout::{Event, Recorded, Rollout};
 use crate::signal::GathererState;
 use crate::store::{AppendBatch, Reader, RolloutRow, StoreError};
-use crate::web::{Delivery, Part};
+use crate::web::{Delivery, Errand, Part};
 use crate::words::RolloutId;
 use discovery::{Discovery, Found};
 use runner::{Runner, Snapshot};
+use watching::Watching;
 
 /// Messages that may wait for a rollout that is busy with the platform.
 const INBOX: usize = 64;
@@ -38,6 +40,7 @@ const INBOX: usize = 64;
 /// Runs rollouts.
 pub struct Engine<P> {
     house: Arc<House<P>>,
+    watching: Arc<Watching<P>>,
     tasks: TaskTracker,
 }
 
@@ -45,7 +48,7 @@ impl<P: Platform> Engine<P> {
     /// An engine for this house.
     #[must_use]
     pub fn new(house: Arc<House<P>>) -> Self {
-        Self { house, tasks: TaskTracker::new() }
+        Self { watching: Watching::new(Arc::clone(&house)), house, tasks: TaskTracker::new() }
     }
 
     /// Runs until `shutdown`, then waits for every rollout to come to rest.
@@ -55,9 +58,13 @@ impl<P: Platform> Engine<P> {
     pub async fn run(
         self,
         alerts: mpsc::Receiver<Delivery>,
+        orders: mpsc::Receiver<Errand>,
         shutdown: CancellationToken,
     ) -> Result<(), StoreError> {
-        let hands = tokio::spawn(Self::hand_out(Arc::clone(&self.house), alerts));
+        let hands = [
+            tokio::spawn(Self::hand_out(Arc::clone(&self.house), alerts)),
+            tokio::spawn(Self::run_errands(Arc::clone(&self.house), orders)),
+        ];
         for id in self.house.store.reader().unfinished().await? {
             match recall(self.house.store.reader(), &id).await {
                 Ok(snapshot) => {
@@ -66,10 +73,11 @@ impl<P: Platform> Engine<P> {
                 }
                 // One damaged rollout must not keep the others from running.
                 Err(e) => {
-                    error!(rollout = %id, "this rollout cannot be taken up again, a person must look: {e}")
+                    error!(rollout = %id, "this rollout cannot be taken up again, a person must look: {e}");
                 }
             }
         }
+        self.tasks.spawn(Arc::clone(&self.watching).run(shutdown.clone()));
         let mut discovery = Discovery::resume(Arc::clone(&self.house)).await?;
         let mut reached = true;
         while !shutdown.is_cancelled() {
@@ -104,7 +112,7 @@ impl<P: Platform> Engine<P> {
         discovery.keep().await;
         self.tasks.close();
         self.tasks.wait().await;
-        hands.abort();
+        hands.iter().for_each(tokio::task::JoinHandle::abort);
         Ok(())
     }
 
@@ -118,6 +126,27 @@ impl<P: Platform> Engine<P> {
                 }
             }
             delivery.taken();
+        }
+    }
+
+    /// Brings every order to the rollout that it names.
+    async fn run_errands(house: Arc<House<P>>, mut orders: mpsc::Receiver<Errand>) {
+        while let Some(Errand { rollout, order, answer }) = orders.recv().await {
+            let found = match house.running.find(&rollout) {
+                Ok(found) => found,
+                Err(why) => {
+                    let _gone = answer.send(Err(why));
+                    continue;
+                }
+            };
+            let (sender, sentences) = oneshot::channel();
+            if found.inbox.send(Message::Order(order, sender)).await.is_ok() {
+                // The next order must not wait for what this one's rollout waits for.
+                tokio::spawn(async move {
+                    let ended = || "the rollout ended before it heard the order".to_owned();
+                    let _gone = answer.send(sentences.await.map_err(|_| ended()));
+                });
+            }
         }
     }
 
@@ -151,7 +180,7 @@ impl<P: Platform> Engine<P> {
         let id = rollout.id.clone();
         let reachable = Reachable { app: rollout.app.clone(), canary: rollout.canary, inbox: sender };
         self.house.running.add(id.clone(), reachable);
-        let runner = Runner::new(Arc::clone(&self.house), snapshot, inbox);
+        let runner = Runner::new((Arc::clone(&self.house), Arc::clone(&self.watching)), snapshot, inbox);
         let runner = match runner {
             Ok(runner) => runner,
             Err(e) => {

@@ -27,10 +27,12 @@ use crate::policy::Policy;
 use crate::stats::special::log_sum_exp;
 use crate::words::{Arm, Arms, Share};
 
+mod asks;
 mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod gauge;
 mod histogram;
 mod ladder;
 mod latency;
@@ -46,8 +48,17 @@ mod verdict;
 mod watch;
 
 #[cfg(test)]
+#[expect(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::unnecessary_wraps,
+    reason = "tests compare what must be the same to the bit, and draw small counts"
+)]
 mod tests;
 
+pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
@@ -58,12 +69,6 @@ use ladder::Ladder;
 use silence::Quiet;
 use split::Split;
 use watch::Watch;
-
-/// Silence shorter than this many looks means nothing.
-const PATIENCE_LOOKS: f64 = 3.0;
-
-/// Silence shorter than this means nothing, in seconds.
-const PATIENCE: f64 = 60.0;
 
 /// Beyond this a logarithm of evidence is not told more exactly.
 const LOG_E_MOST: f64 = 1e6;
@@ -97,21 +102,13 @@ impl Judge {
     /// at the policy's pace, an hour or more; it may be empty.
     #[must_use]
     pub fn new(policy: &Policy, history: &[Look]) -> Self {
-        let every = policy.look_every.as_seconds();
-        let terms = Terms {
-            alpha: policy.budget.false_rollback.get().clamp(1e-12, 0.5),
-            beta: policy.budget.false_promotion.get().clamp(1e-12, 0.5),
-            patience: (PATIENCE_LOOKS * every).max(PATIENCE),
-            horizon: ladder::horizon(policy),
-            look_every: every,
-        };
+        let terms = Terms::of(policy);
         let ladder = Ladder::new(policy);
-        let weights: Vec<_> = policy.signals.iter().map(|signal| (signal.weight, signal.critical)).collect();
         let watches: Vec<_> = policy
             .signals
             .iter()
-            .zip(combine::parts(&weights))
-            .map(|(signal, weight)| Watch::new(signal, weight, &ladder, &terms))
+            .zip(asks(policy))
+            .map(|(signal, ask)| Watch::new(signal, ask, &terms))
             .collect();
         let traffic = watches.iter().position(|watch| watch.evidence.counts_requests());
         let step = ladder.step(None);
@@ -146,7 +143,7 @@ impl Judge {
                 continue;
             };
             match watch.evidence.check(reading) {
-                Ok(()) => watch.evidence.learn(reading),
+                Ok(()) => watch.evidence.learn(look.at, reading),
                 Err(problem) => {
                     refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
                 }
@@ -379,6 +376,7 @@ impl Judge {
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
             blind: watch.evidence.blind(),
+            note: watch.evidence.note(),
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);

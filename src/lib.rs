@@ -25,6 +25,7 @@
 //! | [`engine`] | the loop that runs rollouts: discovery, looks, acts, restart, shutdown | all |
 //! | [`notify`] | webhooks out: signing, retries | shell |
 //! | [`web`] | webhooks in, health, metrics | engine, store |
+//! | [`simulate`] | simulated rollouts through the judge, to hold it against its promises | core, rand |
 //! | [`demo`] | an emulated Tsuru, a toy app in several versions and a load generator | engine |
 //! | [`config`] | the daemon's configuration | all |
 //! | [`cli`] | one file a subcommand | all |
@@ -61,6 +62,8 @@ pub mod engine;
 pub mod notify;
 
 pub mod web;
+
+pub mod simulate;
 
 pub mod demo;
 

@@ -48,7 +48,7 @@ pub use beta_binomial::{BetaBinomial, ratio_cs_constant_share};
 pub use combine::{e_bh, weighted_mean};
 pub use count::{ArmCount, MAX_COUNT, PairCount, Refusal};
 pub use dispersion::{UNKNOWN_DISPERSION, hist_phi};
-pub use noise::{CountKind, FrailtyLikelihood, Likelihood, NoiseModel, Spread};
+pub use noise::{ClusterLaw, CountKind, Likelihood, NoiseModel, SeriesLikelihood, Spread};
 pub use prior::{Grid, Prior};
 pub use ratio::{RatioEvidence, RatioQuestion};
 pub use ratio_cs::{Interval, RatioCs};

@@ -8,7 +8,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test stops at the first surprise"
+    reason = "a test stops at the first surprise, and says what it passed over"
 )]
 
 use std::collections::BTreeMap;

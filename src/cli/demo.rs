@@ -39,7 +39,7 @@ const UNITS: u32 = 9;
 const POLICY: &str = include_str!("demo/policy.yaml");
 
 /// How long a scenario may take before something must be wrong.
-const LONGEST: Duration = Duration::from_secs(240);
+const LONGEST: Duration = Duration::from_mins(4);
 
 /// Show the whole story in one process
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
         say(&format!(
             "An emulated Tsuru at {} runs `{APP}` with {UNITS} units. Uguisu watches it under this policy:\n\n{}",
             stage.emulator.base_url(),
-            POLICY.lines().skip(1).map(|line| format!("    {line}\n")).collect::<String>()
+            POLICY.lines().skip(1).flat_map(|line| ["    ", line, "\n"]).collect::<String>()
         ))?;
     }
     for scenario in scenarios {
@@ -214,11 +214,9 @@ impl Stage {
 }
 
 fn fold(rollout: &mut Option<Rollout>, id: &RolloutId, recorded: &Recorded) -> Result<(), Trouble> {
-    match rollout {
-        Some(rollout) => rollout.apply(recorded).map_err(Trouble::new),
-        None => {
-            *rollout = Rollout::open(id.clone(), recorded);
-            Ok(())
-        }
+    if let Some(rollout) = rollout {
+        return rollout.apply(recorded).map_err(Trouble::new);
     }
+    *rollout = Rollout::open(id.clone(), recorded);
+    Ok(())
 }

@@ -34,9 +34,15 @@ pub(super) struct Args {
     /// The token of the daemon
     #[arg(long, value_name = "TOKEN", default_value = "emulated-daemon-token")]
     pub daemon_token: String,
+    /// A permission of the daemon's token, as `app.read`; may be repeated; left out: every one
+    #[arg(long, value_name = "PERMISSION")]
+    pub daemon_may: Vec<String>,
     /// The token of whoever deploys
     #[arg(long, value_name = "TOKEN", default_value = "emulated-ci-token")]
     pub ci_token: String,
+    /// Give units ports of their own on one address, as where the system has only one loopback address
+    #[arg(long)]
+    pub unit_ports: bool,
     /// Begin with an app of this name, running `toy:good`
     #[arg(long, value_name = "NAME")]
     pub app: Option<String>,
@@ -69,7 +75,9 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
         seed: args.seed,
         speed: args.speed,
         daemon_token: args.daemon_token.clone(),
+        daemon_permissions: Some(args.daemon_may.clone()).filter(|may| !may.is_empty()),
         ci_token: args.ci_token.clone(),
+        unit_ports: args.unit_ports,
         faults,
     };
     let emulator = Emulator::start(config).await.map_err(|e| {

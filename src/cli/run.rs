@@ -19,12 +19,12 @@ use crate::platform::tsuru::Tsuru;
 use crate::rules::Rules;
 use crate::signal::Prober;
 use crate::store::Store;
-use crate::web::{Delivery, Doors, Metrics, Part, Readiness, serve};
+use crate::web::{Delivery, Doors, Errand, Metrics, Part, Readiness, serve};
 
 /// How long the daemon may take to come to rest after it was told to stop.
 const REST: Duration = Duration::from_secs(9);
 
-/// Requests with alerts that may wait for the engine.
+/// Requests with alerts, and orders, that may wait for the engine.
 const ALERTS: usize = 16;
 
 /// Runs the daemon.
@@ -64,6 +64,7 @@ pub struct Daemon<P> {
     listener: TcpListener,
     doors: Doors,
     alerts: mpsc::Receiver<Delivery>,
+    orders: mpsc::Receiver<Errand>,
     rules: Arc<Rules>,
     receivers: Receivers,
 }
@@ -79,6 +80,7 @@ impl Daemon<Tsuru> {
         let receivers =
             Receivers::new(&config.receiver, config.delivery, environment).map_err(Trouble::new)?;
         let alert_token = config.web.alert_token(environment).map_err(Trouble::new)?;
+        let operator_token = config.web.operator_token(environment).map_err(Trouble::new)?;
         let rules = Arc::new(Rules::open(vec![config.rules.clone()]).map_err(Trouble::new)?);
         readiness.works(Part::Policies);
         let address = config.web.listen;
@@ -93,11 +95,14 @@ impl Daemon<Tsuru> {
         let platform = Tsuru::new(config.tsuru, move || time.now()).map_err(Trouble::new)?;
         let metrics = Arc::new(Metrics::new());
         let (sender, alerts) = mpsc::channel(ALERTS);
+        let (errands, orders) = mpsc::channel(ALERTS);
         let doors = Doors {
             readiness: readiness.clone(),
             metrics: Arc::clone(&metrics),
             alerts: sender,
             alert_token,
+            orders: errands,
+            operator_token,
         };
         let house = Arc::new(House {
             platform,
@@ -112,7 +117,7 @@ impl Daemon<Tsuru> {
             poll_every: config.poll_every,
             running: Running::default(),
         });
-        Ok(Self { house, listener, doors, alerts, rules, receivers })
+        Ok(Self { house, listener, doors, alerts, orders, rules, receivers })
     }
 }
 
@@ -122,7 +127,7 @@ impl<P: Platform> Daemon<P> {
     /// # Errors
     /// When the journal cannot be read, in words.
     pub async fn run(self, stop: CancellationToken) -> Result<ExitCode, Trouble> {
-        let Self { house, listener, doors, alerts, rules, receivers } = self;
+        let Self { house, listener, doors, alerts, orders, rules, receivers } = self;
         let address = listener.local_addr().map_err(Trouble::new)?;
         info!(%address, platform = house.platform.describe(), "uguisu runs");
         let clock = Arc::clone(&house.clock);
@@ -141,7 +146,7 @@ impl<P: Platform> Daemon<P> {
             rules.follow(stop_rules).await;
             Ok(())
         });
-        let engine = Engine::new(Arc::clone(&house)).run(alerts, stop.clone());
+        let engine = Engine::new(Arc::clone(&house)).run(alerts, orders, stop.clone());
         let rest = async {
             stop.cancelled().await;
             info!("stopping; every rollout goes on at the next start");

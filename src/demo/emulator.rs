@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::cut;
 use super::fleet::{self, Fleet, Served};
 use super::http::{self, Token};
 use super::install::Install;
-use super::tsuru::faults::Faults;
+use super::tsuru::faults::{Faults, Foreign};
 use super::tsuru::{Act, AppSpec, Caller, Config, Deploy, Failure, Standing, Timings, Tsuru};
 use crate::words::{Span, Version};
 
@@ -27,8 +28,12 @@ pub struct EmulatorConfig {
     pub speed: f64,
     /// The token of the daemon under test.
     pub daemon_token: String,
+    /// The permissions that the daemon's token holds, with all that are below them; nothing: every one.
+    pub daemon_permissions: Option<Vec<String>>,
     /// The token of whoever deploys.
     pub ci_token: String,
+    /// Units share one address and have ports of their own, also where the system has many addresses.
+    pub unit_ports: bool,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -40,7 +45,9 @@ impl Default for EmulatorConfig {
             seed: 1,
             speed: 1.0,
             daemon_token: "emulated-daemon-token".to_owned(),
+            daemon_permissions: None,
             ci_token: "emulated-ci-token".to_owned(),
+            unit_ports: false,
             faults: Faults::default(),
         }
     }
@@ -70,7 +77,7 @@ impl Emulator {
     pub async fn start(config: EmulatorConfig) -> std::io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let (network, guard) = fleet::reserve_network(config.seed);
+        let (network, guard) = fleet::reserve_network(config.seed, config.unit_ports);
         let one_host = guard.is_none();
         let core = Tsuru::new(Config {
             seed: config.seed,
@@ -81,24 +88,20 @@ impl Emulator {
         });
         let (clock, tracker, stop) = (Clock::start(), TaskTracker::new(), CancellationToken::new());
         let fleet = Fleet::new(clock, config.seed, one_host, tracker.clone(), stop.clone());
-        let token = |secret: &str, name: &str, team| Token {
-            secret: secret.to_owned(),
-            name: name.to_owned(),
-            team,
-            permissions: None,
+        let daemon = Token {
+            secret: config.daemon_token.clone(),
+            name: DAEMON.to_owned(),
+            team: true,
+            permissions: config.daemon_permissions,
         };
-        let tokens = vec![token(&config.daemon_token, DAEMON, true), token(&config.ci_token, CI, false)];
+        let ci = Token { secret: config.ci_token, name: CI.to_owned(), team: false, permissions: None };
+        let tokens = vec![daemon, ci];
         let (install, deliveries) = Install::new((core, fleet), clock, tokens, stop.clone());
         tracker.spawn(install.clone().drive());
         tracker.spawn(install.clone().load(config.seed));
         tracker.spawn(http::deliver(install.clone(), deliveries));
         let router = http::router(install.clone());
-        tracker.spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the emulator's API stopped");
-            }
-        });
+        tracker.spawn(cut::serve(listener, router, stop));
         tracker.close();
         Ok(Self { install, address, daemon_token: config.daemon_token, tracker, one_host, _network: guard })
     }
@@ -115,7 +118,8 @@ impl Emulator {
         &self.daemon_token
     }
 
-    /// The system has one loopback address only, so units have ports of their own.
+    /// Units have ports of their own, because the system has one loopback address only, or because it was asked for.
+    /// App info then tells a unit's port in its `HostPort`, which is empty otherwise.
     #[must_use]
     pub fn units_have_ports(&self) -> bool {
         self.one_host
@@ -193,6 +197,23 @@ impl Emulator {
     /// Looks at the core: apps, pods, events.
     pub fn look<T>(&self, at: impl FnOnce(&Tsuru) -> T) -> T {
         at(&self.install.now().core)
+    }
+
+    /// Lets a unit's container exit.
+    ///
+    /// # Errors
+    /// There is no such running unit.
+    pub fn crash(&self, app: &str, unit: &str) -> Result<(), String> {
+        let mut now = self.install.now();
+        let at = now.at;
+        now.core.crash(at, app, unit)
+    }
+
+    /// Somebody else does something to an app.
+    pub fn somebody(&self, app: &str, does: Foreign) {
+        let mut now = self.install.now();
+        let at = now.at;
+        now.core.somebody(at, app, does);
     }
 
     /// Changes what goes wrong.

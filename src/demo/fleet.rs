@@ -163,8 +163,12 @@ fn own_port() -> Option<tokio::net::TcpListener> {
 }
 
 /// A network of addresses that no other emulator on this machine uses, with what keeps it: a listener on its last
-/// address. Nothing to keep where the machine has only one loopback address.
-pub(super) fn reserve_network(seed: u64) -> (Network, Option<TcpListener>) {
+/// address. Nothing where the machine has only one loopback address, or units are to have `ports` of their own.
+pub(super) fn reserve_network(seed: u64, ports: bool) -> (Network, Option<TcpListener>) {
+    let one_host = Network { prefix: [127, 0], port: 0 };
+    if ports {
+        return (one_host, None);
+    }
     let first = seed ^ u64::from(std::process::id());
     for n in 0..200_u64 {
         let second = u8::try_from(16 + first.wrapping_add(n) % 200).unwrap_or(16);
@@ -175,5 +179,5 @@ pub(super) fn reserve_network(seed: u64) -> (Network, Option<TcpListener>) {
             Err(_) => break,
         }
     }
-    (Network { prefix: [127, 0], port: 0 }, None)
+    (one_host, None)
 }

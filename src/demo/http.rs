@@ -78,7 +78,10 @@ async fn serve(State(install): State<Arc<Install>>, request: Request) -> Respons
         (now.core.door(), slow)
     };
     if let Some(slow) = slow {
-        tokio::time::sleep(slow.as_duration()).await;
+        tokio::select! {
+            () = tokio::time::sleep(slow.as_duration()) => {}
+            () = install.stop.cancelled() => {}
+        }
     }
     match met {
         Some(Failure { status: 401, .. }) => return supported(unauthorized()),
@@ -90,8 +93,10 @@ async fn serve(State(install): State<Arc<Install>>, request: Request) -> Respons
 
 /// The answer to a request whose route is known.
 async fn answer(install: Arc<Install>, found: Found, input: Input) -> Result<Response, Failure> {
-    if found.endpoint == Endpoint::Healthcheck {
-        return Ok(reads::healthcheck(&input));
+    match found.endpoint {
+        Endpoint::Healthcheck => return Ok(reads::healthcheck(&input)),
+        Endpoint::Metrics => return Ok(reads::metrics(&install)),
+        _ => {}
     }
     let token = input.token().and_then(|secret| install.tokens.iter().find(|t| t.secret == secret)).cloned();
     // Only a valid token is told that an app does not exist.

@@ -6,7 +6,11 @@ use super::tsuru::{AppSpec, Phase};
 use super::*;
 use crate::words::{Span, Version};
 
+mod contract;
+mod reads;
 mod rollout;
+mod webhooks;
+mod writes;
 
 /// An emulator that goes fast, with an app `shop` of four ready units of `toy:good`.
 struct Bench {
@@ -29,7 +33,14 @@ impl Answer {
 
 impl Bench {
     async fn start() -> Self {
-        let config = EmulatorConfig { speed: 50.0, ..EmulatorConfig::default() };
+        Self::with(Self::config()).await
+    }
+
+    fn config() -> EmulatorConfig {
+        EmulatorConfig { speed: 50.0, ..EmulatorConfig::default() }
+    }
+
+    async fn with(config: EmulatorConfig) -> Self {
         let emulator = Emulator::start(config).await.expect("a loopback port is free");
         emulator.create_app(AppSpec::web("shop"), Some(("toy:good", 4))).expect("the name is free");
         // The provider may have been installed by another test already.

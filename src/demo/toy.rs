@@ -5,10 +5,18 @@
 
 use std::str::FromStr;
 
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
+
 use crate::words::Span;
 
 /// The share of requests that fail where the tag says nothing about it.
 pub const ERRORS: f64 = 0.01;
+
+/// The median of the usual latency, in seconds.
+const MEDIAN: f64 = 0.08;
+/// The spread of the logarithm of the latency.
+const SPREAD: f64 = 0.5;
 
 /// How a version behaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +59,24 @@ impl Behaviour {
                 Err(format!("`{image}` is not an image of the toy app; write `toy:good` or `toy:errors=5%`"))
             }
         }
+    }
+}
+
+/// How one request went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Request {
+    /// It failed.
+    pub failed: bool,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Behaviour {
+    /// One request, with the share of failures and the latency multiplied by what befalls all versions; 1 is as usual.
+    pub fn request(&self, rng: &mut impl Rng, (errors, latency): (f64, f64)) -> Request {
+        let failed = rng.random::<f64>() < self.errors.unwrap_or(ERRORS) * errors;
+        let deviation: f64 = StandardNormal.sample(rng);
+        Request { failed, seconds: MEDIAN * (SPREAD * deviation).exp() * self.latency * latency }
     }
 }
 
@@ -101,6 +127,9 @@ fn percent(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
     use super::*;
 
     #[test]
@@ -111,6 +140,17 @@ mod tests {
         assert_eq!((both.errors, both.latency), (Some(0.05), 1.3));
         let slow = Behaviour::of_image("toy:crash-after=20s,leak=2MiB").expect("both parts are known");
         assert_eq!((slow.crash_after, slow.leak), (Some(Span::seconds(20)), 2.0 * LEAK));
+    }
+
+    #[test]
+    fn requests_are_as_the_tag_says() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let behaviour = Behaviour::of_image("toy:errors=20%,latency=+50%").expect("both parts are known");
+        let requests: Vec<Request> = (0..10_000).map(|_| behaviour.request(&mut rng, (2.0, 1.0))).collect();
+        let failed = requests.iter().filter(|r| r.failed).count();
+        assert!((3800..4200).contains(&failed), "{failed}");
+        let slower = requests.iter().filter(|r| r.seconds > 0.12).count();
+        assert!((4800..5200).contains(&slower), "the median is 80 ms and half as much again: {slower}");
     }
 
     #[test]

@@ -40,10 +40,10 @@ pub use call::{Act, CallId, Deploy, Failure, Progress, Standing, State};
 pub use event::{Caller, Cancel, Event, EventId, Filter, Line, Start, go_duration, rfc3339};
 pub use timings::Timings;
 pub use webhook::{EventFilter, Webhook};
-pub use world::{Config, Effect};
+pub use world::{Config, Counts, Effect};
 
 use call::Call;
-use faults::{Faults, Switch};
+use faults::{Faults, Foreign, Switch};
 use world::World;
 
 /// A rule that keeps events from running.
@@ -75,6 +75,9 @@ pub struct Look<'a> {
     /// The hosts that its router publishes.
     pub addresses: Vec<String>,
 }
+
+/// How many earlier lists of pods are kept for readers that lag.
+const MOST_PAST: usize = 1000;
 
 /// An emulated install.
 #[derive(Debug)]
@@ -149,9 +152,9 @@ impl Tsuru {
         Ok(())
     }
 
-    /// All apps, in the order in which they were made.
+    /// All apps that exist, in the order in which they were made.
     pub fn apps(&self) -> impl Iterator<Item = &App> {
-        self.apps.iter()
+        self.apps.iter().filter(|app| !app.gone)
     }
 
     /// The app `name`.
@@ -306,6 +309,21 @@ impl Tsuru {
         Ok(())
     }
 
+    /// Somebody else does something to an app. Returns whether there is such an app.
+    pub fn somebody(&mut self, now: Time, app: &str, kind: Foreign) -> bool {
+        self.advance(now);
+        let Some(index) = self.names.get(app).copied() else { return false };
+        others::somebody(&mut self.apps[index], &mut self.world, now, kind);
+        self.step(index, now);
+        true
+    }
+
+    /// What the platform counts of itself.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.world.counts
+    }
+
     /// Marks a version as about to be removed by the collector of images, or takes the mark off. Returns whether there is
     /// such a version.
     pub fn mark(&mut self, app: &str, version: u32, marked: bool) -> bool {
@@ -364,8 +382,14 @@ impl Tsuru {
         }
         calls.retain(|c| !c.is_done_with());
         app.calls = calls;
+        if app.gone && self.names.get(&app.spec.name) == Some(&index) {
+            app.others = others::Others::default();
+            self.names.remove(&app.spec.name);
+        }
         if let Some(before) = before.filter(|before| *before != app.pods) {
             app.past.push((now, before));
+            let surplus = app.past.len().saturating_sub(MOST_PAST);
+            app.past.drain(..surplus);
         }
         self.refresh(index, now);
     }

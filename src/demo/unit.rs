@@ -13,20 +13,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rand_distr::{Distribution, LogNormal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
-use super::toy::{Behaviour, ERRORS};
+use super::cut;
+use super::toy::{Behaviour, Request};
 use crate::words::Time;
 
 /// The upper bounds of the latency histogram, in seconds, around the usual 80 ms.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0];
-/// The median of the usual latency, in seconds.
-const MEDIAN: f64 = 0.08;
-/// The spread of the logarithm of the latency.
-const SPREAD: f64 = 0.5;
 /// The memory of a unit that leaks nothing, in bytes.
 const MEMORY: f64 = 60e6;
 
@@ -119,13 +115,9 @@ impl Unit {
 
     /// One request of a user. The latency is counted, not waited for.
     pub(super) fn request(&self) -> StatusCode {
-        let (more_errors, more_latency) = self.incident.get();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let (counters, rng) = &mut *inner;
-        let share = self.behaviour.errors.unwrap_or(ERRORS) * more_errors;
-        let failed = rng.random::<f64>() < share;
-        let usual = LogNormal::new(MEDIAN.ln(), SPREAD).map_or(MEDIAN, |d| d.sample(rng));
-        let seconds = usual * self.behaviour.latency * more_latency;
+        let Request { failed, seconds } = self.behaviour.request(rng, self.incident.get());
         counters.seconds += seconds;
         if let Some(bucket) = BUCKETS.iter().position(|bound| seconds <= *bound) {
             counters.buckets[bucket] += 1;
@@ -179,11 +171,7 @@ impl Unit {
             .route("/healthz", get(healthz))
             .route("/metrics", get(metrics))
             .with_state(self);
-        // A container that exits cuts its connections, so nothing is waited for.
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = axum::serve(listener, router) => {}
-        }
+        cut::serve(listener, router, stop).await;
     }
 }
 

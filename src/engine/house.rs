@@ -72,6 +72,27 @@ impl Running {
         rollouts.iter().map(|(id, r)| (id.clone(), r.clone())).collect()
     }
 
+    /// The rollout that runs and is named by its id, a beginning of it that fits no other, or its app.
+    ///
+    /// # Errors
+    /// In words, where none or several fit.
+    pub fn find(&self, name: &str) -> Result<Reachable, String> {
+        let mut fitting: Vec<_> = self
+            .all()
+            .into_iter()
+            .filter(|(id, r)| r.app.0 == name || (!name.is_empty() && id.0.starts_with(name)))
+            .collect();
+        match (fitting.pop(), fitting.len()) {
+            (Some((_, rollout)), 0) => Ok(rollout),
+            (None, _) => Err(format!(
+                "no rollout that runs has the id or the app `{name}`; see `uguisu list --unfinished`"
+            )),
+            (Some(_), _) => {
+                Err(format!("several rollouts run whose id begins with `{name}`; give more of it"))
+            }
+        }
+    }
+
     pub(super) fn add(&self, id: RolloutId, reachable: Reachable) {
         self.rollouts.lock().unwrap_or_else(PoisonError::into_inner).insert(id, reachable);
     }

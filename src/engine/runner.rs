@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -16,10 +16,12 @@ use tracing::{info, warn};
 use super::house::House;
 use super::record::Recorder;
 use super::seen::{Seen, see};
+use super::watching::Watching;
 use crate::judge::{Judge, Look, Verdict};
 use crate::platform::{Platform, PlatformError};
 use crate::rollout::{
-    Act, Alarm, Answer, Command, Event, Inputs, Order, Phase, PlatformErrorKind, Rollout, decide, next_act,
+    Act, Alarm, Answer, Command, Event, Inputs, Observed, Order, Phase, PlatformErrorKind, Rollout, decide,
+    next_act,
 };
 use crate::signal::{Gatherer, GathererState, Health, HealthBook, Subject, UnitLimits, UnitWatch};
 use crate::store::StoreError;
@@ -37,8 +39,8 @@ const LAST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 pub enum Message {
     /// An alert; whether it concerns the rollout is found out there.
     Alert(Box<Alert>),
-    /// What a person wants.
-    Order(Order),
+    /// What a person wants, and where they hear what became of it.
+    Order(Order, oneshot::Sender<Vec<String>>),
     /// Something happened to its app; look now.
     Wake,
 }
@@ -57,6 +59,7 @@ pub(super) struct Snapshot {
 /// One running rollout.
 pub(super) struct Runner<P> {
     house: Arc<House<P>>,
+    watching: Arc<Watching<P>>,
     rollout: Rollout,
     judge: Judge,
     gatherer: Gatherer,
@@ -72,6 +75,8 @@ pub(super) struct Runner<P> {
     /// What a person was last told that they are needed for.
     called: Option<String>,
     looked: Option<Time>,
+    /// When the platform was last asked, and what it showed.
+    saw: Option<(Time, Option<Observed>)>,
     /// What both versions were last seen to fail alike.
     shared: Option<String>,
 }
@@ -82,7 +87,7 @@ impl<P: Platform> Runner<P> {
     /// # Errors
     /// When its policy names what cannot be gathered: the journal is damaged.
     pub(super) fn new(
-        house: Arc<House<P>>,
+        (house, watching): (Arc<House<P>>, Arc<Watching<P>>),
         snapshot: Snapshot,
         inbox: mpsc::Receiver<Message>,
     ) -> Result<Self, StoreError> {
@@ -98,6 +103,7 @@ impl<P: Platform> Runner<P> {
         let health = HealthBook::new(rollout.policy.health.clone(), versions, rollout.process().to_owned());
         Ok(Self {
             house,
+            watching,
             judge,
             gatherer,
             health,
@@ -109,6 +115,7 @@ impl<P: Platform> Runner<P> {
             heard: BTreeSet::new(),
             called: None,
             looked: None,
+            saw: None,
             shared: None,
             rollout,
         })
@@ -120,6 +127,7 @@ impl<P: Platform> Runner<P> {
     /// When the journal cannot be continued: another writer has it, or it holds what cannot be.
     pub(super) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StoreError> {
         self.find_lost_answer().await?;
+        self.learn_history().await?;
         let mut order = None;
         while !self.rollout.phase.is_final() {
             self.cycle(order.take()).await?;
@@ -133,7 +141,7 @@ impl<P: Platform> Runner<P> {
                 answer = landed(&mut self.flight) => self.answered(answer).await?,
                 message = self.inbox.recv() => match message {
                     Some(Message::Alert(alert)) => self.hear(&alert).await?,
-                    Some(Message::Order(given)) => order = Some(given),
+                    Some(Message::Order(given, answer)) => order = Some((given, answer)),
                     Some(Message::Wake) => {}
                     None => return self.leave().await,
                 },
@@ -145,13 +153,25 @@ impl<P: Platform> Runner<P> {
     }
 
     /// One round: see, look, decide, record, act.
-    async fn cycle(&mut self, order: Option<Order>) -> Result<(), StoreError> {
+    async fn cycle(
+        &mut self,
+        order: Option<(Order, oneshot::Sender<Vec<String>>)>,
+    ) -> Result<(), StoreError> {
+        let (order, answer) = order.unzip();
+        if order.is_none() && self.alarms.is_empty() && self.only_health_is_due().await? {
+            return Ok(());
+        }
         let mut seen = see(&self.house.platform, &self.rollout, &mut self.known).await;
+        self.saw = Some((self.house.clock.now(), seen.observed.clone()));
         self.note(std::mem::take(&mut seen.notes)).await?;
-        let unhealthy = self.check_health(&seen).await?;
+        let unhealthy = match &seen.observed {
+            Some(observed) => self.check_health(observed).await?,
+            None => None,
+        };
         let verdict = self.look_if_due(&seen).await?;
         let now = self.house.clock.now();
-        let alarms = std::mem::take(&mut self.alarms);
+        // An order comes first; what fires meanwhile is for the next round.
+        let alarms = if order.is_none() { std::mem::take(&mut self.alarms) } else { Vec::new() };
         let inputs = Inputs {
             now,
             observed: seen.observed.as_ref(),
@@ -165,7 +185,12 @@ impl<P: Platform> Runner<P> {
         let events = decide(&self.rollout, &inputs);
         let routed_first = events.iter().any(|e| matches!(e, Event::StepReached { .. }))
             && self.rollout.first_traffic.is_none();
+        let sentences = events.iter().map(Event::sentence).collect();
         self.record(events).await?;
+        if let Some(answer) = answer {
+            // Who asked may have gone; the journal has the answer as well.
+            let _gone = answer.send(sentences);
+        }
         if routed_first {
             self.gatherer.leave_out(now + self.rollout.policy.warm_up);
         }
@@ -197,9 +222,19 @@ impl<P: Platform> Runner<P> {
         Ok(Some(verdict))
     }
 
+    /// Between two looks the platform is left alone: units are asked where they were last seen. Says whether that was
+    /// all there is to do now.
+    async fn only_health_is_due(&mut self) -> Result<bool, StoreError> {
+        let now = self.house.clock.now();
+        let Some((at, Some(observed))) = self.saw.clone() else { return Ok(false) };
+        if self.is_moving() || self.flight.is_some() || now.since(at) >= self.rollout.policy.look_every {
+            return Ok(false);
+        }
+        Ok(self.check_health(&observed).await?.is_none())
+    }
+
     /// Asks the units that are due, and says what is wrong with the canary alone.
-    async fn check_health(&mut self, seen: &Seen) -> Result<Option<String>, StoreError> {
-        let Some(observed) = &seen.observed else { return Ok(None) };
+    async fn check_health(&mut self, observed: &Observed) -> Result<Option<String>, StoreError> {
         let probes = self.health.due(observed, self.house.clock.now());
         for (probe, answer) in self.house.prober.ask(probes).await {
             self.health.record(&probe, answer);
@@ -248,6 +283,7 @@ impl<P: Platform> Runner<P> {
 
     async fn answered(&mut self, answer: Result<(), PlatformError>) -> Result<(), StoreError> {
         let Some(number) = self.rollout.unanswered().map(|c| c.number) else { return Ok(()) };
+        self.saw = None;
         let result = answer.as_ref().err().map_or("done", |e| e.kind.label());
         self.house.metrics.platform_called("execute", result);
         let answer = match answer {
@@ -267,6 +303,19 @@ impl<P: Platform> Runner<P> {
             "the daemon stopped before the answer came; the platform is read before anything else".to_owned();
         let answer = Answer::Error { kind: PlatformErrorKind::Unknown, message };
         self.record(vec![Event::CommandAnswered { number, answer }]).await
+    }
+
+    /// What the baseline did before: learnt once, when the rollout begins.
+    async fn learn_history(&mut self) -> Result<(), StoreError> {
+        if self.rollout.events > 1 {
+            return Ok(());
+        }
+        let Rollout { policy, app, baseline, .. } = &self.rollout;
+        let looks = self.watching.history(policy, app, *baseline).await;
+        for look in &looks {
+            self.judge.learn(look);
+        }
+        self.record(looks.into_iter().map(|look| Event::Learnt { look }).collect()).await
     }
 
     /// The daemon stops: the answer of a running command is waited for a little, then left to the next start.
@@ -305,6 +354,17 @@ impl<P: Platform> Runner<P> {
         Recorder::new(&self.house).record(&mut self.rollout, events, &self.judge, state).await
     }
 
+    /// Units or traffic are on the move, or are waited for.
+    fn is_moving(&self) -> bool {
+        match self.rollout.phase {
+            Phase::Pending | Phase::Promoting | Phase::RollingBack => true,
+            Phase::Step | Phase::Paused => {
+                self.rollout.step_began.is_some() && self.rollout.step_reached.is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// How long nothing has to be done unless something happens.
     fn until_next(&self) -> Span {
         let now = self.house.clock.now();
@@ -316,13 +376,7 @@ impl<P: Platform> Runner<P> {
         if let Some(due) = self.health.next_due() {
             next = next.min(due.since(now));
         }
-        let moving = match self.rollout.phase {
-            Phase::Pending | Phase::Promoting | Phase::RollingBack => true,
-            Phase::Step | Phase::Paused => {
-                self.rollout.step_began.is_some() && self.rollout.step_reached.is_none()
-            }
-            _ => false,
-        };
+        let moving = self.is_moving();
         let floor = Span(50);
         if moving { next.min(MOVING).min(every).max(floor) } else { next.max(floor) }
     }

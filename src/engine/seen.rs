@@ -76,15 +76,15 @@ fn consider(activity: &Activity, rollout: &Rollout, known: &mut BTreeSet<String>
             seen.foreign = Some(Foreign::Replaced(*version, why));
         }
         ActivityKind::Routed => {
-            seen.foreign = Some(Foreign::Changed(did("changed which versions get traffic")))
+            seen.foreign = Some(Foreign::Changed(did("changed which versions get traffic")));
         }
         ActivityKind::Scaled => seen.foreign = Some(Foreign::Changed(did("changed the number of units"))),
         ActivityKind::Restarted => {
-            seen.foreign = Some(Foreign::Changed(did("started, stopped or restarted units")))
+            seen.foreign = Some(Foreign::Changed(did("started, stopped or restarted units")));
         }
         ActivityKind::Removed => seen.foreign = Some(Foreign::Removed(did("removed the app"))),
         ActivityKind::Environment => {
-            seen.notes.push(did("changed the environment, which restarts every version"))
+            seen.notes.push(did("changed the environment, which restarts every version"));
         }
         ActivityKind::Other { name } => debug!(rollout = %rollout.id, event = name, "not ours to mind"),
     }

@@ -180,14 +180,15 @@ impl Counts {
             return soak.take(dt, canary);
         }
         self.pace.note(dt, slice);
+        // Before the evidence, which teaches the noise what this slice was like.
+        if let Some(limit) = &mut self.limit {
+            limit.take(dt, slice, self.evidence.noise())?;
+        }
         self.evidence.look(dt, slice)?;
         let spread = self.evidence.spread().unwrap_or(Spread::NONE);
         if let Some(floor) = &mut self.floor {
             let phi = alone(spread, floor.share, canary);
             floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?;
-        }
-        if let Some(limit) = &mut self.limit {
-            limit.take(dt, slice, spread)?;
         }
         self.slow = slowdown(spread, slice);
         Ok(())

@@ -4,13 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts};
 use super::explain::About;
+use super::gauge::{self, Gauge};
 use super::histogram;
+use super::ladder::horizon;
 use super::latency::Latency;
 use super::look::Reading;
 use super::refusal::Problem;
-use crate::policy::{Measure, Signal};
+use crate::policy::{Measure, Policy, Signal};
 use crate::stats::CountKind;
 use crate::words::Arms;
+
+/// Silence shorter than this many looks means nothing.
+const PATIENCE_LOOKS: f64 = 3.0;
+
+/// Silence shorter than this means nothing, in seconds.
+const PATIENCE: f64 = 60.0;
 
 /// What every signal of a rollout is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -27,6 +35,20 @@ pub(super) struct Terms {
     pub(super) look_every: f64,
 }
 
+impl Terms {
+    /// Of a policy.
+    pub(super) fn of(policy: &Policy) -> Self {
+        let look_every = policy.look_every.as_seconds();
+        Self {
+            alpha: policy.budget.false_rollback.get().clamp(1e-12, 0.5),
+            beta: policy.budget.false_promotion.get().clamp(1e-12, 0.5),
+            patience: (PATIENCE_LOOKS * look_every).max(PATIENCE),
+            horizon: horizon(policy),
+            look_every,
+        }
+    }
+}
+
 /// Events without which a rate is never called harmful.
 const MIN_EVENTS: f64 = 5.0;
 
@@ -38,6 +60,8 @@ pub(super) enum Evidence {
     Counts(Box<Counts>),
     /// How long requests take.
     Latency(Box<Latency>),
+    /// A value of each unit.
+    Gauge(Box<Gauge>),
 }
 
 impl Evidence {
@@ -65,14 +89,16 @@ impl Evidence {
             Measure::Latency { over, limit, .. } => {
                 Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms)))
             }
-            Measure::Gauge { .. } => counts(&Asked {
-                kind: CountKind::Rate,
-                margin,
-                floor: 0.0,
-                min_events: MIN_EVENTS,
-                limit: None,
-                horizon,
-            }),
+            Measure::Gauge { worse, form, .. } => {
+                let asked = gauge::Asked {
+                    margin,
+                    worse: *worse,
+                    form: *form,
+                    horizon,
+                    look_every: terms.look_every,
+                };
+                Self::Gauge(Box::new(Gauge::new(asked, rungs)))
+            }
         }
     }
 
@@ -81,14 +107,16 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.check(reading),
             Self::Latency(_) => histogram::check(reading),
+            Self::Gauge(_) => gauge::check(reading),
         }
     }
 
     /// Learns the noise from a look at the baseline before the rollout.
-    pub(super) fn learn(&mut self, baseline: &Reading) {
+    pub(super) fn learn(&mut self, at: f64, baseline: &Reading) {
         match self {
             Self::Counts(counts) => counts.learn(baseline),
             Self::Latency(latency) => latency.learn(baseline),
+            Self::Gauge(gauge) => gauge.learn(at, baseline),
         }
     }
 
@@ -97,6 +125,7 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.take(at, arms),
             Self::Latency(latency) => latency.take(at, arms),
+            Self::Gauge(gauge) => gauge.take(at, arms),
         }
     }
 
@@ -105,6 +134,7 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.freeze_baseline(),
             Self::Latency(latency) => latency.freeze_baseline(),
+            Self::Gauge(gauge) => gauge.freeze_baseline(),
         }
     }
 
@@ -113,55 +143,80 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.log_e_harm(),
             Self::Latency(latency) => latency.log_e_harm(),
+            Self::Gauge(gauge) => gauge.log_e_harm(),
         }
     }
 
     /// ln of the evidence of being less than `within` times the baseline.
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
-        self.proportion().log_e_safe(within)
+        match self.part() {
+            Part::Proportion(counts) => counts.log_e_safe(within),
+            Part::Gauge(gauge) => gauge.log_e_safe(within),
+        }
     }
 
     /// Whether the evidence of harm is an e-value that may be averaged with others, rather than a bound that only its
     /// crossing gives a meaning.
     pub(super) fn can_be_averaged(&self) -> bool {
-        true
+        !matches!(self, Self::Gauge(_))
     }
 
     /// Whether readings tell of requests.
     pub(super) fn counts_requests(&self) -> bool {
-        self.proportion().counts_requests()
+        matches!(self.part(), Part::Proportion(counts) if counts.counts_requests())
     }
 
     /// The canary relative to the baseline: lower end, estimate, upper end.
     pub(super) fn effect(&self) -> [Option<f64>; 3] {
-        self.proportion().effect()
+        match self.part() {
+            Part::Proportion(counts) => counts.effect(),
+            Part::Gauge(gauge) => gauge.effect(),
+        }
     }
 
     /// Canary events, canary total, baseline events, baseline total.
     pub(super) fn seen(&self) -> [f64; 4] {
-        self.proportion().seen()
+        match self.part() {
+            Part::Proportion(counts) => counts.seen(),
+            Part::Gauge(_) => [0.0; 4],
+        }
     }
 
     /// About how many seconds a healthy canary still needs to be proven less than `within` times the baseline.
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
-        self.proportion().wait(within, threshold)
+        match self.part() {
+            Part::Proportion(counts) => counts.wait(within, threshold),
+            Part::Gauge(_) => None,
+        }
     }
 
     /// The absolute limit, and whether the baseline itself breaks it now.
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
-        self.proportion().limit()
+        match self.part() {
+            Part::Proportion(counts) => counts.limit(),
+            Part::Gauge(_) => None,
+        }
     }
 
     /// Whether both arms break the absolute limit now.
     pub(super) fn both_bad(&self) -> bool {
-        self.proportion().both_bad()
+        matches!(self.part(), Part::Proportion(counts) if counts.both_bad())
     }
 
-    /// Why there can be no evidence; nothing: there can.
-    pub(super) fn blind(&self) -> Option<&'static str> {
+    /// Why there can be no evidence, in words; nothing: there can.
+    pub(super) fn blind(&self) -> Option<String> {
         match self {
             Self::Counts(_) => None,
-            Self::Latency(latency) => latency.blind(),
+            Self::Latency(latency) => latency.blind().map(str::to_owned),
+            Self::Gauge(gauge) => gauge.blind(),
+        }
+    }
+
+    /// Something else that is worth telling.
+    pub(super) fn note(&self) -> Option<String> {
+        match self {
+            Self::Gauge(gauge) => gauge.note(),
+            _ => None,
         }
     }
 
@@ -170,13 +225,21 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.about(),
             Self::Latency(latency) => latency.about(),
+            Self::Gauge(_) => About::Level,
         }
     }
 
-    fn proportion(&self) -> &Counts {
+    fn part(&self) -> Part<'_> {
         match self {
-            Self::Counts(counts) => counts,
-            Self::Latency(latency) => latency.at_bound(),
+            Self::Counts(counts) => Part::Proportion(counts),
+            Self::Latency(latency) => Part::Proportion(latency.at_bound()),
+            Self::Gauge(gauge) => Part::Gauge(gauge),
         }
     }
+}
+
+/// What most questions to a signal are answered by.
+enum Part<'a> {
+    Proportion(&'a Counts),
+    Gauge(&'a Gauge),
 }

@@ -36,11 +36,21 @@ pub(super) struct Facts<'a> {
     /// An absolute limit, and whether the baseline itself breaks it.
     pub(super) limit: Option<(f64, bool)>,
     /// Why there can be no evidence yet; nothing: there can.
-    pub(super) blind: Option<&'a str>,
+    pub(super) blind: Option<String>,
+    /// Something else that is worth telling.
+    pub(super) note: Option<String>,
 }
 
 /// Why the signal's outcome is what it is.
 pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
+    let text = outcome(facts, v);
+    match &facts.note {
+        Some(note) => format!("{text}; {note}"),
+        None => text,
+    }
+}
+
+fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let name = facts.name;
     match v.outcome {
         Outcome::Fail => {
@@ -102,7 +112,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let name = facts.name;
-    if let Some(blind) = facts.blind {
+    if let Some(blind) = &facts.blind {
         return format!("{name}: {blind}");
     }
     if let Some((limit, true)) = facts.limit {

@@ -18,7 +18,7 @@ use super::explain::About;
 use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
 use crate::stats::special::{log_add_exp, log_sum_exp};
-use crate::stats::{ArmCount, CountKind, Likelihood, NoiseModel, Onset, PairCount, Refusal, Tilt, TwoByTwo};
+use crate::stats::{ArmCount, CountKind, NoiseModel, Onset, PairCount, Refusal, Tilt, TwoByTwo};
 use crate::words::{Arms, Share};
 
 /// Slow requests of the canary without which the share above a bound is never called harmful.
@@ -214,7 +214,7 @@ impl Edge {
         let dt = at - std::mem::replace(&mut self.closed, at);
         let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure());
         self.exact.pair(dt, &slice, slowdown(spread, &slice))?;
-        self.rare.look(dt, &Likelihood::new(&slice, spread))?;
+        self.rare.look(dt, &self.noise.likelihood(&slice))?;
         self.noise.learn(&slice);
         Ok(())
     }

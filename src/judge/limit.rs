@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::alone;
-use crate::stats::{Alternative, Likelihood, Onset, PairCount, Prior, Refusal, Spread, Tilt};
+use crate::stats::{Alternative, NoiseModel, Onset, PairCount, Prior, Refusal, Tilt};
 use crate::words::Arms;
 
 /// What an earlier look still counts at the next, for the present state of each arm.
@@ -55,7 +55,8 @@ impl Limit {
     }
 
     /// Takes a closed slice.
-    pub(super) fn take(&mut self, dt: f64, counts: &PairCount, spread: Spread) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, dt: f64, counts: &PairCount, noise: &NoiseModel) -> Result<(), Refusal> {
+        let spread = noise.spread(counts.canary.exposure(), counts.baseline.exposure());
         let (events, exposure) = (counts.canary.events(), counts.canary.exposure());
         let phi = alone(spread, self.share, counts.canary);
         if self.breaks(self.recent.baseline) {
@@ -64,7 +65,7 @@ impl Limit {
             self.above.binomial(dt, events, exposure, self.share, phi)?;
         }
         self.below.binomial(dt, events, exposure, self.share, phi)?;
-        self.worse.look(dt, &Likelihood::new(counts, spread))?;
+        self.worse.look(dt, &noise.likelihood(counts))?;
         for (recent, now) in
             [(&mut self.recent.canary, counts.canary), (&mut self.recent.baseline, counts.baseline)]
         {

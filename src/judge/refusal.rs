@@ -45,6 +45,11 @@ pub enum Problem {
         /// The number, as text: JSON has no word for what is not finite.
         value: String,
     },
+    /// A value that is not finite.
+    NotFinite {
+        /// The value, as text.
+        value: String,
+    },
     /// More bad events than events.
     Above {
         /// Bad events.
@@ -77,6 +82,7 @@ impl fmt::Display for Problem {
             Self::Number { what, value } => {
                 write!(f, "{what} is {value}; it must be finite, not negative and at most {MOST:e}")
             }
+            Self::NotFinite { value } => write!(f, "a value is {value}; it must be finite"),
             Self::Above { events, total } => write!(f, "{events} events of only {total} in all"),
             Self::Buckets => f.write_str(
                 "the histogram's bounds must be finite and ascend, with one count for each, and no count above the total",

@@ -12,6 +12,7 @@ use crate::policy::{
 };
 use crate::words::Span;
 
+mod gauge;
 mod latency;
 mod properties;
 

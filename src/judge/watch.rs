@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Terms};
-use super::ladder::Ladder;
 use super::look::Reading;
 use super::refusal::Problem;
 use super::silence::{Quiet, Silence};
-use super::{Outcome, combine};
+use super::{Ask, Outcome, combine};
 use crate::policy::Signal;
 use crate::words::{Arm, Arms};
 
@@ -44,16 +43,16 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(signal: &Signal, weight: f64, ladder: &Ladder, terms: &Terms) -> Self {
-        let rungs = ladder.rungs(signal);
+    pub(super) fn new(signal: &Signal, ask: Ask, terms: &Terms) -> Self {
+        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs } = ask;
         Self {
             name: signal.name.clone(),
             critical: signal.critical,
             gates: signal.gates,
             weight,
-            allowed: 1.0 + signal.margin,
-            harm_threshold: -(terms.alpha * weight).ln(),
-            safe_threshold: -terms.beta.ln(),
+            allowed,
+            harm_threshold,
+            safe_threshold,
             evidence: Evidence::new(signal, &rungs, terms),
             silence: Silence::new(terms.patience),
             rungs,
@@ -88,7 +87,7 @@ impl Watch {
         };
         let arms = Arms { baseline: accept(Arm::Baseline), canary: accept(Arm::Canary) };
         let requests = Arms { baseline: volume(arms.baseline), canary: volume(arms.canary) };
-        let spoke = Arms { baseline: arms.baseline.is_some(), canary: arms.canary.is_some() };
+        let spoke = Arms { baseline: speaks(arms.baseline), canary: speaks(arms.canary) };
         self.silence.note(at, spoke, requests, share.filter(|_| self.evidence.counts_requests()));
         self.step_seen +=
             if self.evidence.counts_requests() { requests.canary } else { f64::from(u8::from(spoke.canary)) };
@@ -151,6 +150,11 @@ impl Watch {
             outcome,
         }
     }
+}
+
+/// Whether there is an answer: no units are none.
+fn speaks(reading: Option<&Reading>) -> bool {
+    reading.is_some_and(|reading| !matches!(reading, Reading::Values(values) if values.is_empty()))
 }
 
 /// How many requests a reading tells of.

@@ -175,7 +175,7 @@ fn frail_expectation(kappa: f64, share: f64, mean: f64, ratio: f64) -> f64 {
                 baseline: ArmCount::ratio(f64::from(*y), 1e6 * (1.0 - share)).unwrap(),
             };
             let ratio = match Likelihood::new(&look, Spread { phi: 1.0, frailty: 1.0 / kappa }) {
-                Likelihood::Frailty(likelihood) => {
+                Likelihood::Series(likelihood) => {
                     let [worse, same] = likelihood.log([ratio.ln(), 0.0]);
                     (worse - same).exp()
                 }

@@ -7,18 +7,17 @@
 //! variance over mean, frailty keeps the coefficient of variation.
 //!
 //! A posterior over 81 pairs (φ, f) is updated by how well each forecast every look. What the next look is judged by
-//! ([`NoiseModel::spread`]) uses earlier looks only, so it is predictable, as an e-process needs.
+//! ([`NoiseModel::likelihood`]) uses earlier looks only, so it is predictable, as an e-process needs.
 //!
 //! ```
-//! use uguisu::stats::{ArmCount, CountKind, Likelihood, NoiseModel, PairCount, RatioCs, Tilt};
+//! use uguisu::stats::{ArmCount, CountKind, NoiseModel, PairCount, RatioCs, Tilt};
 //!
 //! let history: Vec<_> = (0..60).filter_map(|i| ArmCount::ratio(f64::from(10 + i % 7), 1500.0).ok()).collect();
 //! let mut noise = NoiseModel::from_history(CountKind::Ratio, &history);
 //! let (mut harm, mut safe, mut interval) = (Tilt::harm(0.1, 3600.0), Tilt::safety(1.5), RatioCs::default());
 //! for _ in 0..20 {
 //!     let look = PairCount { canary: ArmCount::ratio(8.0, 150.0)?, baseline: ArmCount::ratio(13.0, 1350.0)? };
-//!     let spread = noise.spread(look.canary.exposure(), look.baseline.exposure());
-//!     let likelihood = Likelihood::new(&look, spread);
+//!     let likelihood = noise.likelihood(&look);
 //!     harm.look(15.0, &likelihood)?;
 //!     safe.look(15.0, &likelihood)?;
 //!     interval.look(&likelihood)?;
@@ -30,6 +29,7 @@
 //! ```
 
 pub(super) mod chebyshev;
+mod cluster;
 mod forecast;
 mod law;
 mod likelihood;
@@ -41,7 +41,8 @@ use super::dispersion::{MIN_PAIRS, above_deadband, measured};
 use super::special::{log_add_exp, log_sum_exp, log_values};
 use forecast::Forecast;
 
-pub use likelihood::{FrailtyLikelihood, Likelihood};
+pub use cluster::ClusterLaw;
+pub use likelihood::{Likelihood, SeriesLikelihood};
 
 /// The posterior's grid of φ.
 const PHI: [f64; 9] = [1.0, 1.3, 1.7, 2.3, 3.2, 4.5, 6.3, 9.0, 13.0];
@@ -67,6 +68,9 @@ const GAIN: f64 = 0.75;
 const LEAST_FRAILTY: f64 = 0.1;
 /// Above this share of the canary the likelihood with frailty is no e-value any more.
 const LARGEST_SHARE: f64 = 0.6;
+/// Above this share of the canary its clusters are not looked at one by one: there is little to gain, and one look's
+/// likelihood ratio would have an expectation of up to 1.07.
+const LARGEST_CLUSTERED_SHARE: f64 = 0.3;
 /// Evidence is never divided by more than this, which leaves none.
 const NO_EVIDENCE: f64 = 1e6;
 
@@ -121,6 +125,8 @@ pub struct NoiseModel {
     baseline: Forecast,
     canary: Forecast,
     dispersion: Dispersion,
+    /// How events cluster, where a history shows that they may.
+    clusters: Option<ClusterLaw>,
 }
 
 impl NoiseModel {
@@ -135,6 +141,7 @@ impl NoiseModel {
             baseline: Forecast::default(),
             canary: Forecast::default(),
             dispersion: Dispersion::default(),
+            clusters: None,
         }
     }
 
@@ -145,6 +152,8 @@ impl NoiseModel {
         let mut model = Self::new(kind);
         model.dispersion.known = measured(looks, |p| kind.variance(p));
         model.dispersion.settled = model.dispersion.known.is_some();
+        let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
+        model.clusters = clustered.map(|dispersion| ClusterLaw::fit(looks, dispersion));
         if !model.is_clean() {
             for look in looks {
                 model.baseline.learn(&mut model.log_posterior, *look);
@@ -214,6 +223,28 @@ impl NoiseModel {
             (phi, frailty) = (phi + frailty * events, 0.0);
         }
         Spread { phi: phi.min(NO_EVIDENCE), frailty }
+    }
+
+    /// The likelihood to judge a closed look by.
+    #[must_use]
+    pub fn likelihood(&self, look: &PairCount) -> Likelihood {
+        let spread = self.spread(look.canary.exposure(), look.baseline.exposure());
+        // Whether the clusters are looked at one by one is decided by what is expected of the canary, and by the number
+        // of all events, which says nothing of whose they are.
+        let clusters = self.clusters.zip(self.baseline.rate()).filter(|(law, rate)| {
+            spread.frailty <= 0.0
+                && spread.phi > 1.0
+                && look.share() <= LARGEST_CLUSTERED_SHARE
+                && law.tells(rate * look.canary.exposure())
+        });
+        let of_clusters = clusters.and_then(|(law, _)| Likelihood::of_clusters(look, law));
+        of_clusters.unwrap_or_else(|| Likelihood::new(look, spread))
+    }
+
+    /// How events cluster, where a history shows that they may.
+    #[must_use]
+    pub fn clusters(&self) -> Option<ClusterLaw> {
+        self.clusters
     }
 
     /// Learns from a closed look, after it was judged.

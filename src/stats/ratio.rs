@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::count::{PairCount, Refusal, span};
-use super::noise::{CountKind, Likelihood, NoiseModel, Spread};
+use super::noise::{CountKind, NoiseModel, Spread};
 use super::prior::Prior;
 use super::ratio_cs::{Interval, RatioCs};
 use super::tilt::{Alternative, Onset, Tilt};
@@ -84,7 +84,7 @@ impl RatioEvidence {
         self.seen = self.seen.plus(look);
         let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure());
         self.spread = Some(spread);
-        let likelihood = Likelihood::new(&look, spread);
+        let likelihood = self.noise.likelihood(&look);
         self.harm.look(dt, &likelihood)?;
         for tilt in &mut self.safety {
             tilt.look(dt, &likelihood)?;
@@ -158,6 +158,3 @@ impl Floor {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

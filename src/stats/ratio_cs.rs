@@ -89,7 +89,7 @@ impl RatioCs {
     pub fn look(&mut self, likelihood: &Likelihood) -> Result<(), Refusal> {
         match likelihood {
             Likelihood::Binomial { x, k, rho, phi } => self.binomial(*x, *k, *rho, *phi),
-            Likelihood::Frailty(likelihood) => {
+            Likelihood::Series(likelihood) => {
                 self.informed = true;
                 // What all points have in common says nothing.
                 let mut series = *likelihood.series();

@@ -220,7 +220,7 @@ impl Tilt {
     pub fn look(&mut self, dt: f64, likelihood: &Likelihood) -> Result<f64, Refusal> {
         match likelihood {
             Likelihood::Binomial { x, k, rho, phi } => self.binomial(dt, *x, *k, *rho, *phi),
-            Likelihood::Frailty(likelihood) => {
+            Likelihood::Series(likelihood) => {
                 let dt = span(dt)?;
                 let (sign, _) = self.steps();
                 let mut effects = self.mixture.grid().h.iter().map(|h| self.null + sign * h);

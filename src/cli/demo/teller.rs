@@ -8,7 +8,7 @@ use serde_json::json;
 use super::scenario::Scenario;
 use crate::cli::print::plain;
 use crate::demo::Served;
-use crate::rollout::{Answer, Command, Event, Phase, Recorded, Rollout};
+use crate::rollout::{Answer, Command, Event, Phase, PlatformErrorKind, Recorded, Rollout};
 use crate::words::{Span, Time};
 
 /// How often a look is worth a line to a person.
@@ -73,6 +73,13 @@ impl Teller {
             return Ok(());
         }
         let style = style(event);
+        if let Event::CommandAnswered {
+            answer: Answer::Error { kind: PlatformErrorKind::Busy, message },
+            ..
+        } = event
+        {
+            return writeln!(out, "{seconds:>7.1}s  {style}not yet: {}{style:#}", plain(message));
+        }
         writeln!(out, "{seconds:>7.1}s  {style}{}{style:#}", plain(&event.sentence()))
     }
 
@@ -138,7 +145,7 @@ fn style(event: &Event) -> Style {
         Event::Paused { .. } | Event::TroubleBegan { .. } | Event::PersonNeeded { .. } => {
             AnsiColor::Yellow.on_default()
         }
-        Event::Looked { .. } | Event::Noted { .. } => Style::new().dimmed(),
+        Event::Looked { .. } | Event::Noted { .. } | Event::CommandAnswered { .. } => Style::new().dimmed(),
         _ => Style::new(),
     }
 }

@@ -7,8 +7,10 @@
 //! | `PUT /emulator/apps/{app}/traffic` | sets the load: `{"rate": 50}` requests a second |
 //! | `PUT /emulator/apps/{app}/incident` | `{"errors": 5, "latency": 2}` multiplies both for all versions; `1` ends it |
 //! | `POST /emulator/apps/{app}/units/{unit}/crash` | lets the unit's container exit |
+//! | `PUT /emulator/apps/{app}/versions/{version}` | `{"marked": true}`: the image collector is about to remove it |
+//! | `POST /emulator/apps/{app}/somebody` | `{"does": "env"}`: somebody else acts, see [`Foreign`] |
 //! | `GET`, `PUT /emulator/faults` | what goes wrong |
-//! | `GET /emulator/sd` | the ready units, for Prometheus' `http_sd_configs` |
+//! | `GET /emulator/sd` | all units that have an address, for Prometheus' `http_sd_configs` |
 //!
 //! None of it asks for a token: an emulator listens on loopback and holds nothing.
 
@@ -24,7 +26,7 @@ use serde_json::{Value, json};
 
 use super::wire;
 use crate::demo::install::Install;
-use crate::demo::tsuru::faults::Faults;
+use crate::demo::tsuru::faults::{Faults, Foreign};
 use crate::demo::tsuru::{AppSpec, Phase};
 
 pub(super) fn router() -> Router<Arc<Install>> {
@@ -34,6 +36,8 @@ pub(super) fn router() -> Router<Arc<Install>> {
         .route("/apps/{app}/traffic", put(traffic))
         .route("/apps/{app}/incident", put(incident))
         .route("/apps/{app}/units/{unit}/crash", post(crash))
+        .route("/apps/{app}/versions/{version}", put(mark))
+        .route("/apps/{app}/somebody", post(somebody))
         .route("/faults", get(faults).put(set_faults))
         .route("/sd", get(discovery))
 }
@@ -68,11 +72,11 @@ fn one() -> u32 {
 }
 
 /// The most units that an app may begin with.
-const MOST_UNITS: u32 = 1000;
+const MOST_UNITS: u32 = 500;
 
 async fn create(State(install): State<Arc<Install>>, Json(app): Json<NewApp>) -> Response {
     if app.name.is_empty() || app.name.contains('/') || app.units > MOST_UNITS {
-        return refuse(StatusCode::BAD_REQUEST, "an app has a name without `/` and at most 1000 units");
+        return refuse(StatusCode::BAD_REQUEST, "an app has a name without `/` and at most 500 units");
     }
     let mut spec = AppSpec::web(&app.name);
     spec.quota = app.quota;
@@ -160,6 +164,44 @@ async fn crash(State(install): State<Arc<Install>>, Path((app, unit)): Path<(Str
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    marked: bool,
+}
+
+async fn mark(
+    State(install): State<Arc<Install>>,
+    Path((app, version)): Path<(String, u32)>,
+    Json(body): Json<Mark>,
+) -> Response {
+    if install.now().core.mark(&app, version, body.marked) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refuse(StatusCode::NOT_FOUND, format!("app `{app}` has no version {version}"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deed {
+    does: Foreign,
+}
+
+async fn somebody(
+    State(install): State<Arc<Install>>,
+    Path(app): Path<String>,
+    Json(body): Json<Deed>,
+) -> Response {
+    let mut now = install.now();
+    let at = now.at;
+    if now.core.somebody(at, &app, body.does) {
+        StatusCode::ACCEPTED.into_response()
+    } else {
+        refuse(StatusCode::NOT_FOUND, format!("there is no app `{app}`"))
+    }
+}
+
 async fn faults(State(install): State<Arc<Install>>) -> Response {
     Json(install.now().core.config().faults.clone()).into_response()
 }
@@ -175,8 +217,9 @@ async fn discovery(State(install): State<Arc<Install>>) -> Response {
     let now = install.now();
     let mut groups = Vec::new();
     for app in now.core.apps() {
-        let listening = app.pods.iter().filter(|p| matches!(p.phase, Phase::Starting | Phase::Ready));
-        groups.extend(listening.map(|p| {
+        // A crashed unit keeps its address, so it stays a target that cannot be scraped.
+        let addressed = app.pods.iter().filter(|p| p.phase != Phase::Pending);
+        groups.extend(addressed.map(|p| {
             json!({
                 "targets": [p.address.to_string()],
                 "labels": {

@@ -171,21 +171,44 @@ fn blocks(install: &Install, token: &Token, found: &Found, input: &Input) -> Res
     }
 }
 
+/// How long a late webhook waits for one to overtake it.
+const LATE: Duration = Duration::from_secs(2);
+
 /// Delivers webhooks as they come, one at a time, until the emulator stops.
 pub(in crate::demo) async fn deliver(install: Arc<Install>, mut deliveries: mpsc::Receiver<Delivery>) {
     let timeout = install.now().core.config().timings.webhook.as_duration();
+    let mut late: Option<Delivery> = None;
     loop {
-        let (hook, event) = tokio::select! {
+        let next = tokio::select! {
             () = install.stop.cancelled() => return,
+            () = tokio::time::sleep(LATE), if late.is_some() => None,
             next = deliveries.recv() => match next {
-                Some(delivery) => delivery,
+                Some(delivery) => Some(delivery),
                 None => return,
             },
         };
-        tokio::select! {
-            () = install.stop.cancelled() => return,
-            result = send(&hook, &event, timeout) => if let Err(reason) = result {
-                tracing::debug!(webhook = hook.name, event = %event.id, reason, "webhook failed");
+        let (lost, twice, holds) = {
+            let mut now = install.now();
+            let lost = next.is_some() && now.core.fires(|faults| &mut faults.webhook_lost);
+            let twice = next.is_some() && now.core.fires(|faults| &mut faults.webhook_twice);
+            let holds = next.is_some() && late.is_none() && now.core.fires(|faults| &mut faults.webhook_late);
+            (lost, twice, holds)
+        };
+        let mut batch: Vec<Delivery> = next.into_iter().filter(|_| !lost).collect();
+        if twice {
+            batch.extend(batch.clone());
+        }
+        if holds {
+            late = batch.pop();
+        } else {
+            batch.extend(late.take());
+        }
+        for (hook, event) in batch {
+            tokio::select! {
+                () = install.stop.cancelled() => return,
+                result = send(&hook, &event, timeout) => if let Err(reason) = result {
+                    tracing::debug!(webhook = hook.name, event = %event.id, reason, "webhook failed");
+                }
             }
         }
     }

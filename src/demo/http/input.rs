@@ -39,7 +39,7 @@ impl Input {
             body: body.clone(),
             content_type,
             authorization: header(header::AUTHORIZATION).to_owned(),
-            // Only the machine itself can reach an emulator.
+            // Nothing depends on where a call comes from.
             address: "127.0.0.1".to_owned(),
         }
     }

@@ -21,6 +21,12 @@ pub(super) fn healthcheck(input: &Input) -> Response {
     }
 }
 
+/// `GET /metrics`.
+pub(super) fn metrics(install: &Install) -> Response {
+    let text = wire::metrics::text(&install.now().core);
+    plain(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+}
+
 /// The answer to a call that reads, or changes something that no app's lock guards.
 pub(super) fn answer(
     install: &Arc<Install>,

@@ -10,6 +10,7 @@ pub(super) enum Endpoint {
     UserInfo,
     Apps,
     App,
+    DeleteApp,
     Restart,
     Start,
     Stop,
@@ -43,6 +44,7 @@ pub(super) enum Endpoint {
     Deploy,
     Swap,
     Healthcheck,
+    Metrics,
 }
 
 impl Endpoint {
@@ -50,7 +52,8 @@ impl Endpoint {
     pub(super) fn writes(self) -> bool {
         matches!(
             self,
-            Self::Restart
+            Self::DeleteApp
+                | Self::Restart
                 | Self::Start
                 | Self::Stop
                 | Self::DeleteVersion
@@ -72,11 +75,12 @@ impl Endpoint {
 type Route = (&'static str, &'static str, &'static str, Endpoint);
 
 /// Version, method, path and endpoint, in Tsuru's order.
-const ROUTES: [Route; 37] = [
+const ROUTES: [Route; 39] = [
     ("1.0", "GET", "/info", Endpoint::Info),
     ("1.0", "GET", "/users/info", Endpoint::UserInfo),
     ("1.0", "GET", "/apps", Endpoint::Apps),
     ("1.0", "GET", "/apps/{app}", Endpoint::App),
+    ("1.0", "DELETE", "/apps/{app}", Endpoint::DeleteApp),
     ("1.0", "POST", "/apps/{app}/restart", Endpoint::Restart),
     ("1.0", "POST", "/apps/{app}/start", Endpoint::Start),
     ("1.0", "POST", "/apps/{app}/stop", Endpoint::Stop),
@@ -111,6 +115,7 @@ const ROUTES: [Route; 37] = [
     ("1.0", "POST", "/apps/{appname}/deploy", Endpoint::Deploy),
     ("1.0", "POST", "/swap", Endpoint::Swap),
     ("1.0", "GET", "/healthcheck", Endpoint::Healthcheck),
+    ("1.2", "GET", "/metrics", Endpoint::Metrics),
 ];
 
 /// A route that fits, with the values of its parameters.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{empty, plain, wire};
 use crate::demo::install::Install;
-use crate::demo::tsuru::{CallId, Failure, Line, Standing, rfc3339};
+use crate::demo::tsuru::{CallId, EventId, Failure, Line, Standing, rfc3339};
 
 /// What an answer looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,7 +229,9 @@ pub(super) async fn follow(install: Arc<Install>, call: CallId, kind: Kind) -> R
     let event = follower.install.now().core.progress(call).and_then(|p| p.event);
     let text = match first {
         News::More(text) => text,
-        News::End(text, Err(failure)) if text.is_empty() => return Err(failure),
+        News::End(text, Err(failure)) if text.is_empty() => {
+            return Ok(with_event(super::failed(&failure), kind, event));
+        }
         News::End(text, _) => {
             follower.over = true;
             text
@@ -245,13 +247,17 @@ pub(super) async fn follow(install: Arc<Install>, call: CallId, kind: Kind) -> R
         let piece = follower.piece().await?;
         Some((piece, follower))
     });
-    let mut response = plain(StatusCode::OK, kind.content_type(), Body::from_stream(body));
+    Ok(with_event(plain(StatusCode::OK, kind.content_type(), Body::from_stream(body)), kind, event))
+}
+
+/// Names the event, which only deploys do: also where they failed before they wrote anything.
+fn with_event(mut response: Response, kind: Kind, event: Option<EventId>) -> Response {
     if let (Kind::Text, Some(id)) = (kind, event)
         && let Ok(value) = HeaderValue::from_str(&id.to_string())
     {
         response.headers_mut().insert("x-tsuru-eventid", value);
     }
-    Ok(response)
+    response
 }
 
 /// A body that ends before it begins, with its connection.

@@ -5,6 +5,7 @@ use serde::Serialize;
 pub(super) mod apps;
 pub(super) mod bson;
 pub(super) mod events;
+pub(super) mod metrics;
 
 /// JSON as Go's encoder writes it: one line, with `<`, `>` and `&` escaped, and a newline at the end.
 pub(super) fn json_line(value: &impl Serialize) -> String {

@@ -59,6 +59,10 @@ fn read(
             check(token, "app.update.unit.remove")?;
             Act::RemoveUnits { units, process, version }
         }
+        Endpoint::DeleteApp => {
+            check(token, "app.delete")?;
+            Act::DeleteApp
+        }
         Endpoint::DeleteVersion => {
             check(token, "app.update")?;
             Act::DeleteVersion { version: found.parameter("version").unwrap_or("").to_owned() }
@@ -252,18 +256,22 @@ fn read_autoscale(
     let number = |name| input.get(name).parse::<u32>().unwrap_or(0);
     let (min, max) = (number("minUnits"), number("maxUnits"));
     let quota = install.now().core.app(app).and_then(|a| a.spec.quota);
+    let cpu = input.get("averageCPU");
     let wrong = if min == 0 {
-        Some("minimum units must be greater than 0".to_owned())
+        Some("minimum units must be greater than 0")
     } else if max <= min {
-        Some("maximum units must be greater than minimum units".to_owned())
+        Some("maximum units must be greater than minimum units")
+    } else if quota.is_some_and(|quota| max > quota) {
+        Some("maximum units cannot be greater than quota limit")
+    } else if cpu.is_empty() {
+        // The emulator knows neither schedules nor queries.
+        Some("you have to configure at least one trigger between cpu, schedule and prometheus")
     } else {
-        quota
-            .filter(|quota| max > *quota)
-            .map(|quota| format!("maximum units cannot be greater than quota limit: {quota}"))
+        None
     };
     if let Some(wrong) = wrong {
         return Err(refuse(400, &format!("unable to validate autoscale spec: {wrong}")));
     }
-    let act = Act::SetAutoscale { process: input.get("process"), min, max, cpu: input.get("averageCPU") };
+    let act = Act::SetAutoscale { process: input.get("process"), min, max, cpu };
     Ok((act, Kind::Empty))
 }

@@ -91,3 +91,49 @@ async fn a_version_that_crashes_restarts_and_one_that_never_is_ready_fails_its_d
     assert!(!bench.units().iter().any(|u| u.0 == 3), "what was made for it is removed");
     bench.emulator.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_that_exits_cuts_its_connections() {
+    let bench = Bench::start().await;
+    let (name, address) = bench.emulator.look(|core| {
+        let pod = &core.app("shop").expect("the app").pods[0];
+        (pod.name.clone(), pod.address)
+    });
+    let mut idle = tokio::net::TcpStream::connect(address).await.expect("a unit listens");
+    let url = format!("http://{address}/healthz");
+    assert_eq!(bench.client.get(&url).send().await.expect("a unit answers").status(), 200);
+    bench.emulator.crash("shop", &name).expect("it runs");
+    // The client keeps its connection, and the unit may be back at once: it is never the old one that answers.
+    let mut byte = [0];
+    let read = tokio::io::AsyncReadExt::read(&mut idle, &mut byte);
+    let end =
+        tokio::time::timeout(std::time::Duration::from_secs(10), read).await.expect("the connection ends");
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_waits_for_nobody_who_hangs() {
+    let bench = Bench::start().await;
+    let api = bench.emulator.base_url().replace("http://", "");
+    let unit = bench.emulator.look(|core| core.app("shop").expect("the app").pods[0].address);
+    let _idle = tokio::net::TcpStream::connect(&api).await.expect("the API listens");
+    let mut half = tokio::net::TcpStream::connect(&api).await.expect("the API listens");
+    tokio::io::AsyncWriteExt::write_all(
+        &mut half,
+        b"PUT /1.0/apps/shop/units HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nun",
+    )
+    .await
+    .expect("it reads");
+    let _unit = tokio::net::TcpStream::connect(unit).await.expect("a unit listens");
+    bench.emulator.set_faults(tsuru::faults::Faults {
+        never_ready: tsuru::faults::Switch::chance(1.0),
+        ..tsuru::faults::Faults::default()
+    });
+    let add = bench.request("PUT", "/1.0/apps/shop/units").form(&[("units", "1")]);
+    let stream = add.send().await.expect("an answer");
+    tokio::time::timeout(std::time::Duration::from_secs(10), bench.emulator.shutdown())
+        .await
+        .expect("it stops");
+    assert!(stream.text().await.is_err(), "who still listened is cut off");
+}

@@ -54,6 +54,8 @@ pub struct VersionRecord {
     pub disabled: Option<String>,
     /// The image collector is about to remove it.
     pub marked: bool,
+    /// How many units its processes had when they were stopped last.
+    pub past_units: Vec<(String, u32)>,
     /// The event that built it.
     pub event: EventId,
 }
@@ -91,8 +93,6 @@ pub struct Deployment {
     pub paused: bool,
     /// It was stopped: no pods until it is started.
     pub stopped: bool,
-    /// How many pods it had before it was stopped.
-    pub past_units: u32,
     /// Counts the changes of its template.
     pub revision: u32,
     /// How often it was restarted.
@@ -204,6 +204,8 @@ pub struct App {
     pub services: Vec<(String, Option<u32>)>,
     /// How many deploys ended well.
     pub deploys: u32,
+    /// It was removed.
+    pub gone: bool,
     /// The event that holds the lock.
     pub lock: Option<EventId>,
     /// When something happens by itself next.
@@ -227,6 +229,7 @@ impl App {
             autoscales: Vec::new(),
             services: Vec::new(),
             deploys: 0,
+            gone: false,
             lock: None,
             due: None,
             calls: Vec::new(),
@@ -269,7 +272,9 @@ impl App {
     /// How many units all deployments want together: what counts against the quota.
     #[must_use]
     pub fn wanted_units(&self) -> u32 {
-        self.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped).map(|d| d.replicas).sum()
+        let wanted =
+            self.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped).map(|d| d.replicas);
+        wanted.fold(0, u32::saturating_add)
     }
 
     /// The pods of a deployment.
@@ -383,6 +388,7 @@ pub(super) fn seed(
         successful: true,
         disabled: None,
         marked: false,
+        past_units: Vec::new(),
         event: id,
     });
     for process in app.spec.processes.clone() {
@@ -394,7 +400,6 @@ pub(super) fn seed(
             routable: true,
             paused: false,
             stopped: false,
-            past_units: 0,
             revision: world.new_revision(),
             restarts: 0,
             gone_at: None,

@@ -102,6 +102,8 @@ pub enum Act {
         /// The names that change.
         names: Vec<String>,
     },
+    /// Remove the app.
+    DeleteApp,
     /// The collector of old images holds the lock for a while.
     VersionGc,
 }
@@ -151,6 +153,7 @@ impl Act {
             Self::RemoveAutoscale { .. } => "app.update.unit.autoscale.remove",
             Self::SwapAutoscale { .. } => "app.update.unit.autoscale.swap",
             Self::SetEnv { .. } => "app.update.env.set",
+            Self::DeleteApp => "app.delete",
             Self::VersionGc => "version gc",
         }
     }
@@ -304,8 +307,9 @@ impl Call {
             expire(app, world, now);
             if let Some(holder) = app.lock.and_then(|id| world.event(id)) {
                 if now >= *until {
-                    self.stage =
-                        Stage::Over(Err(Failure::internal(format!("event locked: {}", holder.describe()))));
+                    let text = format!("event locked: {}", holder.describe());
+                    world.reject(self.act.kind(), "locked");
+                    self.stage = Stage::Over(Err(Failure::internal(text)));
                 } else {
                     *next = (now + world.config.timings.lock_retry).min(*until);
                 }
@@ -331,9 +335,15 @@ impl Call {
 
     /// The lock is free: the event begins, unless something keeps it from running.
     fn open(&mut self, app: &mut App, world: &mut World, now: Time) {
+        if app.gone {
+            let text = format!("App {} not found.", app.spec.name);
+            self.stage = Stage::Over(Err(Failure::new(404, text)));
+            return;
+        }
         if world.config.faults.throttled.fires(&mut world.rng) {
             let (kind, name) = (self.act.kind(), &app.spec.name);
             let text = format!("event throttled, limit for {kind} on app \"{name}\" is 1 every 1m0s");
+            world.reject(kind, "throttled");
             self.stage = Stage::Over(Err(Failure::internal(text)));
             return;
         }
@@ -341,6 +351,7 @@ impl Call {
         world.record(self.new_event(id, app, now));
         self.event = Some(id);
         if let Some(text) = blocked(world, app, &self.act, &self.caller) {
+            world.reject(self.act.kind(), "blocked");
             self.close(app, world, now, Err(Failure::internal(text)));
             return;
         }
@@ -427,7 +438,7 @@ impl Act {
             Self::SetEnv { names } => {
                 Start::Form(names.iter().map(|n| (n.clone(), "*****".to_owned())).collect())
             }
-            Self::VersionGc => form(&[]),
+            Self::DeleteApp | Self::VersionGc => form(&[]),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Work {
             return Done::Then(self.scale_undeployed(key, delta));
         };
         let had = if deployment.stopped { 0 } else { deployment.replicas };
-        let wanted = i64::from(had) + delta;
+        let wanted = (i64::from(had) + delta).min(i64::from(i32::MAX));
         let Some(wanted) = u32::try_from(wanted).ok().filter(|wanted| *wanted > 0) else {
             site.say_section("Calling app stop internally as the number of units is zero");
             return Done::Then(vec![Step::Update(Update {
@@ -70,6 +70,21 @@ impl Work {
             sum_routable: false,
             undoing: false,
         })]
+    }
+
+    /// Removes the app with all it has.
+    pub(super) fn delete_app(site: &mut Site<'_>) -> Done {
+        let name = site.app.spec.name.clone();
+        site.say_section(&format!("Removing application \"{name}\"..."));
+        while !site.app.pods.is_empty() {
+            super::pods::remove(site.app, site.world, 0);
+        }
+        site.app.deployments.clear();
+        site.app.services.clear();
+        site.app.autoscales.clear();
+        site.app.gone = true;
+        site.say_section("Done removing application.");
+        done()
     }
 
     /// Removes the deployments of a version, also where it is the base. What goes wrong is only written.

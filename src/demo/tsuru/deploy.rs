@@ -25,6 +25,7 @@ impl Work {
             successful: false,
             disabled: None,
             marked: false,
+            past_units: Vec::new(),
             event: site.event,
         };
         site.app.versions.push(record);
@@ -285,7 +286,7 @@ fn replicas(app: &App, key: &Key, update: &Update, before: Option<&Deployment>) 
             .iter()
             .filter(|d| d.key.process == key.process && d.routable && d.gone_at.is_none())
             .map(|d| if d.stopped { 0 } else { d.replicas })
-            .sum();
+            .fold(0, u32::saturating_add);
         if sum > 0 {
             return sum;
         }
@@ -294,9 +295,16 @@ fn replicas(app: &App, key: &Key, update: &Update, before: Option<&Deployment>) 
     match update.replicas {
         Replicas::Keep | Replicas::After(State::Restart) => had.max(1),
         Replicas::Exactly(count) => count,
-        Replicas::After(State::Start) => before.filter(|d| d.stopped).map_or(had, |d| d.past_units).max(1),
+        // A start goes back to what the last stop found, also where nothing is stopped now.
+        Replicas::After(State::Start) => past_units(app, update).unwrap_or(had).max(1),
         Replicas::After(State::Stop) => 0,
     }
+}
+
+/// How many units the process had when it was stopped last.
+fn past_units(app: &App, update: &Update) -> Option<u32> {
+    let past = &app.version(update.version)?.past_units;
+    past.iter().find(|(process, _)| *process == update.process).map(|(_, units)| *units)
 }
 
 /// Writes the deployment. Returns whether that changed anything.
@@ -326,11 +334,6 @@ fn write(
         Some(d) if same_template => (d.revision, d.replica_set.clone()),
         _ => (site.world.new_revision(), app::random_name(site.world, 9)),
     };
-    let past_units = match before {
-        Some(d) if stopped && !d.stopped => d.replicas,
-        Some(d) => d.past_units,
-        None => 0,
-    };
     let deployment = Deployment {
         key: key.clone(),
         version: update.version,
@@ -338,7 +341,6 @@ fn write(
         routable,
         paused: false,
         stopped,
-        past_units,
         revision,
         restarts,
         gone_at: None,

@@ -86,10 +86,12 @@ pub enum Foreign {
     Stop,
     /// Delete a version.
     Delete,
+    /// Delete the app. Nobody does so by chance; it has to be asked for.
+    DeleteApp,
 }
 
 impl Foreign {
-    /// All of them.
+    /// All that leave the app in existence.
     pub const ALL: [Self; 11] = [
         Self::Deploy,
         Self::NewVersion,
@@ -162,7 +164,7 @@ pub struct Faults {
     pub autoscaling: Span,
     /// How often, on average, somebody else does something to each app; nothing: never.
     pub foreign: Span,
-    /// What they do, each as likely; empty: anything.
+    /// What they do, each as likely; empty: anything but to delete the app.
     pub foreign_acts: Vec<Foreign>,
 
     // Streams.

@@ -26,6 +26,9 @@ impl Others {
 
 /// Draws anew when others act.
 pub(super) fn schedule(app: &mut App, world: &mut World, now: Time) {
+    if app.gone {
+        return;
+    }
     let (autoscaling, foreign) = (world.config.faults.autoscaling, world.config.faults.foreign);
     app.others = Others { autoscaler: draw(world, now, autoscaling), somebody: draw(world, now, foreign) };
 }
@@ -46,12 +49,26 @@ pub(super) fn act(app: &mut App, world: &mut World, now: Time) {
         app.others.autoscaler = draw(world, now, world.config.faults.autoscaling);
     }
     if app.others.somebody.is_some_and(|due| due <= now) {
-        let act = choose(app, world);
-        let mut call = Call::new(Caller::user("someone@example.com"), act, world, now);
-        call.abandoned = true;
-        app.calls.push(call);
+        let kinds = &world.config.faults.foreign_acts;
+        let kinds: &[Foreign] = if kinds.is_empty() { &Foreign::ALL } else { kinds };
+        let kind = kinds[world.rng.random_range(0..kinds.len())];
+        somebody(app, world, now, kind);
         app.others.somebody = draw(world, now, world.config.faults.foreign);
     }
+}
+
+/// How many calls may wait before somebody else gives up.
+const PATIENCE: usize = 100;
+
+/// Somebody else does something, and does not wait for the answer.
+pub(super) fn somebody(app: &mut App, world: &mut World, now: Time, kind: Foreign) {
+    if app.calls.len() > PATIENCE {
+        return;
+    }
+    let act = choose(app, world, kind);
+    let mut call = Call::new(Caller::user("someone@example.com"), act, world, now);
+    call.abandoned = true;
+    app.calls.push(call);
 }
 
 /// An autoscaler wants another number of units of the version that it changes.
@@ -72,11 +89,8 @@ fn autoscale(app: &mut App, world: &mut World, now: Time) {
     super::pods::converge_all(app, world, now);
 }
 
-/// What somebody else does now.
-fn choose(app: &App, world: &mut World) -> Act {
-    let kinds = &world.config.faults.foreign_acts;
-    let kinds: &[Foreign] = if kinds.is_empty() { &Foreign::ALL } else { kinds };
-    let kind = kinds[world.rng.random_range(0..kinds.len())];
+/// What exactly somebody else does.
+fn choose(app: &App, world: &mut World, kind: Foreign) -> Act {
     let deployed = app.deployed_versions();
     let some = match deployed.as_slice() {
         [] => 1,
@@ -112,5 +126,6 @@ fn choose(app: &App, world: &mut World) -> Act {
         }
         Foreign::Stop => Act::Change { state: State::Stop, process: String::new(), version },
         Foreign::Delete => Act::DeleteVersion { version },
+        Foreign::DeleteApp => Act::DeleteApp,
     }
 }

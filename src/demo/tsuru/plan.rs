@@ -1,6 +1,6 @@
 //! From what somebody asks for to the steps that do it, with the checks that come before anything is written.
 
-use super::app::{App, Autoscale, Key, Slot};
+use super::app::{App, Autoscale, Key, Pod, Slot, VersionRecord};
 use super::call::{Act, Deploy, Failure, State};
 use super::change::deployment_for_version;
 use super::select::{deployed_version, version_by_selector};
@@ -53,6 +53,7 @@ pub(super) fn plan(app: &mut App, world: &mut World, act: &Act, now: Time) -> Re
             )));
             Ok(work)
         }
+        Act::DeleteApp => Ok(Work::new(vec![Step::DeleteApp])),
         Act::VersionGc => Ok(Work::new(vec![Step::Pause(Span(world.config.timings.build.0 / 2))])),
     }
 }
@@ -145,7 +146,7 @@ fn plan_deploy(app: &App, deploy: &Deploy, first: Step) -> Result<Work, Failure>
 }
 
 fn plan_change(
-    app: &App,
+    app: &mut App,
     world: &mut World,
     state: State,
     (process, version): (&str, &str),
@@ -158,7 +159,20 @@ fn plan_change(
     let mut processes: Vec<&String> =
         app.spec.processes.iter().filter(|p| process.is_empty() || *p == process).collect();
     processes.sort_unstable();
-    let mut steps = Vec::new();
+    if state == State::Stop {
+        remember_units(&mut app.versions, &app.pods, (&versions, process));
+    }
+    let of = if process.is_empty() {
+        format!("app \"{}\"", app.spec.name)
+    } else {
+        format!("process \"{process}\"")
+    };
+    let mut steps = vec![Step::Say(match state {
+        State::Stop => format!("\n ---> Stopping the {of}\n"),
+        State::Start => format!("\n ---> Starting the {of}\n"),
+        State::Restart if process.is_empty() => format!("---- Restarting the {of} ----\n"),
+        State::Restart => format!("---- Restarting {of} ----\n"),
+    })];
     for version in versions {
         steps.extend(processes.iter().map(|process| {
             Step::Update(Update {
@@ -172,12 +186,29 @@ fn plan_change(
         }));
         steps.push(Step::Cleanup { preserve: true });
     }
-    steps.push(Step::Router);
-    Ok(Work::new(steps).framed(match state {
-        State::Stop => "stop",
-        State::Start => "start",
-        State::Restart => "restart",
-    }))
+    match state {
+        State::Stop => return Ok(Work::new(steps)),
+        State::Start | State::Restart => steps.push(Step::Router),
+    }
+    Ok(Work::new(steps).framed(if state == State::Start { "start" } else { "restart" }))
+}
+
+/// Notes how many units are about to be stopped; a later start goes back to that.
+fn remember_units(records: &mut [VersionRecord], pods: &[Pod], (versions, process): (&[u32], &str)) {
+    for record in records.iter_mut().filter(|r| versions.contains(&r.number)) {
+        let mut counts: Vec<(String, u32)> = Vec::new();
+        let stopped =
+            |p: &&Pod| p.version == record.number && (process.is_empty() || p.key.process == process);
+        for pod in pods.iter().filter(stopped) {
+            match counts.iter_mut().find(|(name, _)| *name == pod.key.process) {
+                Some((_, units)) => *units += 1,
+                None => counts.push((pod.key.process.clone(), 1)),
+            }
+        }
+        // What has no units now keeps what was noted before.
+        record.past_units.retain(|(name, _)| counts.iter().all(|(counted, _)| counted != name));
+        record.past_units.extend(counts);
+    }
 }
 
 fn set_autoscale(app: &mut App, process: &str, (min, max): (u32, u32), cpu: &str) -> Result<Work, Failure> {
@@ -190,7 +221,11 @@ fn set_autoscale(app: &mut App, process: &str, (min, max): (u32, u32), cpu: &str
     let lowest = |routable: bool| of_process().filter(|d| d.routable == routable).map(|d| d.version).min();
     let kept = app.autoscales.iter().find(|a| a.process == process).map(|a| a.version);
     let version = kept.or_else(|| lowest(true)).or_else(|| lowest(false));
-    let version = version.ok_or_else(|| Failure::internal("no deploy found for app"))?;
+    let version = version.ok_or_else(|| {
+        Failure::internal(
+            "no routable version found for app, at least one deploy is required before configuring autoscale",
+        )
+    })?;
     app.autoscales.retain(|a| a.process != process);
     app.autoscales.push(Autoscale { process, min, max, cpu: cpu.to_owned(), version });
     Ok(Work::new(Vec::new()))

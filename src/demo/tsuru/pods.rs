@@ -93,26 +93,38 @@ pub(super) fn crashed(pod: &mut Pod, world: &mut World, now: Time) {
     world.effects.push(Effect::Stopped { pod: pod.id });
 }
 
+/// How many pods an app can have: what the cluster has room for.
+const ROOM: usize = 500;
+
 /// Makes and removes pods until a deployment has what it wants: all of the new revision at once (surge of 100 %), and
 /// the old ones go as the new ones become ready (none unavailable).
 fn converge(app: &mut App, world: &mut World, index: usize, now: Time) {
-    let deployment = app.deployments[index].clone();
-    let wanted = if deployment.gone_at.is_some() || deployment.stopped { 0 } else { deployment.replicas };
-    let count = |app: &App, keep: &dyn Fn(&Pod) -> bool| {
-        u32::try_from(app.pods_of(&deployment.key).filter(|p| keep(p)).count()).unwrap_or(u32::MAX)
-    };
-    let current = |p: &Pod| p.revision == deployment.revision;
-    for _ in count(app, &current)..wanted {
+    let deployment = &app.deployments[index];
+    let revision = deployment.revision;
+    let wanted =
+        if deployment.gone_at.is_some() || deployment.stopped { 0 } else { deployment.replicas as usize };
+    let (mut current, mut ready, mut old) = (0, 0, 0);
+    for pod in app.pods_of(&deployment.key) {
+        if pod.revision == revision {
+            current += 1;
+            ready += usize::from(pod.phase == Phase::Ready);
+        } else {
+            old += 1;
+        }
+    }
+    let old_allowed = wanted.saturating_sub(ready.min(wanted));
+    if current == wanted && old <= old_allowed {
+        return;
+    }
+    let key = deployment.key.clone();
+    for _ in current..wanted.min(current + ROOM.saturating_sub(app.pods.len())) {
         create(app, world, index, now);
     }
-    for _ in wanted..count(app, &current) {
-        remove_one(app, world, &deployment.key, &current);
+    for _ in wanted..current {
+        remove_one(app, world, &key, &|p| p.revision == revision);
     }
-    let ready = count(app, &|p: &Pod| current(p) && p.phase == Phase::Ready);
-    let old_allowed = wanted.saturating_sub(ready);
-    let old = |p: &Pod| p.revision != deployment.revision;
-    for _ in old_allowed..count(app, &old) {
-        remove_one(app, world, &deployment.key, &old);
+    for _ in old_allowed..old {
+        remove_one(app, world, &key, &|p| p.revision != revision);
     }
 }
 

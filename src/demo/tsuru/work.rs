@@ -49,6 +49,8 @@ pub(super) enum Step {
     Scale { key: Key, delta: i64 },
     /// Removes the deployments of a version.
     Destroy { selector: String },
+    /// Removes the app with all it has.
+    DeleteApp,
     /// Takes back what the deploy did to earlier processes.
     Undo { failure: Failure },
     /// Removes a deployment that a failed deploy made.
@@ -239,6 +241,7 @@ impl Work {
             Step::Toggle { keys, routable } => Self::toggle(&keys, routable, site),
             Step::Scale { key, delta } => self.scale(&key, delta, site),
             Step::Destroy { selector } => Self::destroy(&selector, site),
+            Step::DeleteApp => Self::delete_app(site),
             Step::Undo { failure } => self.undo(failure),
             Step::Remove(key) => Self::remove(&key, site),
             Step::Fail(failure) => Done::Failed(failure),

@@ -1,13 +1,13 @@
 //! What all apps of an install share: settings, chance, faults, events, webhooks and the effects on the outside.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::app::{Network, PodId};
-use super::event::{Event, EventId};
+use super::event::{Cancel, Event, EventId, Start};
 use super::faults::Faults;
 use super::timings::Timings;
 use super::webhook::Webhook;
@@ -74,6 +74,15 @@ pub enum Effect {
     },
 }
 
+/// What the platform counts of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Deploys that ended, by app, status and kind.
+    pub deploys: BTreeMap<(String, &'static str, &'static str), u64>,
+    /// Calls that got no event, by kind and reason.
+    pub rejected: BTreeMap<(&'static str, &'static str), u64>,
+}
+
 /// How many ended events are remembered.
 const REMEMBERED: usize = 5000;
 
@@ -87,6 +96,7 @@ pub(super) struct World {
     pub(super) blocks: Vec<super::Block>,
     pub(super) effects: Vec<Effect>,
     pub(super) calls: u64,
+    pub(super) counts: Counts,
     pods: u64,
     revisions: u32,
     ids: u32,
@@ -105,6 +115,7 @@ impl World {
             blocks: Vec::new(),
             effects: Vec::new(),
             calls: 0,
+            counts: Counts::default(),
             pods: 0,
             revisions: 0,
             ids: 0,
@@ -157,6 +168,11 @@ impl World {
         self.events.iter_mut().rev().find(|e| e.id == id)
     }
 
+    /// Counts a call that got no event.
+    pub(super) fn reject(&mut self, kind: &'static str, reason: &'static str) {
+        *self.counts.rejected.entry((kind, reason)).or_default() += 1;
+    }
+
     /// Ends an event and tells the webhooks that want to know.
     pub(super) fn end(&mut self, id: EventId, now: Time, error: String) {
         let Some(event) = self.event_mut(id) else { return };
@@ -164,6 +180,15 @@ impl World {
         event.cancelable = false;
         event.error = error;
         let event = event.clone();
+        if let Start::Deploy { rollback, .. } = &event.start {
+            let status = match (&event.cancel, event.error.is_empty()) {
+                (Some(Cancel { acknowledged: Some(_), .. }), _) => "canceled",
+                (_, true) => "success",
+                (_, false) => "error",
+            };
+            let kind = if *rollback { "rollback" } else { "image" };
+            *self.counts.deploys.entry((event.app.clone(), status, kind)).or_default() += 1;
+        }
         let hooks: Vec<String> = self
             .webhooks
             .iter()

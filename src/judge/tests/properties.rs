@@ -7,7 +7,7 @@ use proptest::sample::select;
 use proptest::test_runner::Config;
 
 use super::{Judge, Look, Outcome, Reading, Verdict, look, policy, ratio, signal};
-use crate::policy::{Counter, Measure, Policy};
+use crate::policy::{Counter, Direction, GaugeForm, Measure, Policy};
 use crate::words::Share;
 
 /// Numbers as they come, with the awkward ones among them.
@@ -25,6 +25,7 @@ fn reading() -> impl Strategy<Value = Reading> {
         1 => histogram.prop_map(|(le, counts, total)| Reading::Histogram { le, counts, total }),
         2 => (vec((0_u32..5, 0_u32..9), 0..5), 0_u32..9).prop_map(|(buckets, rest)| sound(&buckets, rest)),
         1 => vec(number(), 0..4).prop_map(Reading::Values),
+        1 => vec(0.5..2.0_f64, 1..4).prop_map(Reading::Values),
     ]
 }
 
@@ -41,7 +42,7 @@ fn sound(buckets: &[(u32, u32)], rest: u32) -> Reading {
 
 /// A look some time after the one before; rarely not after it.
 fn looks() -> impl Strategy<Value = Vec<Look>> {
-    let name = select(vec!["errors", "deliveries", "latency", "slow", "typo"]);
+    let name = select(vec!["errors", "deliveries", "latency", "slow", "memory", "typo"]);
     let step = prop_oneof![8 => Just(15.0), 1 => Just(-5.0), 1 => Just(400.0), 1 => Just(f64::NAN)];
     let signals = vec((name, option::of(reading()), option::of(reading())), 0..3);
     vec((step, option::of(0.0..=1.0_f64), signals), 0..25).prop_map(|drawn| {
@@ -67,7 +68,8 @@ fn rules() -> Policy {
         |over: Option<f64>, limit| Measure::Latency { histogram: Counter("h".to_owned()), over, limit };
     let whole = signal("latency", latency(None, None));
     let slow = signal("slow", latency(Some(0.3), Share::new(0.2)));
-    policy(&[0.05, 0.5], vec![limited, rate, whole, slow])
+    let gauge = Measure::Gauge { query: "m".to_owned(), worse: Direction::Down, form: GaugeForm::Loose };
+    policy(&[0.05, 0.5], vec![limited, rate, whole, slow, signal("memory", gauge)])
 }
 
 /// Every number of a verdict, and its bounds.

@@ -254,7 +254,7 @@ fn builder(config: &TsuruConfig, base: &Url) -> Result<reqwest::ClientBuilder, C
     let builder = match config.certificates()? {
         Some(certificates) => builder.tls_certs_only(certificates),
         // Without TLS there is no need for the system's certificates, which a small container may lack.
-        None if base.scheme() == "http" => builder.tls_certs_only([]),
+        None if base.scheme() == "http" && config.proxy.is_none() => builder.tls_certs_only([]),
         None => builder,
     };
     match &config.proxy {

@@ -37,6 +37,8 @@ pub(super) struct Branch {
     pub limit: f64,
     /// The score's units in one logarithm; 1 where the score is one.
     pub scale: f64,
+    /// Whether its score is the rank in the history.
+    pub ranked: bool,
     /// How much the variances were raised because the history was wilder than the model.
     pub inflation: f64,
 }

@@ -25,7 +25,7 @@ const INFLATION_STEP: f64 = 1.15;
 const INFLATION_BOUND: f64 = 50.0;
 /// Replays at most; more placebos are thinned evenly.
 const MOST_REPLAYS: usize = 32;
-/// Placebo rows of a single series without which there is no loose branch.
+/// Placebo rows of a single series without which there is neither a loose branch nor ranks.
 const LEAST_PLACEBOS: usize = 3;
 /// Samples without which there is no fit.
 const LEAST_SAMPLES: usize = 40;
@@ -33,8 +33,10 @@ const LEAST_SAMPLES: usize = 40;
 const MOST_TICKS: usize = 1440;
 /// Windows of a single series that are used at most.
 const MOST_WINDOWS: usize = 8;
-/// How many times larger the ranks' ratio of signal to noise must be for ranks to be taken.
+/// How many times larger the ranks' ratio of signal to noise must be for the loose branch to take them.
 const RANK_ADVANTAGE: f64 = 1.3;
+/// The same for the strict branch. Below 2, nearly random walks are taken for switches by chance.
+const STRICT_RANK_ADVANTAGE: f64 = 2.0;
 /// The least scale of a rank score.
 const LEAST_SCALE: f64 = 0.3;
 
@@ -93,7 +95,9 @@ pub struct GaugeFit {
     pub(super) share: f64,
     pub(super) strict: Branch,
     pub(super) loose: Option<Branch>,
-    /// The loose branch's scores, where they are ranks.
+    /// The strict branch on the values' own scale, where that is another.
+    pub(super) unranked: Option<Branch>,
+    /// The scores of the branches that compare ranks.
     pub(super) ranks: Option<RankMap>,
     samples: usize,
     units: usize,
@@ -114,7 +118,7 @@ pub struct NoiseSummary {
     pub correlation: f64,
     /// How much the variance was raised because the history was wilder than the model; 1 is not at all.
     pub inflation: f64,
-    /// Whether the loose branch compares ranks because the history is bursty.
+    /// Whether ranks are compared because the history is bursty or switches.
     pub by_ranks: bool,
 }
 
@@ -165,20 +169,38 @@ impl GaugeFit {
         if samples < LEAST_SAMPLES {
             return Err(too_short(samples));
         }
-        let fitter = Fitter { past, schedule, hours: tick_seconds / 3600.0, factor };
-        let strict = fitter.branch(&placebos, 0.0, 1.0);
-        let (loose, ranks) = match settings.form {
-            Form::Loose if placebos.loose => {
-                let (branch, ranks) = fitter.loose(&placebos, scale.effect_of(1.3));
-                (Some(branch), ranks)
+        let fitter = Fitter { schedule, hours: tick_seconds / 3600.0, factor };
+        let ranked = Ranked::of(past, factor, scale.effect_of(1.3));
+        let choose = |allowance: f64, advantage: f64| {
+            let plain = fitter.branch(&placebos, allowance, None);
+            if !placebos.enough {
+                return (plain, None);
             }
-            _ => (None, None),
+            let by_rank = fitter.branch(&ranked.placebos, allowance, Some(ranked.scale()));
+            if ranked.is_better(&plain, &by_rank, advantage) { (by_rank, Some(plain)) } else { (plain, None) }
         };
+        let (strict, unranked) = choose(0.0, STRICT_RANK_ADVANTAGE);
+        let loose = (settings.form == Form::Loose && placebos.enough)
+            .then(|| choose(placebos.allowance, RANK_ADVANTAGE).0);
+        let ranks_used = strict.ranked || loose.as_ref().is_some_and(|branch| branch.ranked);
+        let ranks = ranks_used.then_some(ranked.map);
         let units = match past {
             Past::Units(rows) => rows.len(),
             Past::Windows(_) => 1,
         };
-        Ok(Self { settings, scale, tick_seconds, schedule, share, strict, loose, ranks, samples, units })
+        Ok(Self {
+            settings,
+            scale,
+            tick_seconds,
+            schedule,
+            share,
+            strict,
+            loose,
+            unranked,
+            ranks,
+            samples,
+            units,
+        })
     }
 
     /// The margin on the comparison's scale.
@@ -187,10 +209,15 @@ impl GaugeFit {
         self.scale.effect_of(1.0 + if margin.is_finite() { margin.max(0.0) } else { 0.0 })
     }
 
+    /// The strict branch on the values' own scale.
+    pub(super) fn plain(&self) -> &Branch {
+        self.unranked.as_ref().unwrap_or(&self.strict)
+    }
+
     /// What it found, for a person.
     #[must_use]
     pub fn summary(&self) -> NoiseSummary {
-        let best = self.strict.models.first().copied().unwrap_or(Noise::NONE);
+        let best = self.plain().models.first().copied().unwrap_or(Noise::NONE);
         let of_one = |variance: f64| (variance / self.share).sqrt();
         let stationary = best.ar + best.white;
         NoiseSummary {
@@ -199,7 +226,7 @@ impl GaugeFit {
             deviation: of_one(stationary),
             offset: of_one(best.offset),
             correlation: if stationary > 0.0 { best.phi * best.ar / stationary } else { 0.0 },
-            inflation: self.strict.inflation,
+            inflation: self.plain().inflation,
             by_ranks: self.ranks.is_some(),
         }
     }
@@ -248,8 +275,8 @@ struct Placebos {
     /// Nats by which a plausible model may be less likely than the best.
     allowance: f64,
     offsets: &'static [f64],
-    /// Whether there are enough of them for the loose branch.
-    loose: bool,
+    /// Whether there are enough of them for the loose branch and for ranks.
+    enough: bool,
 }
 
 impl Placebos {
@@ -270,7 +297,7 @@ impl Placebos {
                     weight: (units - 1.0) / units,
                     allowance: ALLOWANCE,
                     offsets: &OFFSET,
-                    loose: true,
+                    enough: true,
                 }
             }
             Past::Windows(rows) => {
@@ -282,7 +309,7 @@ impl Placebos {
                     weight: 1.0,
                     allowance: 0.0,
                     offsets: &NO_OFFSET,
-                    loose: deviations.len() >= LEAST_PLACEBOS,
+                    enough: deviations.len() >= LEAST_PLACEBOS,
                     deviations,
                 }
             }
@@ -305,19 +332,50 @@ fn centred(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
     rows.iter().map(|row| row.iter().zip(&means).map(|(value, mean)| value - mean).collect()).collect()
 }
 
+/// The past by rank.
+struct Ranked {
+    map: RankMap,
+    placebos: Placebos,
+    /// A shift on the values' own scale, and what it is on average in ranks.
+    step: f64,
+    shift: f64,
+}
+
+impl Ranked {
+    fn of(past: &Past, factor: f64, step: f64) -> Self {
+        let map = RankMap::of(past.reference());
+        let (sum, count) = past.reference().fold((0.0, 0.0_f64), |(sum, count), value| {
+            (sum + map.score(value + step) - map.score(value), count + 1.0)
+        });
+        let placebos = Placebos::of(&past.mapped(|value| map.score(value)), factor);
+        Self { map, placebos, step, shift: sum / count.max(1.0) }
+    }
+
+    fn scale(&self) -> f64 {
+        (self.shift / self.step).max(LEAST_SCALE)
+    }
+
+    /// Whether ranks tell the shift so many times better. It is the history alone that says so.
+    fn is_better(&self, plain: &Branch, by_rank: &Branch, times: f64) -> bool {
+        let deviation =
+            |branch: &Branch| branch.models.first().map_or(f64::INFINITY, |model| model.level_sd());
+        self.shift / deviation(by_rank) > times * self.step.min(plain.clip) / deviation(plain)
+    }
+}
+
 /// What the fits of all branches share.
-struct Fitter<'a> {
-    past: &'a Past,
+struct Fitter {
     schedule: Schedule,
     hours: f64,
     /// The variance of the difference between the arms relative to that of a deviation.
     factor: f64,
 }
 
-impl Fitter<'_> {
+impl Fitter {
     /// Fits one branch, and raises its variances until no replay of the history looks like harm.
     #[expect(clippy::cast_precision_loss, reason = "a history has far fewer than 2^53 values")]
-    fn branch(&self, placebos: &Placebos, allowance: f64, scale: f64) -> Branch {
+    /// `rank_scale` is the scale of a rank score, if the placebos are ranks.
+    fn branch(&self, placebos: &Placebos, allowance: f64, rank_scale: Option<f64>) -> Branch {
         let known = placebos.deviations.iter().flatten().filter(|value| !value.is_nan());
         let mut sizes: Vec<f64> = known.map(|value| value.abs()).collect();
         let typical = (1.4826 * median(&mut sizes).unwrap_or(0.0)).max(FLOOR);
@@ -337,26 +395,11 @@ impl Fitter<'_> {
             models: distinct(models),
             clip: reach * self.factor.sqrt(),
             limit,
-            scale,
+            scale: rank_scale.unwrap_or(1.0),
+            ranked: rank_scale.is_some(),
             inflation: 1.0,
         };
         self.replayed(&branch, &placebos.canaries)
-    }
-
-    /// The loose branch: on the values' own scale or on ranks, whichever tells a shift of `step` better.
-    fn loose(&self, placebos: &Placebos, step: f64) -> (Branch, Option<RankMap>) {
-        let plain = self.branch(placebos, placebos.allowance, 1.0);
-        let ranks = RankMap::of(self.past.reference());
-        let (sum, count) = self.past.reference().fold((0.0, 0.0_f64), |(sum, count), value| {
-            (sum + ranks.score(value + step) - ranks.score(value), count + 1.0)
-        });
-        let shift = sum / count.max(1.0);
-        let ranked = Placebos::of(&self.past.mapped(|value| ranks.score(value)), self.factor);
-        let by_rank = self.branch(&ranked, ranked.allowance, (shift / step).max(LEAST_SCALE));
-        let deviation =
-            |branch: &Branch| branch.models.first().map_or(f64::INFINITY, |model| model.level_sd());
-        let advantage = RANK_ADVANTAGE * step.min(plain.clip) / deviation(&plain);
-        if shift / deviation(&by_rank) > advantage { (by_rank, Some(ranks)) } else { (plain, None) }
     }
 
     /// The branch with its variances raised by the least factor at which no placebo canary looks like harm.

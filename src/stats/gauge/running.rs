@@ -1,10 +1,13 @@
 //! The running test of a gauge.
 
+use std::f64::consts::LN_2;
+
 use serde::{Deserialize, Serialize};
 
-use super::bank::{Bank, NOTHING, Observation, WINDOW};
+use super::bank::{Bank, Branch, NOTHING, Observation, WINDOW};
 use super::fit::{GaugeFit, share};
 use super::history::tick_of;
+use super::rank::RankMap;
 use super::safety::Safety;
 use super::scale::median;
 use super::trend::Trend;
@@ -93,7 +96,7 @@ impl GaugeTest {
             strict: Bank::new(margin, fit.schedule),
             loose: fit.loose.is_some().then(|| Bank::new(0.0, fit.schedule)),
             safety,
-            trend: Trend::new(&fit.strict),
+            trend: Trend::new(fit.plain()),
             evidence: NOTHING,
             peak: NOTHING,
             fit,
@@ -101,10 +104,11 @@ impl GaugeTest {
     }
 
     /// Takes in the units' values of both arms at a time in seconds. Values that are not finite, or not positive
-    /// where ratios are compared, are missing.
+    /// where ratios are compared, are missing; but a canary's zero counts where less is worse.
     pub fn look(&mut self, at: f64, canary: &[f64], baseline: &[f64]) -> Taken {
-        let place = |values: &[f64]| values.iter().filter_map(|value| self.fit.scale.place(*value)).collect();
-        let (canary, baseline): (Vec<f64>, Vec<f64>) = (place(canary), place(baseline));
+        let scale = self.fit.scale;
+        let canary: Vec<f64> = canary.iter().filter_map(|value| scale.place_canary(*value)).collect();
+        let baseline: Vec<f64> = baseline.iter().filter_map(|value| scale.place(*value)).collect();
         let tick = at.is_finite().then(|| tick_of(at, self.origin.unwrap_or(at), self.fit.tick_seconds));
         let Some(tick) = tick.flatten() else { return Taken::Ignored };
         if self.last.is_some_and(|last| last >= tick) {
@@ -117,18 +121,16 @@ impl GaugeTest {
         }
         let Some(kept) = self.settle(units) else { return Taken::Held };
         self.origin.get_or_insert(at);
+        let pair = Pair { canary, baseline };
         let seen = Observation {
             tick,
             gap: self.last.map_or(0, |last| tick - last),
-            difference: mean(&canary, |value| value) - mean(&baseline, |value| value),
+            difference: pair.difference(),
             spread: (units.share() / self.fit.share).sqrt(),
             kept,
         };
         self.last = Some(tick);
-        let scored = self.fit.ranks.as_ref().map_or(seen.difference, |ranks| {
-            mean(&canary, |value| ranks.score(value)) - mean(&baseline, |value| ranks.score(value))
-        });
-        self.observe(seen, scored);
+        self.observe(seen, &pair);
         Taken::Used
     }
 
@@ -146,7 +148,7 @@ impl GaugeTest {
         Some(before.kept(units))
     }
 
-    fn observe(&mut self, seen: Observation, scored: f64) {
+    fn observe(&mut self, seen: Observation, pair: &Pair) {
         if self.recent.len() == WINDOW {
             self.recent.remove(0);
         }
@@ -155,18 +157,24 @@ impl GaugeTest {
         let margin = self.fit.margin();
         let recent = &self.recent;
         let passes = |window: usize| typical(recent, window) >= margin;
-        let mut evidence = self.strict.observe(&self.fit.strict, seen, hours, passes);
-        if let (Some(bank), Some(branch)) = (&mut self.loose, &self.fit.loose) {
-            let scored = Observation { difference: scored, ..seen };
-            // Two branches share the budget.
-            evidence = evidence.max(bank.observe(branch, scored, hours, passes)) - std::f64::consts::LN_2;
+        // A branch that compares ranks sees the canary with what is allowed taken off its values.
+        let scored = |branch: &Branch, allowed: f64| {
+            let ranks = self.fit.ranks.as_ref().filter(|_| branch.ranked);
+            let difference = ranks.map_or(seen.difference, |ranks| pair.by_rank(ranks, allowed));
+            Observation { difference, ..seen }
+        };
+        let strict = &self.fit.strict;
+        let mut evidence = self.strict.observe(strict, scored(strict, margin), hours, passes);
+        if let (Some(bank), Some(loose)) = (&mut self.loose, &self.fit.loose) {
+            evidence = evidence.max(bank.observe(loose, scored(loose, 0.0), hours, passes));
         }
-        self.evidence = evidence;
-        self.peak = self.peak.max(evidence);
+        // Each branch has half of the budget. A strict one that is alone leaves the other half to the fit's error.
+        self.evidence = evidence - LN_2;
+        self.peak = self.peak.max(self.evidence);
         for safety in &mut self.safety {
-            safety.observe(&self.fit.strict, seen);
+            safety.observe(strict, scored(strict, safety.bound()));
         }
-        self.trend.observe(&self.fit.strict, seen, typical(recent, WINDOW), hours);
+        self.trend.observe(self.fit.plain(), seen, typical(recent, WINDOW), hours);
     }
 
     /// Natural logarithm of the evidence of harm at the last look that counted, for people: −1e6 says that no
@@ -200,7 +208,7 @@ impl GaugeTest {
     /// looks at once with probability 1 − `alpha` if the noise is as fitted.
     #[must_use]
     pub fn effect(&self, alpha: f64) -> Interval {
-        let level = self.trend.level(&self.fit.strict, -alpha.clamp(1e-12, 1.0).ln());
+        let level = self.trend.level(self.fit.plain(), -alpha.clamp(1e-12, 1.0).ln());
         let ratio = |end: usize| {
             level
                 .map(|ends| self.fit.scale.ratio(ends[end]))
@@ -225,6 +233,23 @@ impl GaugeTest {
     #[must_use]
     pub fn fit(&self) -> &GaugeFit {
         &self.fit
+    }
+}
+
+/// The units' values at a tick, on the comparison's scale.
+struct Pair {
+    canary: Vec<f64>,
+    baseline: Vec<f64>,
+}
+
+impl Pair {
+    fn difference(&self) -> f64 {
+        mean(&self.canary, |value| value) - mean(&self.baseline, |value| value)
+    }
+
+    fn by_rank(&self, ranks: &RankMap, allowed: f64) -> f64 {
+        mean(&self.canary, |value| ranks.score(value - allowed))
+            - mean(&self.baseline, |value| ranks.score(value))
     }
 }
 

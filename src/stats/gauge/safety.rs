@@ -29,8 +29,14 @@ impl Safety {
         self.evidence
     }
 
+    /// The difference that is to be excluded, on the comparison's scale.
+    pub(super) fn bound(&self) -> f64 {
+        self.bound
+    }
+
+    /// Takes in an observation. Where ranks are compared, the bound has been taken off the canary's values before.
     pub(super) fn observe(&mut self, branch: &Branch, seen: Observation) {
-        let held = self.bound / seen.spread;
+        let held = if branch.ranked { 0.0 } else { self.bound / seen.spread };
         let distance = (held - seen.difference / seen.spread).max(-branch.clip - held).min(branch.clip);
         // The ramp is not looked at; its regressor may be anything.
         let regressors = seen.regressors(seen.tick, 0.0);
@@ -45,7 +51,7 @@ impl Safety {
             }
             filter.observe(distance, regressors, model, branch.limit, first);
             let (information, score) = filter.level(model.offset * self.widest);
-            evidence = evidence.min(half_normal(information, score, LEVEL_SCALE * LEVEL_SCALE));
+            evidence = evidence.min(half_normal(information, score, (LEVEL_SCALE * branch.scale).powi(2)));
         }
         if self.samples >= LEVEL_SAMPLES && evidence.is_finite() {
             self.evidence = evidence;

@@ -22,8 +22,9 @@ pub(super) struct Scale {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Form {
-    /// The logarithm of the value plus an offset: differences are logarithms of ratios.
-    Log { offset: f64 },
+    /// The logarithm of the value plus an offset: differences are logarithms of ratios. Where the history has no zero,
+    /// a zero is taken for `least` if it is taken at all.
+    Log { offset: f64, least: f64 },
     /// The value itself, in units of a typical baseline value.
     Linear { unit: f64 },
 }
@@ -40,7 +41,7 @@ const LARGEST: f64 = 1e30;
 impl Scale {
     /// The plain logarithm.
     pub(super) const fn log(worse: Worse) -> Self {
-        Self { worse, form: Form::Log { offset: 0.0 } }
+        Self { worse, form: Form::Log { offset: 0.0, least: 0.0 } }
     }
 
     /// The scale that fits these values of a baseline: the logarithm if all are positive, or nearly all and none is
@@ -54,12 +55,12 @@ impl Scale {
             Form::Linear { unit: median(&mut sizes)? }
         } else if zeros > 0.0 {
             values.retain(|value| *value > 0.0);
-            Form::Log { offset: OFFSET * median(&mut values)? }
+            Form::Log { offset: OFFSET * median(&mut values)?, least: 0.0 }
         } else {
-            Form::Log { offset: 0.0 }
+            Form::Log { offset: 0.0, least: OFFSET * median(&mut values)? }
         };
         let usable = match form {
-            Form::Log { offset } => !values.is_empty() && offset.is_finite(),
+            Form::Log { offset, least } => offset.is_finite() && least.is_finite(),
             Form::Linear { unit } => unit.is_normal(),
         };
         usable.then_some(Self { worse, form })
@@ -68,7 +69,7 @@ impl Scale {
     /// A value on this scale; `None` if it has no place there.
     pub(super) fn place(self, value: f64) -> Option<f64> {
         let placed = match self.form {
-            Form::Log { offset } if value >= 0.0 => (value + offset).ln(),
+            Form::Log { offset, .. } if value >= 0.0 => (value + offset).ln(),
             Form::Log { .. } => return None,
             Form::Linear { unit } => (value / unit).clamp(-LARGEST, LARGEST),
         };
@@ -79,9 +80,18 @@ impl Scale {
         (value.is_finite() && signed.is_finite()).then_some(signed)
     }
 
+    /// A value of the canary on this scale. Unlike one of the baseline, a zero counts where less is worse: a canary that
+    /// has stopped must not be taken for one that says nothing.
+    pub(super) fn place_canary(self, value: f64) -> Option<f64> {
+        match self.form {
+            Form::Log { offset: 0.0, least } if value == 0.0 && self.is_reversed() => self.place(least),
+            _ => self.place(value),
+        }
+    }
+
     /// The effect of being `ratio` times as bad as the baseline; what is no ratio counts as the nearest that is.
     pub(super) fn effect_of(self, ratio: f64) -> f64 {
-        let ratio = ratio.max(1.0 / LARGEST).min(LARGEST);
+        let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(1.0 / LARGEST, LARGEST) };
         match self.form {
             Form::Log { .. } => ratio.ln(),
             Form::Linear { .. } => ratio - 1.0,
@@ -140,8 +150,8 @@ mod tests {
 
     #[test]
     fn the_form_follows_the_history() {
-        assert_eq!(form(&[1.0, 2.0, 3.0]), Form::Log { offset: 0.0 });
-        assert_eq!(form(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), Form::Log { offset: 0.03 });
+        assert_eq!(form(&[1.0, 2.0, 3.0]), Form::Log { offset: 0.0, least: 0.02 });
+        assert_eq!(form(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), Form::Log { offset: 0.03, least: 0.0 });
         assert_eq!(form(&[0.0, 0.0, 2.0, 4.0, 6.0]), Form::Linear { unit: 2.0 });
         assert_eq!(form(&[-1.0, 2.0, 3.0]), Form::Linear { unit: 2.0 });
         assert_eq!(fitting(&[0.0, 0.0, 0.0, 4.0]), None);
@@ -155,6 +165,16 @@ mod tests {
         let effect = down.place(80.0).unwrap() - down.place(100.0).unwrap();
         assert!(effect > 0.0 && (down.ratio(effect) - 0.8).abs() < 1e-12);
         assert!((down.effect_of(1.25) - effect).abs() < 1e-12, "a quarter worse is four fifths of it");
+    }
+
+    #[test]
+    fn a_canary_that_stopped_counts_where_less_is_worse() {
+        let [up, down] =
+            [Worse::Up, Worse::Down].map(|worse| Scale::fitting([3.0, 4.0, 5.0].into_iter(), worse));
+        assert_eq!(up.unwrap().place_canary(0.0), None);
+        assert_eq!(down.unwrap().place_canary(0.0), Some(-0.04_f64.ln()));
+        assert_eq!(down.unwrap().place(0.0), None, "of the baseline");
+        assert_eq!(Scale::log(Worse::Down).place_canary(0.0), None, "nothing says what is little");
     }
 
     #[test]

@@ -52,6 +52,22 @@ fn an_override_rebuilds_the_base_with_the_sum_of_what_was_routable() {
 }
 
 #[test]
+fn an_update_keeps_the_old_units_until_the_new_ones_are_ready() {
+    let mut bench = Bench::new(1);
+    let call = bench.begin(plain_deploy("toy:good"));
+    let mut most = 0;
+    while bench.tsuru.progress(call).expect("nobody forgot it").standing == Standing::Open {
+        bench.now = bench.tsuru.next_due().expect("it goes on");
+        bench.tsuru.advance(bench.now);
+        let serving = bench.app().pods.iter().filter(|p| p.serves()).count();
+        assert!(serving >= 4, "only {serving} serve");
+        most = most.max(bench.app().pods.len());
+    }
+    assert_eq!(most, 8, "all new ones start at once");
+    assert_eq!((bench.units(1), bench.units(2)), ((0, 0), (4, 4)));
+}
+
+#[test]
 fn a_lingering_deployment_is_in_the_way() {
     let mut bench = Bench::new(1);
     bench.act(deploy("toy:good")).expect("a good image");
@@ -495,4 +511,70 @@ fn webhooks_hear_of_ends_that_they_want_to_hear_of() {
 fn faults_that_are_off_change_nothing() {
     assert_eq!(Faults::default(), serde_json::from_str("{}").expect("all are optional"));
     assert!(serde_json::from_str::<Faults>("{\"lagg\":\"1s\"}").is_err());
+}
+
+#[test]
+fn a_deleted_app_is_gone_for_whoever_waits_and_can_be_made_anew() {
+    let mut bench = Bench::new(1);
+    bench.tsuru.take_effects();
+    let first = bench.begin(add(1, ":v1"));
+    let second = bench.begin(Act::DeleteApp);
+    let third = bench.begin(route(":v1", false));
+    bench.wait(Span::minutes(1));
+    let over = |call| bench.tsuru.progress(call).map(|p| p.standing);
+    assert_eq!((over(first), over(second)), (Some(Standing::Over(Ok(()))), Some(Standing::Over(Ok(())))));
+    let gone = Failure { status: 404, text: "App shop not found.".to_owned() };
+    assert_eq!(over(third), Some(Standing::Over(Err(gone))));
+    assert!(bench.tsuru.app("shop").is_none() && bench.tsuru.apps().next().is_none());
+    let effects = bench.tsuru.take_effects();
+    assert_eq!(effects.iter().filter(|e| matches!(e, Effect::Stopped { .. })).count(), 5);
+    bench
+        .tsuru
+        .create_app(bench.now, AppSpec::web("shop"), Some(("toy:good", 2)))
+        .expect("the name is free again");
+    assert_eq!(bench.units(1), (2, 2));
+}
+
+#[test]
+fn more_units_than_there_is_room_for_never_are_ready() {
+    let mut bench = Bench::new(1);
+    let text = bench.error(add(u32::MAX, ":v1"));
+    assert!(text.starts_with("\n---- ERROR during add units: ----\n"), "{text}");
+    assert_eq!(bench.units(1), (500, 500));
+    bench.error(add(u32::MAX, ":v1"));
+    assert_eq!(bench.units(1).0, 500, "a number beyond all numbers is no stop");
+}
+
+#[test]
+fn a_crowd_gives_up_when_it_waits_for_too_long() {
+    let mut bench = Bench::new(1);
+    let act = bench.begin(deploy("toy:unready"));
+    bench.faults(Faults { foreign: Span(1), ..Faults::default() });
+    bench.wait(Span::seconds(5));
+    assert!(bench.app().calls.len() <= 102, "{}", bench.app().calls.len());
+    bench.faults(Faults::default());
+    bench.finish(act).expect_err("it never is ready");
+}
+
+#[test]
+fn a_start_goes_back_to_what_the_last_stop_found() {
+    let mut bench = Bench::new(1);
+    let change = |state| Act::Change { state, process: String::new(), version: ":v1".to_owned() };
+    bench.act(change(State::Stop)).expect("it runs");
+    assert_eq!((bench.units(1), bench.lines()[0].as_str()), ((0, 0), "\n ---> Stopping the app \"shop\"\n"));
+    bench.act(change(State::Stop)).expect("it is stopped, and that is remembered");
+    bench.act(change(State::Start)).expect("it starts again");
+    assert_eq!(bench.units(1), (4, 4));
+    bench.act(add(2, ":v1")).expect("more");
+    bench.act(change(State::Start)).expect("it runs already");
+    assert_eq!(bench.units(1), (4, 4), "also what runs goes back");
+}
+
+#[test]
+fn a_rollback_beside_what_runs_resets_even_the_base_to_one_unit() {
+    let mut bench = Bench::new(1);
+    let beside = Act::Rollback(Deploy { image: ":v1".to_owned(), new_version: true, ..Deploy::default() });
+    bench.act(beside).expect("it is deployed");
+    assert_eq!(bench.units(1), (1, 1));
+    assert_eq!(bench.app().base_version(), Some(1));
 }

@@ -39,7 +39,7 @@ fn act() -> impl Strategy<Value = Act> {
     let units = (1_u32..4, process(), selector());
     let states = prop_oneof![Just(State::Stop), Just(State::Start), Just(State::Restart)];
     prop_oneof![
-        4 => (image(), flags.clone()).prop_map(|(image, (new_version, override_versions))| Act::Deploy(Deploy {
+        4 => (image(), flags).prop_map(|(image, (new_version, override_versions))| Act::Deploy(Deploy {
             image: image.to_owned(), new_version, override_versions, ..Deploy::default()
         })),
         3 => (selector(), flags).prop_map(|(image, (new_version, override_versions))| Act::Rollback(Deploy {
@@ -71,43 +71,23 @@ fn faults() -> impl Strategy<Value = Faults> {
     let rare = || (0.0..0.3_f64).prop_map(Switch::chance);
     let mean = || prop_oneof![1 => Just(Span::ZERO), 1 => (5_u64..200).prop_map(Span::seconds)];
     let calls = (rare(), rare(), rare(), rare(), rare(), rare(), rare());
-    (
-        calls,
-        (rare(), rare(), rare()),
-        (mean(), mean()),
-        prop::collection::vec((0_u64..5000).prop_map(Span), 0..3),
-    )
-        .prop_map(
-            |(
-                (
-                    throttled,
-                    lost_answer,
-                    dies,
-                    wrong_version,
-                    routable_conflict,
-                    routable_late_error,
-                    router_error,
-                ),
-                (never_ready, build_error, delete_error),
-                (autoscaling, foreign),
-                lags,
-            )| Faults {
-                lags,
-                throttled,
-                lost_answer,
-                dies,
-                wrong_version,
-                routable_conflict,
-                routable_late_error,
-                router_error,
-                never_ready,
-                build_error,
-                delete_error,
-                autoscaling,
-                foreign,
-                ..Faults::default()
-            },
-        )
+    let lags = prop::collection::vec((0_u64..5000).prop_map(Span), 0..3);
+    (lags, calls, (rare(), rare(), rare()), (mean(), mean())).prop_map(|(lags, calls, rest, means)| Faults {
+        lags,
+        throttled: calls.0,
+        lost_answer: calls.1,
+        dies: calls.2,
+        wrong_version: calls.3,
+        routable_conflict: calls.4,
+        routable_late_error: calls.5,
+        router_error: calls.6,
+        build_error: rest.0,
+        delete_error: rest.1,
+        never_ready: rest.2,
+        autoscaling: means.0,
+        foreign: means.1,
+        ..Faults::default()
+    })
 }
 
 /// What holds at any time.
@@ -175,7 +155,7 @@ fn play(seed: u64, faults: Faults, happenings: &[Happening]) -> Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_install_stays_in_order(

@@ -63,7 +63,6 @@ fn config_of(emulator: &Emulator, token: &str) -> TsuruConfig {
     std::fs::write(file.path(), token).unwrap();
     let mut config = TsuruConfig::new(emulator.base_url());
     config.token_file = Some(file.into_temp_path().keep().unwrap());
-    config.owner = Some(DAEMON.to_owned());
     config
 }
 
@@ -225,5 +224,41 @@ async fn an_autoscaler_is_moved_removed_and_restored() {
         Refused,
         "must be deployed",
     );
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_survives_the_loss_of_its_answer() {
+    let bench = Bench::start().await;
+    for (command, units) in [
+        (route(V2), "v1bru v1bru v1bru v2ru"),
+        (add(V2, 2), "v1bru v1bru v1bru v2ru v2ru v2ru"),
+        (remove(V1, 1), "v1bru v1bru v2ru v2ru v2ru"),
+        (unroute(V2), "v1bru v1bru v2r v2r v2r"),
+        (Command::Delete { version: V2 }, "v1bru v1bru"),
+        (Command::MakeOnly { version: V1 }, "v1bru v1bru"),
+        (Command::Quarantine { version: V2, reason: "bad".to_owned() }, "v1bru v1bru"),
+    ] {
+        bench.emulator.set_faults(Faults { lost_answer: Switch::next(1), ..Faults::default() });
+        let shown = command.to_string();
+        bench.execute(command).await.unwrap_or_else(|e| panic!("{shown}: {e}"));
+        assert_eq!(bench.units().await, units, "{shown}");
+    }
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_seen_is_not_acted_on() {
+    let bench = Bench::start().await;
+    bench.execute(route(V2)).await.unwrap();
+    bench.emulator.set_faults(Faults { units_error: Switch::chance(1.0), ..Faults::default() });
+    assert_eq!(bench.tsuru.observe(&shop()).await.unwrap_err().kind, PlatformErrorKind::Unreachable);
+    Bench::refused(bench.execute(unroute(V2)).await, PlatformErrorKind::Unreachable, "could not list");
+    bench.emulator.set_faults(Faults { autoscale_error: Switch::chance(1.0), ..Faults::default() });
+    assert_eq!(bench.tsuru.observe(&shop()).await.unwrap().gaps.len(), 1);
+    bench.emulator.set_faults(Faults { unauthorized: Switch::next(2), ..Faults::default() });
+    assert_eq!(bench.units().await, "v1bru v1bru v1bru v2ru");
+    bench.emulator.set_faults(Faults { throttled: Switch::next(1), ..Faults::default() });
+    Bench::refused(bench.execute(unroute(V2)).await, Busy, "throttled");
     bench.emulator.shutdown().await;
 }

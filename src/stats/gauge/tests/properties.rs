@@ -165,6 +165,15 @@ fn a_constant_canary_beyond_the_margin_fails_after_a_few_samples() {
 }
 
 #[test]
+fn a_canary_that_stopped_fails_where_less_is_worse() {
+    let mut test = GaugeTest::new(fitted(Worse::Down, 0.1, Form::Strict), &[]);
+    for tick in 0..6 {
+        test.look(f64::from(tick) * TICK, &[0.0], &ordinary(tick));
+    }
+    assert!(test.log_e_harm(100.0_f64.ln()) > 0.0, "{}", test.evidence());
+}
+
+#[test]
 fn the_state_stays_small_however_long_it_runs() {
     let mut test = GaugeTest::new(fitted(Worse::Up, 0.1, Form::Loose), &[1.5, 2.0, 3.0]);
     let mut length = 0;

@@ -1,0 +1,227 @@
+//! The evidence of a gauge: values of each unit, judged by noise that was learnt from the baseline's past.
+//!
+//! Without a past that is long enough nothing is rolled back for a gauge: what it looks like is told, and if the baseline has
+//! several units, their first looks of the rollout serve as the past of what follows.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::INTERVAL_ERROR;
+use super::explain::times;
+use super::look::Reading;
+use super::refusal::Problem;
+use crate::policy::{Direction, GaugeForm};
+use crate::stats::gauge::{AdvisoryTest, Form, GaugeFit, GaugeSettings, GaugeTest, History, NoFit, Worse};
+use crate::words::Arms;
+
+/// The most looks of history that are kept, the newest: a day of four a minute.
+const HISTORY: usize = 5760;
+
+/// After so many looks of the rollout the baseline's units are a past of their own,
+const LATE: u32 = 40;
+
+/// if they are at least so many.
+const LATE_UNITS: usize = 3;
+
+/// What the policy asks of a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) margin: f64,
+    pub(super) worse: Direction,
+    pub(super) form: GaugeForm,
+    /// The longest that the rollout may be analysed, in seconds.
+    pub(super) horizon: f64,
+    /// Seconds between looks.
+    pub(super) look_every: f64,
+}
+
+/// The state of one gauge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Gauge {
+    asked: Asked,
+    /// What must be proven, each once, ascending.
+    bounds: Vec<f64>,
+    /// The baseline's past, until it has been made use of.
+    past: VecDeque<(f64, Vec<f64>)>,
+    state: State,
+    frozen: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// No look yet in which both arms were seen.
+    Waiting,
+    /// The noise is known.
+    Tested(Box<GaugeTest>),
+    /// It is not.
+    Advisory {
+        test: Box<AdvisoryTest>,
+        /// Why.
+        why: String,
+        /// Looks so far.
+        looks: u32,
+    },
+}
+
+/// That a reading holds values that make sense.
+pub(super) fn check(reading: &Reading) -> Result<(), Problem> {
+    let Reading::Values(values) = reading else {
+        return Err(Problem::Kind { needs: "an array of values, one for each unit".to_owned() });
+    };
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(value) => Err(Problem::NotFinite { value: value.to_string() }),
+        None => Ok(()),
+    }
+}
+
+impl Gauge {
+    pub(super) fn new(asked: Asked, rungs: &[f64]) -> Self {
+        let mut bounds = rungs.to_vec();
+        bounds.sort_by(f64::total_cmp);
+        bounds.dedup();
+        Self { asked, bounds, past: VecDeque::new(), state: State::Waiting, frozen: false }
+    }
+
+    pub(super) fn learn(&mut self, at: f64, baseline: &Reading) {
+        if at.is_finite() {
+            self.remember(at, values(Some(baseline)));
+        }
+    }
+
+    fn remember(&mut self, at: f64, values: &[f64]) {
+        if self.past.len() >= HISTORY {
+            self.past.pop_front();
+        }
+        self.past.push_back((at, values.to_vec()));
+    }
+
+    pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
+        let (canary, baseline) = (values(arms.canary), values(arms.baseline));
+        if self.frozen || canary.is_empty() || baseline.is_empty() {
+            return;
+        }
+        if matches!(self.state, State::Waiting) {
+            self.state = self.begin(canary.len(), baseline.len());
+        }
+        match &mut self.state {
+            State::Tested(test) => {
+                test.look(at, canary, baseline);
+            }
+            State::Advisory { test, looks, .. } => {
+                test.look(at, canary, baseline);
+                *looks = looks.saturating_add(1);
+                let is_late = *looks == LATE && baseline.len() >= LATE_UNITS;
+                if *looks <= LATE {
+                    self.remember(at, baseline);
+                }
+                if is_late && let Ok(test) = self.fit(canary.len(), baseline.len()) {
+                    self.state = State::Tested(test);
+                }
+            }
+            State::Waiting => {}
+        }
+    }
+
+    /// The rollout begins: the past is made use of, or let go.
+    fn begin(&mut self, canary: usize, baseline: usize) -> State {
+        let state = match self.fit(canary, baseline) {
+            Ok(test) => State::Tested(test),
+            Err(why) => {
+                let worse = worse(self.asked.worse);
+                let test = Box::new(AdvisoryTest::new(worse, self.asked.margin, self.asked.look_every));
+                State::Advisory { test, why: why.to_string(), looks: 0 }
+            }
+        };
+        self.past = VecDeque::new();
+        state
+    }
+
+    fn fit(&mut self, canary: usize, baseline: usize) -> Result<Box<GaugeTest>, NoFit> {
+        let mut history = History::new(self.asked.look_every);
+        for (at, values) in &self.past {
+            history.push(*at, values);
+        }
+        let units = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let settings = GaugeSettings {
+            worse: worse(self.asked.worse),
+            margin: self.asked.margin,
+            form: match self.asked.form {
+                GaugeForm::Strict => Form::Strict,
+                GaugeForm::Loose => Form::Loose,
+            },
+            horizon_seconds: self.asked.horizon,
+            canary_units: units(canary),
+            baseline_units: units(baseline),
+        };
+        let fit = GaugeFit::from_history(&history, settings)?;
+        self.past = VecDeque::new();
+        Ok(Box::new(GaugeTest::new(fit, &self.bounds)))
+    }
+
+    pub(super) fn freeze_baseline(&mut self) {
+        self.frozen = true;
+    }
+
+    /// ln of the evidence of harm, for people and for its threshold; no evidence of any effect is told as 0.
+    pub(super) fn log_e_harm(&self) -> f64 {
+        match &self.state {
+            State::Tested(test) if test.evidence() > NOTHING => test.evidence(),
+            _ => 0.0,
+        }
+    }
+
+    pub(super) fn log_e_safe(&self, within: f64) -> f64 {
+        let index = self.bounds.iter().position(|bound| *bound >= within);
+        match (&self.state, index) {
+            (State::Tested(test), Some(index)) => test.log_e_safe(index),
+            _ => 0.0,
+        }
+    }
+
+    pub(super) fn effect(&self) -> [Option<f64>; 3] {
+        match &self.state {
+            State::Tested(test) => {
+                let interval = test.effect(INTERVAL_ERROR);
+                [interval.lower, interval.estimate, interval.upper]
+            }
+            State::Advisory { test, .. } => [None, test.ratio().filter(|ratio| ratio.is_finite()), None],
+            State::Waiting => [None; 3],
+        }
+    }
+
+    /// Why there can be no evidence; nothing: there can.
+    pub(super) fn blind(&self) -> Option<String> {
+        let State::Advisory { test, why, .. } = &self.state else { return None };
+        let seen = test.ratio().filter(|ratio| ratio.is_finite());
+        let seen =
+            seen.map_or_else(String::new, |ratio| format!("; so far {} times the baseline's", times(ratio)));
+        Some(format!("no verdict, since the noise is not known: {why}{seen}"))
+    }
+
+    /// A ramp that is clearly there, in words.
+    pub(super) fn note(&self) -> Option<String> {
+        let State::Tested(test) = &self.state else { return None };
+        let leak = test.leak(1.0 + self.asked.margin)?;
+        (leak.per_hour > 0.0).then(|| format!("it gets worse by {:.0}% an hour", 100.0 * leak.per_hour))
+    }
+}
+
+/// Evidence below this says that there is none of any effect.
+const NOTHING: f64 = -1e5;
+
+fn worse(direction: Direction) -> Worse {
+    match direction {
+        Direction::Up => Worse::Up,
+        Direction::Down => Worse::Down,
+    }
+}
+
+/// The values of a reading that was checked.
+fn values(reading: Option<&Reading>) -> &[f64] {
+    match reading {
+        Some(Reading::Values(values)) => values,
+        _ => &[],
+    }
+}

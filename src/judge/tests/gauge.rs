@@ -1,0 +1,112 @@
+//! Gauges: learnt noise, no history, averaging.
+
+use rand_distr::{Distribution as _, StandardNormal};
+
+use super::*;
+use crate::policy::{Direction, GaugeForm};
+
+fn memory() -> Signal {
+    let measure =
+        Measure::Gauge { query: "memory".to_owned(), worse: Direction::Up, form: GaugeForm::Strict };
+    Signal { margin: 0.2, ..signal("memory", measure) }
+}
+
+/// Units about 100 MB, each with its own noise that lasts, and a common one.
+struct Units {
+    rng: StdRng,
+    common: f64,
+    own: Vec<f64>,
+}
+
+impl Units {
+    fn new(seed: u64, units: usize) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), common: 0.0, own: vec![0.0; units] }
+    }
+
+    fn values(&mut self) -> Vec<f64> {
+        let mut noise = |keep: f64, sd: f64, before: f64| {
+            let fresh: f64 = StandardNormal.sample(&mut self.rng);
+            keep * before + sd * (1.0 - keep * keep).sqrt() * fresh
+        };
+        self.common = noise(0.97, 0.1, self.common);
+        self.own = self.own.iter().map(|own| noise(0.8, 0.05, *own)).collect();
+        self.own.iter().map(|own| 1e8 * (self.common + own).exp()).collect()
+    }
+
+    fn history(&mut self, looks: u32) -> Vec<Look> {
+        (0..looks)
+            .map(|n| {
+                let values = self.values();
+                look(
+                    15.0 * f64::from(n),
+                    0.0,
+                    &[("memory", Some(Reading::Values(values[1..].to_vec())), None)],
+                )
+            })
+            .collect()
+    }
+
+    /// The `n`th look, with the first unit as a canary that uses `times` as much.
+    fn look(&mut self, n: u32, times: f64) -> Look {
+        let mut values = self.values();
+        let canary = Reading::Values(vec![values.remove(0) * times]);
+        look(15.0 * f64::from(n), 0.2, &[("memory", Some(Reading::Values(values)), Some(canary))])
+    }
+}
+
+fn until(seed: u64, history: u32, times: f64, done: impl Fn(&Judge) -> bool) -> Option<u32> {
+    let mut units = Units::new(seed, 5);
+    let mut judge = Judge::new(&policy(&[0.2], vec![memory()]), &units.history(history));
+    (1..=80).find(|n| {
+        judge.take(&units.look(*n, times));
+        done(&judge)
+    })
+}
+
+#[test]
+fn a_step_is_found_and_an_equal_canary_proven() {
+    let found = median((0..5).map(|seed| until(seed, 120, 1.5, Judge::harm)).collect());
+    assert!(found <= 8, "{found} looks");
+    assert!((0..5).all(|seed| until(seed, 120, 1.0, Judge::harm).is_none()));
+    let safe = median((0..5).map(|seed| until(seed, 120, 1.0, Judge::safe)).collect());
+    assert!(safe <= 20, "{safe} looks");
+}
+
+#[test]
+fn without_history_a_gauge_waits_for_the_baselines_units() {
+    let mut units = Units::new(1, 5);
+    let mut judge = Judge::new(&policy(&[0.2], vec![memory()]), &[]);
+    for n in 1..=39 {
+        judge.take(&units.look(n, 3.0));
+    }
+    let verdict = judge.verdict();
+    assert!(!verdict.harm && !verdict.safe);
+    let why = &verdict.signals["memory"].why;
+    assert!(why.starts_with("memory: no verdict, since the noise is not known: 0 samples"), "{why}");
+    let found = (40..=80).find(|n| judge.look(&units.look(*n, 3.0)).harm);
+    assert!(found.is_some_and(|n| n <= 50), "{found:?}");
+}
+
+#[test]
+fn its_evidence_is_not_averaged_before_it_crosses() {
+    let mut units = Units::new(1, 5);
+    let mut judge = Judge::new(&policy(&[0.2], vec![memory()]), &units.history(120));
+    let mut looks = (1..=20).map(|n| judge.look(&units.look(n, 1.5))).skip_while(|verdict| !verdict.harm);
+    let verdict = looks.next().unwrap();
+    assert_eq!(verdict.log_e_harm, verdict.harm_threshold);
+    assert_eq!(verdict.culprits, ["memory"]);
+}
+
+#[test]
+fn units_that_give_no_values_are_silent() {
+    let mut judge = Judge::new(&policy(&[0.2], vec![memory()]), &[]);
+    let some = Some(Reading::Values(vec![1.0]));
+    for n in 0..6 {
+        judge.take(&look(
+            15.0 * f64::from(n),
+            0.2,
+            &[("memory", some.clone(), Some(Reading::Values(Vec::new())))],
+        ));
+    }
+    assert!(judge.verdict().no_data);
+}
