@@ -14,7 +14,7 @@ pub struct CallId {
     pub(super) number: u64,
 }
 
-/// What somebody asks for. Version selectors are as the caller wrote them; see [`select`](super::select).
+/// What somebody asks for. Version selectors are as the caller wrote them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     /// Let a version receive users' requests, or take it out.

@@ -336,6 +336,10 @@ fn readers_lag_behind() {
     assert_eq!(seen(&mut bench), (2, 0));
     bench.wait(Span::seconds(1));
     assert_eq!(seen(&mut bench), (2, 2));
+    let name = bench.app().pods[0].name.clone();
+    bench.tsuru.crash(bench.now, "shop", &name).expect("it runs");
+    let look = bench.tsuru.look(bench.now, "shop").expect("the app");
+    assert!(look.pods.expect("a list").iter().all(|p| p.phase == Phase::Ready), "also a crash is seen late");
 }
 
 #[test]
