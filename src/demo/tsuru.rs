@@ -18,6 +18,7 @@ use crate::words::{Span, Time};
 pub mod faults;
 mod select;
 
+mod act;
 mod app;
 mod call;
 mod change;
@@ -35,8 +36,9 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use act::{Act, Deploy, State};
 pub use app::{App, AppSpec, Autoscale, Deployment, Key, Network, Phase, Pod, PodId, Slot, VersionRecord};
-pub use call::{Act, CallId, Deploy, Failure, Progress, Standing, State};
+pub use call::{CallId, Failure, Progress, Standing};
 pub use event::{Caller, Cancel, Event, EventId, Filter, Line, Start, go_duration, rfc3339};
 pub use timings::Timings;
 pub use webhook::{EventFilter, Webhook};
