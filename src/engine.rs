@@ -116,16 +116,24 @@ impl<P: Platform> Engine<P> {
         Ok(())
     }
 
-    /// Hands every alert to every rollout that runs, until `shutdown`: each knows best whether it is meant.
+    /// Hands every alert to every rollout that runs: each knows best whether it is meant.
     async fn hand_out(house: Arc<House<P>>, mut alerts: mpsc::Receiver<Delivery>) {
         while let Some(delivery) = alerts.recv().await {
-            for (_, rollout) in house.running.all() {
+            let mut taken = true;
+            for (id, rollout) in house.running.all() {
                 for alert in &delivery.alerts {
-                    // A rollout that has just ended hears nothing, and that is right.
-                    let _ended = rollout.inbox.send(Message::Alert(Box::new(alert.clone()))).await;
+                    // A rollout that does not get to its messages must not keep alerts from the others.
+                    let sent = rollout.inbox.try_send(Message::Alert(Box::new(alert.clone())));
+                    if matches!(sent, Err(mpsc::error::TrySendError::Full(_))) {
+                        warn!(rollout = %id, alert = alert.name(), "this rollout is too busy to hear of an alert");
+                        taken = false;
+                    }
                 }
             }
-            delivery.taken();
+            // What was not taken by all is sent again by Alertmanager; who heard it already knows it.
+            if taken {
+                delivery.taken();
+            }
         }
     }
 
@@ -180,6 +188,7 @@ impl<P: Platform> Engine<P> {
         let id = rollout.id.clone();
         let reachable = Reachable { app: rollout.app.clone(), canary: rollout.canary, inbox: sender };
         self.house.running.add(id.clone(), reachable);
+        self.house.metrics.moved(None, rollout.phase);
         let runner = Runner::new((Arc::clone(&self.house), Arc::clone(&self.watching)), snapshot, inbox);
         let runner = match runner {
             Ok(runner) => runner,

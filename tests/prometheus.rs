@@ -7,15 +7,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::needless_for_each,
     clippy::print_stdout,
-    clippy::format_push_string,
-    clippy::format_collect,
-    clippy::similar_names,
-    reason = "a test stops at the first surprise, says what it passed over, and may be plain"
+    reason = "a test stops at the first surprise, and says what it passed over"
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -60,7 +57,7 @@ impl Page {
                  http_seconds_sum 1\nhttp_seconds_count {all}\n"
             );
             if bad > 0 {
-                text += &format!("http_requests_total{{code=\"500\",path=\"/{{id}}\"}} {bad}\n");
+                writeln!(text, "http_requests_total{{code=\"500\",path=\"/{{id}}\"}} {bad}").unwrap();
             }
             (axum::http::StatusCode::OK, text)
         };
@@ -110,15 +107,11 @@ impl Drop for Prometheus {
 
 impl Prometheus {
     fn start(dir: &Path, pages: &[&Page], port: u16) -> Option<Self> {
-        let groups: String = pages
-            .iter()
-            .map(|page| {
-                let (address, version) = (page.address, page.version);
-                format!(
-                    "      - targets: ['{address}']\n        labels: {{ app: shop, version: '{version}' }}\n"
-                )
-            })
-            .collect();
+        let mut groups = String::new();
+        for Page { address, version, .. } in pages {
+            writeln!(groups, "      - targets: ['{address}']").unwrap();
+            writeln!(groups, "        labels: {{ app: shop, version: '{version}' }}").unwrap();
+        }
         let config = format!(
             "global: {{ scrape_interval: 1s, scrape_timeout: 900ms }}\nscrape_configs:\n  - job_name: units\n    \
              static_configs:\n{groups}"
@@ -216,9 +209,9 @@ impl Sums {
 async fn gather_until(gatherer: &mut Gatherer, units: &[Unit], sums: &mut Sums, wanted: [[u32; 4]; 2]) {
     let mut notes = Vec::new();
     for _ in 0..120 {
-        let gathered = gatherer.gather(&observed(units.to_vec()), now()).await;
-        sums.add(&gathered.signals);
-        notes.extend(gathered.notes);
+        let look = gatherer.gather(&observed(units.to_vec()), now()).await;
+        sums.add(&look.signals);
+        notes.extend(look.notes);
         if sums.is(wanted) {
             return;
         }
@@ -247,8 +240,8 @@ async fn what_units_count_is_given_once() {
     // Until the baseline is anchored there is nothing to count from.
     let mut anchored = false;
     for _ in 0..120 {
-        let gathered = gatherer.gather(&observed(units.clone()), now()).await;
-        anchored |= gathered.signals.get("errors").is_some_and(|arms| arms.baseline.is_some());
+        let look = gatherer.gather(&observed(units.clone()), now()).await;
+        anchored |= look.signals.get("errors").is_some_and(|arms| arms.baseline.is_some());
         if anchored {
             break;
         }
@@ -299,7 +292,9 @@ async fn what_units_count_is_given_once() {
     let (looks, notes) = watcher.history(Version(1), now()).await;
     assert_eq!(notes, [] as [&str; 0]);
     let mut past = Sums::default();
-    looks.iter().for_each(|look| past.add(&look.signals));
+    for look in &looks {
+        past.add(&look.signals);
+    }
     assert!(past.is([[10, 310, 300, 310], [0; 4]]), "{past:?}");
     assert!(looks.is_sorted_by(|one, next| one.at < next.at));
 }

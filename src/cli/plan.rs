@@ -4,6 +4,7 @@
 
 mod forecast;
 mod print;
+mod simulate;
 
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub(super) struct Args {
     /// How much noisier than independent events the counts are (variance over mean).
     #[arg(long, value_name = "N", value_parser = dispersion, default_value = "1")]
     dispersion: f64,
+    /// Also run this many simulated rollouts through the judge, good ones and bad ones, with the policy's ratios.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    simulate: Option<u32>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -56,7 +60,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
         events: args.events,
         dispersion: args.dispersion,
     };
-    let plan = forecast::plan(&policy, args.share, &load);
+    let mut plan = forecast::plan(&policy, args.share, &load);
+    plan.simulated = args.simulate.and_then(|runs| simulate::simulate(&policy, args.share, &load, runs));
     let printed = if args.json {
         print::json(&plan, &mut io::stdout().lock())
     } else {

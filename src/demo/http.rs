@@ -103,7 +103,7 @@ async fn answer(install: Arc<Install>, found: Found, input: Input) -> Result<Res
     if let (Some(_), Some(app)) = (&token, found.parameter("app"))
         && install.now().core.app(app).is_none()
     {
-        return Err(Failure { status: 404, text: format!("App {app} not found.") });
+        return Err(refuse(404, &format!("App {app} not found.")));
     }
     let Some(token) = token else {
         return Ok(unauthorized());
@@ -131,6 +131,11 @@ fn unauthorized() -> Response {
 fn supported(mut response: Response) -> Response {
     response.headers_mut().insert("supported-tsuru", HeaderValue::from_static("1.0.1"));
     response
+}
+
+/// A refusal with a status and a text.
+fn refuse(status: u16, text: &str) -> Failure {
+    Failure { status, text: text.to_owned() }
 }
 
 /// A failure before anything was written.
@@ -169,6 +174,6 @@ fn check(token: &Token, permission: &str) -> Result<(), Failure> {
     if token.may(permission) {
         Ok(())
     } else {
-        Err(Failure { status: 403, text: "You don't have permission to do this action".to_owned() })
+        Err(refuse(403, "You don't have permission to do this action"))
     }
 }

@@ -149,7 +149,8 @@ impl Install {
             let now = self.clock.now();
             let mut guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let Inner { core, fleet } = &mut *guard;
-            fleet.load(core, now.since(last).as_seconds(), &mut rng);
+            // What a sleeping machine missed is missed.
+            fleet.load(core, now.since(last).as_seconds().min(1.0), &mut rng);
             last = now;
         }
     }

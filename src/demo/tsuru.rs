@@ -3,7 +3,7 @@
 //! Time is passed in and chance comes from a seed, so a whole rollout runs in well under a millisecond and can be
 //! repeated to the bit. [`Tsuru::begin`] starts a call as a client would; [`Tsuru::advance`] lets time pass;
 //! [`Tsuru::progress`] tells how a call stands; [`Tsuru::take_effects`] tells what the outside must do (start a unit's
-//! server, deliver a webhook). The HTTP shell in [`http`](super::http) does just that with the real clock.
+//! server, deliver a webhook). The HTTP shell in `http` does just that with the real clock.
 //!
 //! What it does follows the source of Tsuru 1.23 with the Kubernetes provisioner: one lock per app, deployments of a base
 //! and of versions beside it, pods that become ready in their time, calls that write lines while they work, and
@@ -18,6 +18,7 @@ use crate::words::{Span, Time};
 pub mod faults;
 mod select;
 
+mod act;
 mod app;
 mod call;
 mod change;
@@ -35,8 +36,9 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use act::{Act, Deploy, State};
 pub use app::{App, AppSpec, Autoscale, Deployment, Key, Network, Phase, Pod, PodId, Slot, VersionRecord};
-pub use call::{Act, CallId, Deploy, Failure, Progress, Standing, State};
+pub use call::{CallId, Failure, Progress, Standing};
 pub use event::{Caller, Cancel, Event, EventId, Filter, Line, Start, go_duration, rfc3339};
 pub use timings::Timings;
 pub use webhook::{EventFilter, Webhook};
@@ -123,7 +125,7 @@ impl Tsuru {
     }
 
     /// Whether a switch of the shell fires: of streams, webhooks and slow answers.
-    pub fn fires(&mut self, switch: impl FnOnce(&mut Faults) -> &mut Switch) -> bool {
+    pub(in crate::demo) fn fires(&mut self, switch: impl FnOnce(&mut Faults) -> &mut Switch) -> bool {
         let World { config, rng, .. } = &mut self.world;
         switch(&mut config.faults).fires(rng)
     }
@@ -303,8 +305,10 @@ impl Tsuru {
         let none = || format!("app `{app}` has no running unit `{unit}`");
         let index = *self.names.get(app).ok_or_else(none)?;
         let running = |p: &&mut Pod| p.name == unit && matches!(p.phase, Phase::Starting | Phase::Ready);
+        let before = self.snapshot(index);
         let pod = self.apps[index].pods.iter_mut().find(running).ok_or_else(none)?;
         pods::crashed(pod, &mut self.world, now);
+        self.remember(index, before, now);
         self.step(index, now);
         Ok(())
     }
@@ -333,7 +337,7 @@ impl Tsuru {
     }
 
     /// A pod listens somewhere else than where it was to.
-    pub fn moved(&mut self, pod: PodId, address: std::net::SocketAddr) {
+    pub(in crate::demo) fn moved(&mut self, pod: PodId, address: std::net::SocketAddr) {
         self.apps
             .iter_mut()
             .flat_map(|a| &mut a.pods)
@@ -371,8 +375,8 @@ impl Tsuru {
     fn step(&mut self, index: usize, now: Time) {
         self.now = self.now.max(now);
         self.moves += 1;
+        let before = self.snapshot(index);
         let app = &mut self.apps[index];
-        let before = (!self.world.config.faults.lags.is_empty()).then(|| app.pods.clone());
         pods::live(app, &mut self.world, now);
         others::act(app, &mut self.world, now);
         call::expire(app, &mut self.world, now);
@@ -386,12 +390,23 @@ impl Tsuru {
             app.others = others::Others::default();
             self.names.remove(&app.spec.name);
         }
+        self.remember(index, before, now);
+        self.refresh(index, now);
+    }
+
+    /// The pods as they are, where a reader may still see them later.
+    fn snapshot(&self, index: usize) -> Option<Vec<Pod>> {
+        (!self.world.config.faults.lags.is_empty()).then(|| self.apps[index].pods.clone())
+    }
+
+    /// Keeps the pods as they were until now, if they are not so any more.
+    fn remember(&mut self, index: usize, before: Option<Vec<Pod>>, now: Time) {
+        let app = &mut self.apps[index];
         if let Some(before) = before.filter(|before| *before != app.pods) {
             app.past.push((now, before));
             let surplus = app.past.len().saturating_sub(MOST_PAST);
             app.past.drain(..surplus);
         }
-        self.refresh(index, now);
     }
 
     /// Works out when the app moves by itself next, and drops what no reader can see any more.

@@ -70,7 +70,7 @@ pub(super) struct Runner<P> {
     /// What others did that has been dealt with.
     known: BTreeSet<String>,
     alarms: Vec<Alarm>,
-    /// Alerts that were heard and left, by fingerprint and beginning: Alertmanager repeats itself.
+    /// Alerts that were heard, by fingerprint and beginning: Alertmanager repeats itself.
     heard: BTreeSet<(String, Time)>,
     /// What a person was last told that they are needed for.
     called: Option<String>,
@@ -333,14 +333,14 @@ impl<P: Platform> Runner<P> {
 
     /// An alert that was sent to the daemon: is it about this canary, and what does the policy make of it?
     async fn hear(&mut self, alert: &Alert) -> Result<(), StoreError> {
-        match match_alert(alert, &self.rollout, &self.house.alert_labels) {
+        let heard = match_alert(alert, &self.rollout, &self.house.alert_labels);
+        if heard == Match::Unrelated || !self.heard.insert((alert.fingerprint.clone(), alert.starts_at)) {
+            return Ok(());
+        }
+        match heard {
             Match::Unrelated => {}
             Match::Raised(alarm) => self.alarms.push(alarm),
-            Match::Ignored(why) => {
-                if self.heard.insert((alert.fingerprint.clone(), alert.starts_at)) {
-                    self.note(vec![why]).await?;
-                }
-            }
+            Match::Ignored(why) => self.note(vec![why]).await?,
         }
         Ok(())
     }

@@ -85,7 +85,8 @@ fn score(parts: &[Part]) -> [f64; 2] {
     if all <= 0.0 {
         return [100.0, 100.0];
     }
-    let percent = |part: f64| (100.0 * part / all).clamp(0.0, 100.0);
+    // The sum of nothing is −0; adding 0 mends that.
+    let percent = |part: f64| (100.0 * (part / all)).clamp(0.0, 100.0) + 0.0;
     [
         percent(weigh(&|p| counts(p) && p.outcome == Outcome::Pass)),
         percent(weigh(&|p| counts(p) && p.outcome != Outcome::Fail)),

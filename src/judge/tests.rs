@@ -135,18 +135,18 @@ fn median(mut values: Vec<Option<u32>>) -> u32 {
 
 #[test]
 fn a_good_canary_is_seldom_called_harmful_and_mostly_proven() {
-    let harmed = (0..30).filter(|seed| until(*seed, 1.0, Judge::harm).is_some()).count();
-    assert!(harmed <= 1, "{harmed} of 30");
-    let safe = median((0..15).map(|seed| until(seed, 1.0, Judge::safe)).collect());
+    let harmed = (0..12).filter(|seed| until(*seed, 1.0, Judge::harm).is_some()).count();
+    assert!(harmed <= 1, "{harmed} of 12");
+    let safe = median((0..7).map(|seed| until(seed, 1.0, Judge::safe)).collect());
     assert!(safe <= 28, "{safe} looks");
 }
 
 #[test]
 fn a_bad_canary_is_found_and_never_called_safe_at_the_margin() {
-    let found = median((0..15).map(|seed| until(seed, 5.0, Judge::harm)).collect());
+    let found = median((0..7).map(|seed| until(seed, 5.0, Judge::harm)).collect());
     assert!(found <= 2, "{found} looks");
-    let safe = (0..20).filter(|seed| until(*seed, 1.5, Judge::safe).is_some()).count();
-    assert!(safe <= 3, "{safe} of 20");
+    let safe = (0..8).filter(|seed| until(*seed, 1.5, Judge::safe).is_some()).count();
+    assert!(safe <= 2, "{safe} of 8");
 }
 
 #[test]

@@ -50,6 +50,7 @@ where
         tracing::error!(%error, "messages for receivers that are gone could not be looked up");
     }
     for receiver in receivers.all {
+        post.metrics.delivers_to(&receiver.name);
         tasks.spawn(post.clone().serve(Arc::new(receiver), stop.clone()));
     }
     tasks.join_all().await;
@@ -79,7 +80,7 @@ where
                 Ok(sleep) => sleep,
                 Err(StoreError::Closed) => break,
                 Err(error) => {
-                    tracing::error!(receiver = receiver.name, %error, "the outbox cannot be read");
+                    tracing::error!(receiver = receiver.name, %error, "the outbox cannot be used");
                     AFTER_TROUBLE
                 }
             };

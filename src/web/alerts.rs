@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::alertmanager::{Alert, AlertStatus};
-use crate::policy::AlertRule;
+use crate::policy::{AlertRule, glob};
 use crate::rollout::{Alarm, Rollout};
 use crate::words::{AppName, Time, Version};
 
@@ -115,30 +115,4 @@ fn version(text: &str) -> Option<Version> {
     let digits = text.strip_prefix('v').unwrap_or(text);
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| digits.parse().ok().map(Version)).flatten()
-}
-
-/// Whether `text` is what `pattern` describes: `*` stands for any characters, `?` for one.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // The last star, and where what it stands for ends: on a mismatch it takes one character more. Only the last one
-    // ever needs to, so the time is at most the product of the lengths.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&c) if c == '?' || c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                Some((at, end)) => {
-                    star = Some((at, end + 1));
-                    (p, t) = (at + 1, end + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&c| c == '*')
 }

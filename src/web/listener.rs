@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 const CONNECTIONS: usize = 256;
 
 /// How long a connection may be silent both ways. Longer than any request takes.
-const SILENCE: Duration = Duration::from_mins(1);
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// A TCP listener with those bounds.
 pub(super) struct Bounded {

@@ -20,6 +20,21 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 /// How long looks take, in seconds: the edges of the histogram.
 const LOOK_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// All phases.
+const PHASES: [Phase; 11] = [
+    Phase::Pending,
+    Phase::Step,
+    Phase::Paused,
+    Phase::Promoting,
+    Phase::RollingBack,
+    Phase::Promoted,
+    Phase::RolledBack,
+    Phase::Superseded,
+    Phase::TakenOver,
+    Phase::Observed,
+    Phase::Failed,
+];
+
 type Counted<L> = Family<L, Counter<u64, AtomicU64>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,7 +96,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("uguisu"),
+            registry: Registry::default(),
             rollouts: Family::default(),
             finished: Family::default(),
             looks: Histogram::new(LOOK_SECONDS),
@@ -99,7 +114,9 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        let r = &mut self.registry;
+        // The conventional name, which dashboards know.
+        self.registry.register_collector(Box::new(Memory));
+        let r = self.registry.sub_registry_with_prefix("uguisu");
         r.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         r.register("rollouts", "Rollouts that have not ended, by phase", self.rollouts.clone());
         r.register("rollouts_finished", "Rollouts that ended, by how", self.finished.clone());
@@ -114,8 +131,23 @@ impl Metrics {
         r.register("messages_delivered", "Messages that were accepted", self.delivered.clone());
         r.register("messages_failed_attempts", "Attempts that will be repeated", self.failed.clone());
         r.register("messages_given_up", "Messages that will not be tried again", self.given_up.clone());
-        // The conventional name, which dashboards know.
-        r.register_collector(Box::new(Memory));
+        // What has not happened yet is shown as nothing, so that its first time is seen as a change.
+        for phase in PHASES {
+            let label = InPhase { phase: phase.label() };
+            if phase.is_final() {
+                self.finished.get_or_create(&label).inc_by(0);
+            } else {
+                self.rollouts.get_or_create(&label).set(0);
+            }
+        }
+    }
+
+    /// Messages for this receiver will be delivered.
+    pub fn delivers_to(&self, receiver: &str) {
+        self.outbox_waiting.get_or_create(&of(receiver)).set(0);
+        for counter in [&self.delivered, &self.failed, &self.given_up] {
+            counter.get_or_create(&of(receiver)).inc_by(0);
+        }
     }
 
     /// A rollout changed its phase, or kept it; `from` is nothing when it was opened or resumed after a restart.

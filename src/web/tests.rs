@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::alertmanager::parse;
-use super::alerts::{Watched, glob};
+use super::alerts::Watched;
 use super::*;
 use crate::policy::{AlertRule, Reaction};
 use crate::rollout::Phase;
@@ -106,18 +106,6 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn globs_agree_with_regular_expressions(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
-        let expression = format!("^{}$", pattern.replace('*', ".*").replace('?', "."));
-        prop_assert_eq!(glob(&pattern, &text), regex::Regex::new(&expression).unwrap().is_match(&text));
-    }
-}
-
-#[test]
-fn a_glob_of_many_stars_ends() {
-    assert!(!glob(&"*a".repeat(1000), &"a".repeat(999)));
-    assert!(glob("check*-??", "checkout-äö"));
 }
 
 fn rule(matches: &[(&str, &str)], action: Reaction) -> AlertRule {
@@ -412,6 +400,7 @@ async fn metrics_are_shown() {
         "uguisu_rollouts{phase=\"pending\"} 1",
         "uguisu_rollouts{phase=\"step\"} 0",
         "uguisu_rollouts_finished_total{phase=\"promoted\"} 1",
+        "uguisu_rollouts_finished_total{phase=\"rolled_back\"} 0",
         "uguisu_look_duration_seconds_bucket{le=\"0.05\"} 1",
         "uguisu_decisions_total{decision=\"continue\"} 1",
         "uguisu_platform_calls_total{call=\"observe\",result=\"unreachable\"} 1",
@@ -421,7 +410,7 @@ async fn metrics_are_shown() {
         assert!(text.lines().any(|l| l == line), "{line} is not in:\n{text}");
     }
     #[cfg(target_os = "linux")]
-    assert!(text.contains("process_resident_memory_bytes "), "{text}");
+    assert!(text.lines().any(|l| l.starts_with("process_resident_memory_bytes ")), "{text}");
 }
 
 #[tokio::test]

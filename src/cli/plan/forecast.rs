@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::simulate::Simulated;
 use crate::judge::{Ask, asks};
 use crate::policy::{Bake, Measure, Policy, Signal, Strategy};
 use crate::stats::power::{DETECTION_NATS, LATE_NATS, Traffic};
@@ -39,6 +40,9 @@ pub(super) struct Plan {
     /// Each step's shortest and longest bake, in seconds.
     pub(super) bake: [f64; 2],
     pub(super) steps: Vec<Step>,
+    /// What became of simulated rollouts, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) simulated: Option<Simulated>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -106,6 +110,7 @@ pub(super) fn plan(policy: &Policy, share: Option<Share>, load: &Load) -> Plan {
         false_promotion: policy.budget.false_promotion,
         bake: [at_least.as_seconds(), at_most.as_seconds()],
         steps,
+        simulated: None,
     }
 }
 

@@ -6,6 +6,8 @@ use anstyle::Style;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::forecast::{Detection, Forecast, Plan, Step, worse};
+use super::simulate::{Found, Simulated};
+use crate::words::Share;
 
 /// The width of the plot's longest bar, in characters.
 const BAR: f64 = 40.0;
@@ -46,6 +48,29 @@ pub(super) fn table(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     }
     if let Some(step) = plan.steps.last() {
         plot(step, out)?;
+    }
+    if let Some(simulated) = &plan.simulated {
+        simulation(simulated, out)?;
+    }
+    Ok(())
+}
+
+fn simulation(simulated: &Simulated, out: &mut impl Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    let percent = |share: f64| Share::new(share).map_or_else(String::new, |share| share.to_string());
+    let (low, high) = simulated.false_rollback_between;
+    writeln!(out, "\n{bold}{} simulated rollouts of each kind{bold:#}", simulated.runs)?;
+    writeln!(
+        out,
+        "  good: {} rolled back (the truth is between {} and {}), proven after {}",
+        percent(simulated.false_rollback),
+        percent(low),
+        percent(high),
+        simulated.proven.map_or_else(|| "no time that most of them reached".to_owned(), time)
+    )?;
+    for Found { regression, share, after } in &simulated.found {
+        let after = after.map_or_else(String::new, |after| format!(", half of all within {}", time(after)));
+        writeln!(out, "  x{regression}: {} rolled back{after}", percent(*share))?;
     }
     Ok(())
 }

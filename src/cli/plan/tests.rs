@@ -46,6 +46,18 @@ fn forecasts_are_what_the_formulas_say() {
 }
 
 #[test]
+fn simulated_rollouts_go_through_the_judge() {
+    let policy = rules(
+        "policy: p\nfor: { apps: ['*'] }\nstrategy: { canary: { steps: [50%], bake: { at_least: 1m, at_most: 10m } } }\n\
+         signals:\n  - name: errors\n    ratio: { events: 'e_total', total: 'r_total' }\n    critical: true\n",
+    );
+    let simulated = simulate::simulate(&policy, None, &load(100.0), 4).unwrap();
+    assert_eq!(simulated.found.len(), 3);
+    assert!(simulated.found[2].after.is_some_and(|after| after <= 60.0), "{simulated:?}");
+    assert!(simulated.false_rollback_between.1 > 0.2);
+}
+
+#[test]
 fn flags_that_make_no_sense_are_told() {
     for text in ["10", "0%", "100%", "-5%", "x%", "", "NaN%", "1e400%"] {
         assert!(percentage(text).is_err(), "{text}");

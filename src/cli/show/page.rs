@@ -47,13 +47,17 @@ fn last_look(look: &Line, out: &mut impl Write) -> io::Result<()> {
     let Some(Event::Looked { verdict, notes, .. }) = look.event() else {
         return writeln!(out, "\n{HEADING}Last look{HEADING:#}\n{}", plain(&look.sentence()));
     };
-    let [low, high] = verdict.score;
+    // Adding nothing makes of -0, which would look odd, 0.
+    let [low, high] = verdict.score.map(|score| score + 0.0);
     writeln!(
         out,
         "\n{HEADING}Last look{HEADING:#} at {}, score {low:.0} to {high:.0}",
         moment(look.entry.at)
     )?;
-    writeln!(out, "{}", plain(&verdict.why))?;
+    // Where one signal says it all, it says it below.
+    if !verdict.signals.values().any(|signal| signal.why == verdict.why) {
+        writeln!(out, "{}", plain(&verdict.why))?;
+    }
     let refused = verdict.refused.iter().map(|refusal| format!("not used: {refusal}"));
     for note in notes.iter().map(|note| format!("note: {note}")).chain(refused) {
         writeln!(out, "{}", plain(&note))?;

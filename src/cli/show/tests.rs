@@ -49,7 +49,7 @@ fn verdict() -> Verdict {
         "seen": [0.0, 0.0, 0.0, 0.0], "wait": null, "why": "memory: the canary is silent", "otherwise": "",
     });
     let whole = json!({
-        "at": 60.0, "score": [20.0, 45.0], "log_e_harm": 7.25, "harm_threshold": 4.605,
+        "at": 60.0, "score": [-0.0, 45.0], "log_e_harm": 7.25, "harm_threshold": 4.605,
         "harm": true, "culprits": ["errors"], "safe": false, "both_bad": false, "wrong_split": false,
         "no_data": false, "source_down": false, "signals": {"errors": signal, "memory": quiet},
         "why": "errors: 3.1 times the baseline's, between 1.6 and 6",

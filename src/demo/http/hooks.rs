@@ -10,13 +10,9 @@ use tokio::sync::mpsc;
 
 use super::input::Input;
 use super::routes::{Endpoint, Found};
-use super::{Token, check, empty, json as json_answer, plain, template, wire};
+use super::{Token, check, empty, json as json_answer, plain, refuse, template, wire};
 use crate::demo::install::{Delivery, Install};
 use crate::demo::tsuru::{EventId, Failure, Webhook};
-
-fn refuse(status: u16, text: &str) -> Failure {
-    Failure { status, text: text.to_owned() }
-}
 
 /// The answer to a call about webhooks or blocks.
 pub(super) fn answer(

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::input::{Input, parse_bool};
 use super::routes::{Endpoint, Found};
-use super::{Token, check, empty, hooks, json, plain, wire};
+use super::{Token, check, empty, hooks, json, plain, refuse, wire};
 use crate::demo::install::Install;
 use crate::demo::tsuru::{EventId, Failure, Filter};
 use crate::words::Time;
@@ -74,11 +74,11 @@ pub(super) fn answer(
         Endpoint::Kinds => {
             Ok(json(&KINDS.map(|name| serde_json::json!({ "Type": "permission", "Name": name }))))
         }
-        Endpoint::Swap => Err(Failure { status: 412, text: "swapping is deprecated".to_owned() }),
+        Endpoint::Swap => Err(refuse(412, "swapping is deprecated")),
         Endpoint::Rebuild => {
             check(token, "app.deploy")?;
             let text = "\n---- ERROR during deploy: ----\napp rebuild is deprecated\n";
-            Err(Failure { status: 500, text: text.to_owned() })
+            Err(refuse(500, text))
         }
         _ => hooks::answer(install, token, found, input),
     }
@@ -103,7 +103,7 @@ const KINDS: [&str; 14] = [
 ];
 
 fn no_app(name: &str) -> Failure {
-    Failure { status: 404, text: format!("App {name} not found.") }
+    refuse(404, &format!("App {name} not found."))
 }
 
 fn apps(install: &Install, token: &Token, input: &Input) -> Result<Response, Failure> {
@@ -112,7 +112,7 @@ fn apps(install: &Install, token: &Token, input: &Input) -> Result<Response, Fai
     }
     let name = match input.query("name") {
         "" => None,
-        name => Some(regex::Regex::new(name).map_err(|e| Failure { status: 500, text: e.to_string() })?),
+        name => Some(regex::Regex::new(name).map_err(|e| refuse(500, &e.to_string()))?),
     };
     let is = |wanted: &str, have: &str| wanted.is_empty() || wanted == have;
     let mut now = install.now();
@@ -156,9 +156,9 @@ fn deploys(install: &Install, token: &Token, input: &Input) -> Response {
 
 fn deploy_info(install: &Install, token: &Token, found: &Found) -> Result<Response, Failure> {
     let text = found.parameter("deploy").unwrap_or("");
-    let id = EventId::parse(text)
-        .ok_or_else(|| Failure { status: 500, text: format!("id parameter is not ObjectId: {text}") })?;
-    let none = || Failure { status: 404, text: "Deploy not found.".to_owned() };
+    let id =
+        EventId::parse(text).ok_or_else(|| refuse(500, &format!("id parameter is not ObjectId: {text}")))?;
+    let none = || refuse(404, "Deploy not found.");
     let now = install.now();
     let event = now.core.event(id).filter(|e| e.kind == "app.deploy").ok_or_else(none)?;
     if !token.may("app.read.deploy") {
@@ -168,20 +168,19 @@ fn deploy_info(install: &Install, token: &Token, found: &Found) -> Result<Respon
 }
 
 fn no_event() -> Failure {
-    Failure { status: 404, text: "event not found".to_owned() }
+    refuse(404, "event not found")
 }
 
 fn event_id(found: &Found) -> Result<EventId, Failure> {
     let text = found.parameter("uuid").unwrap_or("");
-    EventId::parse(text)
-        .ok_or_else(|| Failure { status: 400, text: format!("uuid parameter is not ObjectId: {text}") })
+    EventId::parse(text).ok_or_else(|| refuse(400, &format!("uuid parameter is not ObjectId: {text}")))
 }
 
 fn events(install: &Install, token: &Token, input: &Input) -> Result<Response, Failure> {
     if input.is_json() && input.is_empty() {
         // The filter stays nil, and Tsuru runs into it.
         let text = "runtime error: invalid memory address or nil pointer dereference";
-        return Err(Failure { status: 500, text: text.to_owned() });
+        return Err(refuse(500, text));
     }
     if !token.may("app.read.events") {
         return Ok(empty(StatusCode::NO_CONTENT));
@@ -233,7 +232,7 @@ fn cancel(install: &Install, token: &Token, found: &Found, input: &Input) -> Res
     now.core.event(id).ok_or_else(no_event)?;
     let reason = input.get("reason");
     if reason.is_empty() {
-        return Err(Failure { status: 400, text: "reason is mandatory".to_owned() });
+        return Err(refuse(400, "reason is mandatory"));
     }
     check(token, "app.update.events")?;
     let at = now.at;

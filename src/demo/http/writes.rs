@@ -8,13 +8,9 @@ use serde_json::Value;
 use super::input::{Input, parse_bool};
 use super::routes::{Endpoint, Found};
 use super::stream::{self, Kind};
-use super::{Token, check};
+use super::{Token, check, refuse};
 use crate::demo::install::Install;
 use crate::demo::tsuru::{Act, Deploy, Failure, State};
-
-fn refuse(status: u16, text: &str) -> Failure {
-    Failure { status, text: text.to_owned() }
-}
 
 /// The answer to a call that changes an app.
 pub(super) async fn answer(

@@ -137,3 +137,34 @@ async fn a_shutdown_waits_for_nobody_who_hangs() {
         .expect("it stops");
     assert!(stream.text().await.is_err(), "who still listened is cut off");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_work_of_a_client_that_hangs_up_goes_on() {
+    let bench = Bench::start().await;
+    let deploy = bench
+        .request("POST", "/1.0/apps/shop/deploy")
+        .form(&[("image", "toy:good"), ("new-version", "true")]);
+    let mut stream = deploy.send().await.expect("an answer");
+    stream.chunk().await.expect("a piece").expect("not the end");
+    drop(stream);
+    let done = |core: &tsuru::Tsuru| core.app("shop").is_some_and(|app| app.deploys == 2);
+    assert!(bench.emulator.wait_until(Span::seconds(20), done).await);
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_emulators_share_a_machine() {
+    let (one, two) = (Bench::start().await, Bench::start().await);
+    let addresses = |bench: &Bench| -> Vec<std::net::SocketAddr> {
+        bench
+            .emulator
+            .look(|core| core.app("shop").expect("the app").pods.iter().map(|p| p.address).collect())
+    };
+    assert!(addresses(&one).iter().all(|address| !addresses(&two).contains(address)));
+    for address in addresses(&one).into_iter().chain(addresses(&two)) {
+        let url = format!("http://{address}/healthz");
+        assert_eq!(one.client.get(url).send().await.expect("a unit answers").status(), 200);
+    }
+    one.emulator.shutdown().await;
+    two.emulator.shutdown().await;
+}

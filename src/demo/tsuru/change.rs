@@ -2,8 +2,9 @@
 
 use rand::RngExt;
 
+use super::act::State;
 use super::app::{Deployment, Key};
-use super::call::{Failure, State};
+use super::call::Failure;
 use super::deploy::remove_deployment;
 use super::monitor::{Monitor, Relapse};
 use super::select;

@@ -1,7 +1,8 @@
 //! Steps of deploys and rollbacks: build, choose, update each process, clean up.
 
+use super::act::{Deploy, State};
 use super::app::{self, App, Deployment, Key, Slot, VersionRecord};
-use super::call::{Deploy, Failure, State};
+use super::call::Failure;
 use super::monitor::{Monitor, Relapse};
 use super::select;
 use super::work::{Done, Replicas, Site, Step, Update, Work, done};

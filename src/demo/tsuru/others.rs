@@ -3,8 +3,9 @@
 use rand::RngExt;
 use rand_distr::{Distribution, Exp1};
 
+use super::act::{Act, Deploy, State};
 use super::app::{App, Slot};
-use super::call::{Act, Call, Deploy, State};
+use super::call::Call;
 use super::event::Caller;
 use super::faults::Foreign;
 use super::world::World;

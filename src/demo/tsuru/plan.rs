@@ -1,7 +1,8 @@
 //! From what somebody asks for to the steps that do it, with the checks that come before anything is written.
 
+use super::act::{Act, Deploy, State};
 use super::app::{App, Autoscale, Key, Pod, Slot, VersionRecord};
-use super::call::{Act, Deploy, Failure, State};
+use super::call::Failure;
 use super::change::deployment_for_version;
 use super::select::{deployed_version, version_by_selector};
 use super::work::{Replicas, Step, Update, Work};

@@ -1,10 +1,11 @@
 //! The core in virtual time.
 
-use super::faults::{Faults, Switch};
 use super::*;
+use crate::demo::tsuru::faults::{Faults, Switch};
 use crate::words::Span;
 
 mod calls;
+mod faults;
 mod properties;
 
 /// When everything begins.

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
+use super::act::{Deploy, State};
 use super::app::{App, Deployment, Key};
-use super::call::{Deploy, Failure, State};
+use super::call::Failure;
 use super::event::{EventId, Line};
 use super::monitor::Monitor;
 use super::world::World;

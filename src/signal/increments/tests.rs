@@ -229,11 +229,45 @@ fn a_canary_that_was_dark_returns_with_all_that_both_arms_counted_meanwhile() {
 #[test]
 fn a_canary_that_comes_back_in_new_units_is_compared_from_then_on() {
     let mut book = begun();
-    for seconds in (15..=600).step_by(15) {
+    // Both arms were in a slice before the canary went dark.
+    let next = [sample(B, "b", 15, 100.0, 1015.0), sample(C, "c", 15, 10.0, 101.0)];
+    assert_eq!(look(&mut book, next), [Some([0.0, 15.0]), Some([0.0, 1.0])]);
+    for seconds in (30..=600).step_by(15) {
         look(&mut book, [sample(B, "b", seconds, 100.0, 1000.0 + f64::from(seconds))]);
     }
     let next = [sample(B, "b", 615, 100.0, 1615.0), born(sample(C, "new", 615, 1.0, 2.0), 601)];
     assert_eq!(look(&mut book, next), [Some([0.0, 15.0]), Some([1.0, 2.0])]);
+}
+
+#[test]
+fn a_canary_of_unknown_age_is_compared_from_when_it_was_first_seen() {
+    let mut book = book(Kind::Ratio);
+    look(&mut book, [sample(B, "b", 0, 100.0, 1000.0)]);
+    let next = [sample(B, "b", 15, 105.0, 1050.0), sample(C, "c", 15, 7.0, 70.0)];
+    assert_eq!(look(&mut book, next), [NOTHING, NOTHING]);
+    let next = [sample(B, "b", 30, 106.0, 1060.0), sample(C, "c", 30, 8.0, 71.0)];
+    assert_eq!(look(&mut book, next), [Some([1.0, 10.0]), Some([1.0, 1.0])]);
+}
+
+#[test]
+fn a_canary_that_went_dark_before_its_slice_was_closed_keeps_its_anchors() {
+    let mut book = begun();
+    take(&mut book, [sample(B, "slow", 0, 0.0, 500.0)]);
+    // One unit of the baseline is late; when it answers, the canary has long been silent.
+    take(&mut book, [sample(B, "b", 15, 100.0, 1015.0), sample(C, "c", 15, 12.0, 120.0)]);
+    assert_eq!(look(&mut book, []), [NOTHING, NOTHING]);
+    let next = [sample(B, "slow", 90, 0.0, 500.0), sample(B, "b", 90, 100.0, 1090.0)];
+    assert_eq!(
+        look(&mut book, next),
+        [Some([0.0, 15.0]), Some([2.0, 20.0])],
+        "up to when the canary was last seen"
+    );
+    let next = [
+        sample(B, "slow", 105, 0.0, 500.0),
+        sample(B, "b", 105, 100.0, 1105.0),
+        sample(C, "c", 105, 15.0, 150.0),
+    ];
+    assert_eq!(look(&mut book, next), [Some([0.0, 90.0]), Some([3.0, 30.0])]);
 }
 
 #[test]
