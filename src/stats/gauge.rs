@@ -40,6 +40,7 @@ mod fit;
 mod history;
 mod mixture;
 mod noise;
+mod past;
 mod rank;
 mod running;
 mod safety;

@@ -4,7 +4,7 @@ use std::f64::consts::LN_2;
 
 use serde_json::Value;
 
-use super::fit::Past;
+use super::past::Past;
 use super::scale::Scale;
 use super::*;
 use crate::stats::vectors::close;
@@ -40,7 +40,7 @@ fn fit(case: &Value) -> GaugeFit {
         canary_units: units("n_canary", 1),
         baseline_units,
     };
-    GaugeFit::from_past(&past, Scale::log(Worse::Up), settings, 15.0).unwrap()
+    GaugeFit::from_past(&past, Scale::log(Worse::Up), settings, 15.0, 0).unwrap()
 }
 
 fn check_branch(branch: &bank::Branch, expected: &Value, name: &Value) {
