@@ -263,3 +263,18 @@ fn typical(recent: &[f64], window: usize) -> f64 {
 fn mean(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
     values.iter().map(|value| of(*value)).sum::<f64>() / values.len() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_units_leaves_the_correlation_of_those_that_stay() {
+        let before = Units { canary: 1, baseline: 4 };
+        let after = Units { canary: 2, baseline: 4 };
+        let kept = before.kept(after);
+        assert!((kept - 0.75 / (1.25_f64 * 0.75).sqrt()).abs() < 1e-12, "{kept}");
+        assert!((after.kept(before) - kept).abs() < 1e-12);
+        assert!((before.kept(before) - 1.0).abs() < 1e-12);
+    }
+}
