@@ -84,7 +84,8 @@ impl GaugeTest {
     /// (1.5 is "less than 50 % worse").
     #[must_use]
     pub fn new(fit: GaugeFit, prove: &[f64]) -> Self {
-        let margin = fit.margin();
+        // Where ranks are compared, the margin is taken off the values before.
+        let shift = if fit.strict.ranked { 0.0 } else { fit.margin() };
         let safety =
             prove.iter().map(|ratio| Safety::new(fit.scale.effect_of(*ratio), &fit.strict)).collect();
         Self {
@@ -93,7 +94,7 @@ impl GaugeTest {
             units: None,
             misses: 0,
             recent: Vec::new(),
-            strict: Bank::new(margin, fit.schedule),
+            strict: Bank::new(shift, fit.schedule),
             loose: fit.loose.is_some().then(|| Bank::new(0.0, fit.schedule)),
             safety,
             trend: Trend::new(fit.plain()),
