@@ -30,9 +30,10 @@ const LEAST_SAMPLES: usize = 40;
 /// With 40 samples it takes false failures from up to 3 % to about 1 %, false proofs from up to 9 % to 3 %.
 const CERTAIN: usize = 120;
 const SHORT_ALLOWANCE: f64 = 0.5;
-/// How many times larger the ranks' ratio of signal to noise must be for the loose branch to take them.
+/// How many times larger the ranks' ratio of signal to noise must be for them to be taken.
 const RANK_ADVANTAGE: f64 = 1.3;
-/// The same for the strict branch. Below 2, nearly random walks are taken for switches by chance.
+/// The same for the strict branch given several units. Below 2, an hour of nearly random walks is taken for switches by
+/// chance; the windows of a single series are more than an hour.
 const STRICT_RANK_ADVANTAGE: f64 = 2.0;
 
 /// What a margin means.
@@ -174,7 +175,11 @@ impl GaugeFit {
             if ranked.is_better(&plain, &by_rank, advantage) { (by_rank, Some(plain)) } else { (plain, None) }
         };
         let strict_allowance = if samples < certain { SHORT_ALLOWANCE.min(placebos.allowance) } else { 0.0 };
-        let (strict, unranked) = choose(strict_allowance, STRICT_RANK_ADVANTAGE);
+        let advantage = match past {
+            Past::Units(_) => STRICT_RANK_ADVANTAGE,
+            Past::Windows(_) => RANK_ADVANTAGE,
+        };
+        let (strict, unranked) = choose(strict_allowance, advantage);
         let loose = (settings.form == Form::Loose && placebos.enough)
             .then(|| choose(placebos.allowance, RANK_ADVANTAGE).0);
         let ranks_used = strict.ranked || loose.as_ref().is_some_and(|branch| branch.ranked);
