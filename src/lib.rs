@@ -27,6 +27,7 @@
 //! | [`web`] | webhooks in, health, metrics | engine, store |
 //! | [`simulate`] | simulated rollouts through the judge, to hold it against its promises | core, rand |
 //! | [`demo`] | an emulated Tsuru, a toy app in several versions and a load generator | engine |
+//! | [`config`] | the daemon's configuration | all |
 //! | [`cli`] | one file a subcommand | all |
 //!
 //! # Invariants
@@ -65,5 +66,7 @@ pub mod web;
 pub mod simulate;
 
 pub mod demo;
+
+pub mod config;
 
 pub mod cli;

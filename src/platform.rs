@@ -1,10 +1,17 @@
 //! What a rollout acts on.
 //!
-//! A [`Platform`] can be observed and commanded. The engine is written against this trait; Tsuru is one kind.
+//! A [`Platform`] can be observed and commanded. The engine is written against this trait. There is [`tsuru`]; any
+//! other deployer by signed requests ([`webhook`]); and a recorder before either that only writes down what would be
+//! done ([`record`]).
+//!
 //! An adapter reads before it writes, knows which errors mean "not done", "done" and "nobody knows", and never
-//! repeats a command by itself: the engine observes again and computes the difference anew.
+//! repeats a command that names a difference: the engine observes again and computes the difference anew.
 
+pub mod effect;
+mod guard;
+pub mod record;
 pub mod tsuru;
+pub mod webhook;
 
 use std::future::Future;
 

@@ -26,4 +26,4 @@ pub use model::{
 };
 pub use read::{Reading, read};
 pub use schema::schema;
-pub use set::PolicySet;
+pub use set::{PolicySet, glob};

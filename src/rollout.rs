@@ -17,7 +17,7 @@ pub use decide::{Alarm, Foreign, Inputs, Order, OrderKind, READY_WITHIN, decide}
 pub use event::{Answer, Ending, Event, PauseCause, Recorded, Trouble};
 pub use plan::{Plan, Step, plan};
 pub use state::{IllegalEvent, Issued, Phase, Rollout};
-pub use traffic::{Command, Observed, PlatformErrorKind, Unit};
+pub use traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 
 mod follow;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -74,7 +74,8 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
             Err(error) => loaded.unreadable.push(unreadable(path, &error)),
         }
     }
-    files.dedup();
+    let mut seen = HashSet::new();
+    files.retain(|file| seen.insert(file.clone()));
     for file in files {
         match text(&file) {
             Ok(text) => loaded.readings.push(read(&file.display().to_string(), &text)),
@@ -94,8 +95,8 @@ fn policy_files(path: &Path) -> io::Result<Vec<PathBuf>> {
         let file = entry?.path();
         let hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
         let yaml = file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
-        // A directory of that name is no policy; a broken link is reported when it is read.
-        if yaml && !hidden && !file.is_dir() {
+        // A directory or a pipe of that name is no policy; a broken link is reported when it is read.
+        if yaml && !hidden && fs::metadata(&file).map_or(true, |file| file.is_file()) {
             files.push(file);
         }
     }
@@ -104,16 +105,18 @@ fn policy_files(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn text(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(file)?.take(LARGEST).read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(LARGEST).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == LARGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is far too large for a policy"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "it does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
         _ => error.to_string(),
     };
     Unreadable { path: path.to_owned(), reason }

@@ -197,6 +197,12 @@ impl Span {
         self.0 as f64 / 1e3
     }
 
+    /// The length as a sentence tells it: to the second, and shorter ones as they are.
+    #[must_use]
+    pub const fn rounded(self) -> Self {
+        if self.0 < 1000 { self } else { Self((self.0 + 500) / 1000 * 1000) }
+    }
+
     /// The length as the standard library has it.
     #[must_use]
     pub const fn as_duration(self) -> std::time::Duration {

@@ -1,5 +1,7 @@
 //! The house keeps its shape: the core stays pure, files stay small, nothing speaks of what it should not.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -103,4 +105,13 @@ fn every_file_fits_a_head() {
         .map(|(lines, path)| format!("{} has {lines} lines", path.display()))
         .collect();
     assert!(long.is_empty(), "split what has grown past {LONGEST} lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn the_readme_shows_a_policy_that_is_shipped() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let shipped = fs::read_to_string(root.join("rules/web.yaml")).unwrap();
+    let shown = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(shipped.ends_with(shown), "README.md shows another policy than rules/web.yaml");
 }

@@ -17,7 +17,7 @@ use crate::rules::{self, Loaded};
 ///
 /// Exits with 0 if all can be used, 1 if some hold errors, 2 if some path cannot be read or no policy is found.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Files, or directories of which each `.yaml` and `.yml` file is checked.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -39,7 +39,7 @@ enum Outcome {
 
 /// Runs the command.
 #[must_use]
-pub fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &Args) -> ExitCode {
     let loaded = rules::load(&args.paths);
     let printed = if args.json {
         writeln!(io::stdout(), "{:#}", as_json(&loaded))

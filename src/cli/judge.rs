@@ -26,7 +26,7 @@ use report::Report;
 /// "counts":[…],"total":…} with cumulative counts, a gauge an array of values, one a unit; an arm that gave nothing is
 /// null. A rollout's first object may carry "history":[…], such looks at the baseline alone from before it.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The policy's file.
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
@@ -40,7 +40,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// Runs the command.
 #[must_use]
-pub fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &Args) -> ExitCode {
     let policy = match super::policy::one(&args.policy) {
         Ok(policy) => policy,
         Err(code) => return code,

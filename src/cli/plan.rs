@@ -15,7 +15,7 @@ use forecast::Load;
 /// Say what a policy can see at this traffic: at each step, how bad a canary must be to be noticed, how long that takes, and
 /// how long a good canary needs to be proven.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The policy's file.
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
@@ -44,7 +44,7 @@ pub struct Args {
 
 /// Runs the command.
 #[must_use]
-pub fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &Args) -> ExitCode {
     let policy = match super::policy::one(&args.policy) {
         Ok(policy) => policy,
         Err(code) => return code,

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 ///
 /// An editor finds it by a first line such as `# yaml-language-server: $schema=policy.schema.json`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(super) struct Args {}
 
 /// Runs the command.
 #[must_use]
-pub fn run(_: &Args) -> ExitCode {
+pub(super) fn run(_: &Args) -> ExitCode {
     match io::stdout().write_all(crate::policy::schema().as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,

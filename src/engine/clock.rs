@@ -4,7 +4,10 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use crate::words::Time;
+use crate::words::{Span, Time};
+
+/// How far ahead of the machine's clock the journal is believed.
+const BELIEVED: Span = Span::minutes(60);
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
@@ -21,12 +24,13 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Starts at the machine's time, but not before `earliest` (the last time in the journal).
+    /// Starts at the machine's time, but not before `earliest` (the last time in the journal), so that a clock that was
+    /// set back over a restart repeats nothing. It is believed up to an hour: beyond that the journal was wrong.
     #[must_use]
     pub fn start(earliest: Time) -> Self {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let wall = Time(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
-        Self { wall: wall.max(earliest), started: Instant::now() }
+        Self { wall: wall.max(earliest.min(wall + BELIEVED)), started: Instant::now() }
     }
 }
 

@@ -18,7 +18,7 @@ use super::attempt::{Met, Next, follow};
 use super::news::rfc3339;
 use super::*;
 use crate::rollout::{Ending, Event, PauseCause};
-use crate::store::{AppendBatch, Claim, MessageState, Store, fixture};
+use crate::store::{AppendBatch, Claim, Message, MessageState, Store, fixture};
 use crate::web::Metrics;
 use crate::words::{RolloutId, Span, Time};
 
@@ -298,31 +298,28 @@ async fn open(store: &Store, id: &str, receivers: &[&str]) {
     store.append(&rollout.id, batch).await.unwrap();
 }
 
-/// Waits until no message of rollout `id` is pending, and says how each ended: receiver, and whether it was delivered.
-async fn settled(store: &Store, id: &str) -> Vec<(String, bool)> {
-    for _ in 0..2000 {
-        let messages = store.reader().messages(&RolloutId(id.to_owned())).await.unwrap();
-        if messages.iter().all(|m| !matches!(m.state, MessageState::Pending { .. })) {
-            let ended =
-                |m: crate::store::Message| (m.receiver, matches!(m.state, MessageState::Delivered { .. }));
-            return messages.into_iter().map(ended).collect();
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("messages of {id} still wait: {:?}", store.reader().messages(&RolloutId(id.to_owned())).await);
-}
-
-/// Waits until a receiver has rollout `id`'s message.
-async fn delivered(store: &Store, id: &str, receiver: &str) {
-    for _ in 0..2000 {
-        let messages = store.reader().messages(&RolloutId(id.to_owned())).await.unwrap();
-        let to = messages.into_iter().find(|m| m.receiver == receiver).unwrap();
-        if matches!(to.state, MessageState::Delivered { .. }) {
+/// Waits until `check` holds, for a minute at most.
+async fn until(mut check: impl AsyncFnMut() -> bool) {
+    for _ in 0..6000 {
+        if check().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{receiver} never got the message of {id}");
+    panic!("it did not come to that");
+}
+
+/// The messages of rollout `id`.
+async fn told(store: &Store, id: &str) -> Vec<Message> {
+    store.reader().messages(&RolloutId(id.to_owned())).await.unwrap()
+}
+
+/// Waits until no message of rollout `id` is pending, and says how each ended: receiver, and whether it was delivered.
+async fn settled(store: &Store, id: &str) -> Vec<(String, bool)> {
+    let pending = |m: &Message| matches!(m.state, MessageState::Pending { .. });
+    until(async || !told(store, id).await.iter().any(pending)).await;
+    let delivered = |m: &Message| matches!(m.state, MessageState::Delivered { .. });
+    told(store, id).await.iter().map(|m| (m.receiver.clone(), delivered(m))).collect()
 }
 
 async fn journal() -> (TempDir, Store) {
@@ -348,9 +345,7 @@ async fn a_receiver_that_was_down_gets_all_once_each_with_signatures_that_verify
     for id in ["r1", "r2", "r3"] {
         open(&store, id, &["ops"]).await;
     }
-    while store.reader().messages(&RolloutId("r3".to_owned())).await.unwrap()[0].attempts < 3 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || told(&store, "r3").await[0].attempts >= 3).await;
     daemon.stop().await;
     open(&store, "r4", &["ops"]).await;
 
@@ -399,19 +394,20 @@ async fn a_slow_receiver_holds_up_nobody_else() {
     for id in ["r1", "r2", "r3", "r4", "r5"] {
         open(&store, id, &["slow", "quick"]).await;
     }
-    for id in ["r1", "r2", "r3", "r4", "r5"] {
-        delivered(&store, id, "quick").await;
-    }
-    // The slow one gets no more at a time than it may: the others were not even tried.
-    let mut tried = 0;
-    while tried < 2 {
-        tried = 0;
-        for id in ["r1", "r2", "r3", "r4", "r5"] {
-            let messages = store.reader().messages(&RolloutId(id.to_owned())).await.unwrap();
-            tried += messages.iter().find(|m| m.receiver == "slow").unwrap().attempts;
+    let all = ["r1", "r2", "r3", "r4", "r5"];
+    let to = async |receiver: &str| {
+        let mut messages = Vec::new();
+        for id in all {
+            messages.extend(told(&store, id).await.into_iter().filter(|m| m.receiver == receiver));
         }
-    }
-    assert_eq!(tried, 2);
+        messages
+    };
+    let delivered = |m: &Message| matches!(m.state, MessageState::Delivered { .. });
+    until(async || to("quick").await.iter().all(delivered)).await;
+    // The slow one gets no more at a time than it may: the others are not even tried.
+    let tried = async || to("slow").await.iter().map(|m| m.attempts).sum::<u32>();
+    until(async || tried().await >= 2).await;
+    assert_eq!(tried().await, 2);
     daemon.stop().await;
 }
 
@@ -422,15 +418,13 @@ async fn redirects_are_refused_and_said() {
     let elsewhere = |_: &HeaderMap| {
         Response::builder().status(308).header("location", "http://127.0.0.1:1/").body("".into()).unwrap()
     };
-    let mut got = fake(listener, elsewhere);
+    let got = fake(listener, elsewhere);
     let receivers = [receiver("ops", &format!("http://{address}/"))];
     let daemon = Running::start(&store, &receivers, fast(), &Arc::new(Metrics::new()));
     open(&store, "r1", &["ops"]).await;
-    for _ in 0..2 {
-        got.recv().await.unwrap();
-    }
+    until(async || got.len() >= 2).await;
     daemon.stop().await;
-    let message = store.reader().messages(&RolloutId("r1".to_owned())).await.unwrap().remove(0);
+    let message = told(&store, "r1").await.remove(0);
     assert!(message.last_error.contains("308") && message.last_error.contains("not followed"), "{message:?}");
 }
 
@@ -442,23 +436,30 @@ async fn what_cannot_be_delivered_is_given_up_visibly() {
     let _got = fake(listener, |_| status(410));
     let (listener, broken) = loopback().await;
     let mut tries = fake(listener, |_| status(500));
-    let receivers =
-        [receiver("gone", &format!("http://{gone}/")), receiver("broken", &format!("http://{broken}/"))];
-    open(&store, "r1", &["gone", "broken", "stranger"]).await;
+    let (listener, closed) = loopback().await;
+    drop(listener);
+    let receivers = [
+        receiver("gone", &format!("http://{gone}/")),
+        receiver("broken", &format!("http://{broken}/")),
+        receiver("closed", &format!("http://{closed}/T0/s3cr3t?key=s3cr3t")),
+    ];
+    open(&store, "r1", &["gone", "broken", "closed", "stranger"]).await;
     let delivery = DeliveryConfig { give_up_after: Span(50), ..fast() };
     let daemon = Running::start(&store, &receivers, delivery, &metrics);
     let ended = settled(&store, "r1").await;
     daemon.stop().await;
 
     assert!(ended.iter().all(|(_, delivered)| !delivered), "{ended:?}");
-    let messages = store.reader().messages(&RolloutId("r1".to_owned())).await.unwrap();
+    let messages = told(&store, "r1").await;
     let told: Vec<_> = messages.iter().map(|m| (m.receiver.as_str(), m.last_error.as_str())).collect();
     assert_eq!(told[0], ("broken", "the receiver answered 500 Internal Server Error: why not"));
-    assert_eq!(told[1], ("gone", "the receiver wants no more messages (410 Gone)"));
-    assert_eq!(told[2], ("stranger", "the receiver is not configured"));
+    assert_eq!(told[1].0, "closed");
+    assert!(told[1].1.contains("refused") && !told[1].1.contains("s3cr3t"), "{told:?}");
+    assert_eq!(told[2], ("gone", "the receiver wants no more messages (410 Gone)"));
+    assert_eq!(told[3], ("stranger", "the receiver is not configured"));
     assert!(std::iter::from_fn(|| tries.try_recv().ok()).count() >= 5);
     let text = metrics.text().unwrap();
-    for receiver in ["gone", "broken", "stranger"] {
+    for receiver in ["gone", "broken", "closed", "stranger"] {
         let line = format!("uguisu_messages_given_up_total{{receiver=\"{receiver}\"}} 1");
         assert!(text.contains(&line), "{text}");
     }

@@ -10,7 +10,6 @@ mod command;
 mod config;
 mod event;
 mod failure;
-mod guard;
 mod history;
 mod outcome;
 mod stream;
@@ -25,7 +24,7 @@ pub use config::{ConfigError, Deadlines, TsuruConfig};
 use self::client::{Client, Ended};
 use self::failure::Failure;
 use self::history::History;
-use super::{Activity, App, Platform, PlatformError, PlatformErrorKind};
+use super::{Activity, App, Platform, PlatformError, PlatformErrorKind, guard};
 use crate::rollout::{Command, Observed};
 use crate::words::{AppName, Time, Version};
 

@@ -2,7 +2,7 @@
 //!
 //! They name the metrics that the official Prometheus client libraries and common HTTP middleware expose.
 
-use super::file::value::Choice;
+use super::file::choice::Choice;
 
 /// A signal of the built-in library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -75,7 +75,7 @@ fn takes(canary: &Canary, policy: &Policy) -> Vec<String> {
     vec![
         format!("{} to {} until it is promoted{waits}", total(bake.at_least), total(bake.at_most)),
         format!(
-            "each step {} to {}, a look every {}, the first {} left out",
+            "each step {} to {}, a look every {}; the first {} of a version is left out",
             bake.at_least, bake.at_most, policy.look_every, policy.warm_up
         ),
     ]

@@ -1,11 +1,16 @@
 //! What is wrong with a policy file, where, and what to write instead.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan};
 use serde::Serialize;
+
+/// The longest line of which an excerpt is shown, in bytes.
+const LONGEST_LINE: usize = 500;
+/// The longest message, in characters.
+const LONGEST_MESSAGE: usize = 400;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -80,16 +85,16 @@ impl Diagnostics {
     }
 
     /// Adds an error at the given bytes of the text.
-    pub(crate) fn error(&mut self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.add(Severity::Error, at, message.into(), help.into());
+    pub(crate) fn error(&mut self, at: Range<usize>, message: impl AsRef<str>, help: impl AsRef<str>) {
+        self.add(Severity::Error, at, message.as_ref(), help.as_ref());
     }
 
     /// Adds a warning at the given bytes of the text.
-    pub(crate) fn warn(&mut self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.add(Severity::Warning, at, message.into(), help.into());
+    pub(crate) fn warn(&mut self, at: Range<usize>, message: impl AsRef<str>, help: impl AsRef<str>) {
+        self.add(Severity::Warning, at, message.as_ref(), help.as_ref());
     }
 
-    fn add(&mut self, severity: Severity, at: Range<usize>, message: String, help: String) {
+    fn add(&mut self, severity: Severity, at: Range<usize>, message: &str, help: &str) {
         let span = one_line(&self.text, at);
         let before = &self.text[..span.start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -97,8 +102,8 @@ impl Diagnostics {
             severity,
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            message,
-            help: Some(help).filter(|help| !help.is_empty()),
+            message: printable(message),
+            help: Some(printable(help)).filter(|help| !help.is_empty()),
             span,
         };
         if !self.found.contains(&finding) {
@@ -109,19 +114,30 @@ impl Diagnostics {
         }
     }
 
+    /// Whether an excerpt would flood the terminal.
+    fn has_long_lines(&self, finding: &Diagnostic) -> bool {
+        let around = self.text.lines().skip(finding.line.saturating_sub(2)).take(3);
+        around.into_iter().any(|line| line.len() > LONGEST_LINE)
+    }
+
     /// The findings as a person reads them in a terminal: the line, a caret under what is meant, what to write.
     #[must_use]
     pub fn render(&self, colours: bool) -> String {
         let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(110);
-        let source = miette::NamedSource::new(&self.file, self.text.to_string());
+        let source = miette::NamedSource::new(&self.file, harmless(&self.text));
         let mut out = String::new();
         for (index, finding) in self.found.iter().enumerate() {
             if index > 0 {
                 out.push('\n');
             }
             // Writing to a string cannot fail, and a span outside the text is shown without the excerpt.
-            let _ = handler.render_report(&mut out, &Shown { finding, code: &source });
+            let _ = if self.has_long_lines(finding) {
+                writeln!(out, "{}:{}:{}", self.file, finding.line, finding.column)
+                    .and_then(|()| handler.render_report(&mut out, &Shown { finding, code: None }))
+            } else {
+                handler.render_report(&mut out, &Shown { finding, code: Some(&source) })
+            };
         }
         out
     }
@@ -152,6 +168,30 @@ fn one_line(text: &str, at: Range<usize>) -> Range<usize> {
     start..start + blank
 }
 
+/// A message without characters that would act on a terminal or break a line of a log, and not too long.
+fn printable(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    for (index, c) in message.chars().enumerate() {
+        if index == LONGEST_MESSAGE {
+            out.push('…');
+            break;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+/// A file's text without characters that would act on a terminal, each byte at its place.
+fn harmless(text: &str) -> String {
+    let replace = |c: char| match c {
+        '\n' | '\r' | '\t' => c,
+        c if c.is_control() && c.len_utf8() == 1 => '?',
+        c if c.is_control() => '¿',
+        c => c,
+    };
+    text.chars().map(replace).collect()
+}
+
 fn floor_char(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -165,7 +205,8 @@ fn floor_char(text: &str, at: usize) -> usize {
 #[error("{}", finding.message)]
 struct Shown<'a> {
     finding: &'a Diagnostic,
-    code: &'a miette::NamedSource<String>,
+    /// The file to show an excerpt of.
+    code: Option<&'a miette::NamedSource<String>>,
 }
 
 impl miette::Diagnostic for Shown<'_> {
@@ -181,11 +222,48 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(self.code)
+        self.code.map(|code| code as &dyn miette::SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.code?;
         let label = LabeledSpan::new_primary_with_span(None, self.finding.span.clone());
         Some(Box::new(std::iter::once(label)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_holds_cannot_act_on_a_terminal() {
+        let mut found = Diagnostics::new("x", "a: \u{1b}[31m\u{9b}31m\nb\n");
+        found.error(3..4, "`\u{1b}[31m\n` is wrong", "write `\u{7}`");
+        for shown in [found.render(false), found.to_string()] {
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        }
+        assert_eq!(found.to_string().lines().count(), 1);
+        assert_eq!(harmless("é\u{9b}\u{1b}").len(), "é\u{9b}\u{1b}".len());
+    }
+
+    #[test]
+    fn an_endless_line_is_not_shown() {
+        let mut found = Diagnostics::new("x", &"y".repeat(100_000));
+        found.error(5..90_000, "z".repeat(100_000), "");
+        let shown = found.render(false);
+        assert!(shown.starts_with("x:1:6\n") && shown.len() < 2000, "{shown}");
+    }
+
+    #[test]
+    fn findings_stand_in_the_order_of_the_file_and_once() {
+        let mut found = Diagnostics::new("x", "one\ntwo é three\n");
+        found.warn(11..16, "last", "");
+        found.error(4..7, "first", "");
+        found.error(4..7, "first", "");
+        found.error(usize::MAX - 1..usize::MAX, "beyond", "");
+        let places: Vec<_> = found.iter().map(|f| (f.message.as_str(), f.line, f.column)).collect();
+        assert_eq!(places, [("first", 2, 1), ("last", 2, 7), ("beyond", 3, 1)]);
+        assert_eq!((found.count(Severity::Error), found.count(Severity::Warning)), (2, 1));
     }
 }

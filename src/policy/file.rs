@@ -3,6 +3,8 @@
 //! The comments on keys are what editors show, by way of the JSON Schema that is made from these types. What the
 //! values mean together is checked in [`resolve`](super::resolve).
 
+pub(in crate::policy) mod choice;
+pub(in crate::policy) mod scalar;
 pub(in crate::policy) mod value;
 
 use std::collections::BTreeMap;
@@ -13,10 +15,9 @@ use serde::Deserialize;
 use super::builtin::Builtin;
 use super::{Capacity, Direction, GaugeForm, Mode};
 use crate::words::{Share, Span};
-use value::{
-    Alarm, At, Change, Count, Field, Given, HoldThen, List, Name, Port, Split, Stop, Text, Undecided,
-    UrlPath, Weight,
-};
+use choice::{Alarm, HoldThen, Split, Stop, Undecided};
+use scalar::{Change, Count, Name, Port, Text, UrlPath, Weight};
+use value::{At, Field, Given, List};
 
 /// The most steps that a strategy may have.
 pub(in crate::policy) const MOST_STEPS: usize = 20;

@@ -8,7 +8,7 @@ use serde_saphyr::{Error, Location, MessageFormatter, UserMessageFormatter};
 use super::Policy;
 use super::diagnostic::Diagnostics;
 use super::file::File;
-use super::file::value::either;
+use super::file::choice::either;
 use super::nearest::nearest;
 use super::resolve::resolve;
 
@@ -39,7 +39,7 @@ pub fn read(file: &str, text: &str) -> Reading {
     } else {
         parse(text, &mut findings)
     };
-    let policy = parsed.and_then(|file| resolve(&file, text, &mut findings));
+    let policy = parsed.map(|file| resolve(&file, text, &mut findings));
     Reading { policy: policy.filter(|_| !findings.has_errors()), findings }
 }
 
@@ -56,7 +56,6 @@ fn parse(text: &str, findings: &mut Diagnostics) -> Option<File> {
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
-        strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_depth: 32,
             max_nodes: 20_000,
@@ -127,6 +126,9 @@ fn explain(error: &Error, there: &str) -> (String, String) {
         }
         Error::MultipleDocuments { .. } => {
             ("a second document begins here".to_owned(), "write one policy a file".to_owned())
+        }
+        Error::ExpectedMappingEndAfterEnumVariantValue { .. } => {
+            ("a second strategy begins here".to_owned(), "a policy has one; leave the other out".to_owned())
         }
         Error::Eof { .. } => ("the file holds no policy".to_owned(), "begin with `policy: NAME`".to_owned()),
         Error::Budget { .. }

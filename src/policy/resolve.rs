@@ -1,15 +1,16 @@
 //! From a file's values to what they mean together: fills in the defaults and refuses what cannot be.
 
+mod resolver;
 mod signal;
 
-use std::ops::Range;
-
 use super::diagnostic::Diagnostics;
-use super::file::value::{At, Change, Field, HoldThen, List, Text};
+use super::file::choice::HoldThen;
+use super::file::scalar::Text;
+use super::file::value::{At, Field, Given, List};
 use super::file::{self, File, For, MOST_NAMES, MOST_RULES, MOST_STEPS};
-use super::selector::SelectorError;
 use super::{Actions, AlertRule, Bake, Budget, Canary, HealthCheck, Hold, Policy, Selector, Strategy};
 use crate::words::{Share, Span};
+use resolver::Resolver;
 
 const LOOK_EVERY: Span = Span::seconds(15);
 const WARM_UP: Span = Span::seconds(60);
@@ -18,16 +19,16 @@ const LONGEST_BAKE: Span = Span::minutes(30 * 24 * 60);
 const FALSE_ROLLBACK: f64 = 0.01;
 const FALSE_PROMOTION: f64 = 0.05;
 
-/// The policy that a file means. Nothing, or something of no use, where errors were found.
-pub(super) fn resolve(file: &File, text: &str, findings: &mut Diagnostics) -> Option<Policy> {
+/// The policy that a file means; of no use where errors were found.
+pub(super) fn resolve(file: &File, text: &str, findings: &mut Diagnostics) -> Policy {
     let mut resolver = Resolver { text, findings };
     let look_every =
         resolver.span(file.look_every.as_ref(), LOOK_EVERY, Span::seconds(1)..=Span::minutes(10));
     let warm_up = resolver.span(file.warm_up.as_ref(), WARM_UP, Span::ZERO..=Span::minutes(60));
     let file::Strategy::Canary(canary) = &file.strategy;
     let canary = resolver.canary(canary, look_every, warm_up);
-    let policy = Policy {
-        name: resolver.get(&file.policy)?.0.clone(),
+    Policy {
+        name: resolver.get(&file.policy).map_or_else(String::new, |name| name.0.clone()),
         applies: resolver.applies(&file.r#for),
         mode: resolver.or(file.mode.as_ref(), super::Mode::Act),
         strategy: Strategy::Canary(canary),
@@ -48,123 +49,10 @@ pub(super) fn resolve(file: &File, text: &str, findings: &mut Diagnostics) -> Op
             .filter_map(|name| resolver.get(name))
             .map(|name| name.0.clone())
             .collect(),
-    };
-    Some(policy)
-}
-
-/// Carries the findings through the checks.
-struct Resolver<'a> {
-    text: &'a str,
-    findings: &'a mut Diagnostics,
+    }
 }
 
 impl Resolver<'_> {
-    fn error(&mut self, at: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.findings.error(at.clone(), message, help);
-    }
-
-    fn warn(&mut self, at: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.findings.warn(at.clone(), message, help);
-    }
-
-    /// A field's value; where it was misread, says so.
-    fn get<'f, T>(&mut self, field: &'f Field<T>) -> Option<&'f T> {
-        match &field.value {
-            Ok(value) => Some(value),
-            Err(wrong) => {
-                self.error(&field.at, wrong.message.as_str(), wrong.help.as_str());
-                None
-            }
-        }
-    }
-
-    /// A field's value, or the default where the field is not given.
-    fn or<T: Copy>(&mut self, field: Option<&Field<T>>, default: T) -> T {
-        field.and_then(|field| self.get(field)).copied().unwrap_or(default)
-    }
-
-    /// A list's entries; where there are too many, says so.
-    fn list<'f, T>(&mut self, list: &'f List<T>, most: usize) -> &'f [T] {
-        if list.value.len() > most {
-            let message = format!("this list has {} entries", list.value.len());
-            self.error(&list.at, message, format!("write at most {most}"));
-        }
-        &list.value
-    }
-
-    /// A duration within bounds.
-    fn span(
-        &mut self,
-        field: Option<&Field<Span>>,
-        default: Span,
-        within: std::ops::RangeInclusive<Span>,
-    ) -> Span {
-        let Some(field) = field else { return default };
-        let Some(span) = self.get(field).copied() else { return default };
-        if within.contains(&span) {
-            return span;
-        }
-        let (least, most) = (within.start(), within.end());
-        self.error(&field.at, format!("`{span}` is out of range"), format!("write `{least}` to `{most}`"));
-        default
-    }
-
-    /// A share above nothing and below `below`.
-    fn share(&mut self, field: Option<&Field<Share>>, default: f64, below: f64) -> f64 {
-        let Some(field) = field else { return default };
-        let Some(share) = self.get(field).copied() else { return default };
-        if share.get() > 0.0 && share.get() < below {
-            return share.get();
-        }
-        let below = Share::new(below).unwrap_or(Share::ALL);
-        self.error(
-            &field.at,
-            format!("`{share}` is out of range"),
-            format!("write more than 0% and less than {below}"),
-        );
-        default
-    }
-
-    /// The bytes of the file that stand for some bytes of a field's text, for carets inside of a query.
-    fn inside(&self, field: &Field<Text>, span: &Range<usize>) -> Range<usize> {
-        let source = self.text.get(field.at.clone()).unwrap_or_default();
-        let quoted = source.starts_with(['"', '\'']);
-        let start = usize::from(quoted);
-        if source.get(start..).is_some_and(|rest| rest.starts_with(&field.text)) {
-            let base = field.at.start + start;
-            return base + span.start..base + span.end;
-        }
-        // A double-quoted text with escapes: walk both at once.
-        let place = |wanted: usize| -> Option<usize> {
-            let (mut read, mut at) = (0, start);
-            while read < wanted {
-                let c = source.get(at..)?.chars().next()?;
-                if c == '\\' {
-                    let escaped = source.get(at + 1..)?.chars().next()?;
-                    // Only escapes that stand for one byte; of others the whole field is shown.
-                    if !"\"\\/nrt ".contains(escaped) {
-                        return None;
-                    }
-                    at += 2;
-                    read += 1;
-                } else {
-                    at += c.len_utf8();
-                    read += c.len_utf8();
-                }
-            }
-            Some(field.at.start + at)
-        };
-        match (source.starts_with('"'), place(span.start), place(span.end)) {
-            (true, Some(from), Some(to)) => from..to,
-            _ => field.at.clone(),
-        }
-    }
-
-    fn selector_error(&mut self, field: &Field<Text>, error: &SelectorError) {
-        let at = self.inside(field, &error.span);
-        self.error(&at, error.message.as_str(), error.help.as_str());
-    }
-
     fn applies(&mut self, applies: &At<For>) -> Selector {
         let For { apps, pools, teams } = &applies.value;
         let mut texts = |list: &List<Field<Text>>| -> Vec<String> {
@@ -227,7 +115,10 @@ impl Resolver<'_> {
         let shortest = Span::seconds(1);
         let at_least = self.span(bake.at_least.as_ref(), BAKE.at_least, shortest..=LONGEST_BAKE);
         let at_most = self.span(bake.at_most.as_ref(), BAKE.at_most, shortest..=LONGEST_BAKE);
+        // Of a duration that was misread, nothing can be said.
+        let read = |field: &Given<Field<Span>>| field.as_ref().is_none_or(|field| field.value.is_ok());
         match (bake.at_least.as_ref(), bake.at_most.as_ref()) {
+            _ if !read(&bake.at_least) || !read(&bake.at_most) => {}
             (Some(field), Some(_)) if at_least > at_most => {
                 let message =
                     format!("the shortest bake ({at_least}) is longer than the longest ({at_most})");
@@ -239,7 +130,7 @@ impl Resolver<'_> {
             }
             (Some(field), _) if at_least <= warm_up => {
                 let message = format!(
-                    "the first {warm_up} of a step are left out as warm-up, which is all of this bake"
+                    "the first {warm_up} of a version is left out as warm-up, which is all of this bake"
                 );
                 self.warn(&field.at, message, "bake longer, or shorten `warm_up`");
             }
@@ -367,17 +258,5 @@ impl Resolver<'_> {
                 .and_then(|f| self.get(f))
                 .map_or(default.wrong_split, |r| r.0),
         }
-    }
-
-    /// A change, such as a margin, above `above`.
-    fn change(&mut self, field: &Field<Change>) -> Option<f64> {
-        /// Beyond fifty times the baseline the judge's alternatives end.
-        const LARGEST: f64 = 49.0;
-        let change = self.get(field)?.0;
-        if change <= LARGEST {
-            return Some(change);
-        }
-        self.error(&field.at, "this is more than fifty times the baseline", "write up to `+4900%`");
-        None
     }
 }

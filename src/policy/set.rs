@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{AlertRule, Policy, Selector};
+use super::{Policy, Selector};
 
 /// The policies that are in force.
 ///
@@ -72,12 +72,7 @@ impl PolicySet {
 type Specificity = [(bool, usize); 3];
 
 impl Selector {
-    /// Whether the selector is for an app, by its name, pool and owning team.
-    #[must_use]
-    pub fn matches(&self, app: &str, pool: &str, team: &str) -> bool {
-        self.specificity(app, pool, team).is_some()
-    }
-
+    /// Nothing where the selector is not for the app.
     fn specificity(&self, app: &str, pool: &str, team: &str) -> Option<Specificity> {
         if self.apps.is_empty() && self.pools.is_empty() && self.teams.is_empty() {
             return None;
@@ -97,13 +92,6 @@ impl Selector {
     }
 }
 
-impl AlertRule {
-    /// Whether an alert is meant. `label` gives the value of the alert's label of a name; nothing where it has none.
-    pub fn matches_alert<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
-        self.matches.iter().all(|(name, pattern)| label(name).is_some_and(|value| glob(pattern, value)))
-    }
-}
-
 /// What the best matching pattern says; an empty list matches everything and says nothing.
 fn best(patterns: &[String], text: &str) -> Option<(bool, usize)> {
     if patterns.is_empty() {
@@ -118,8 +106,9 @@ fn best(patterns: &[String], text: &str) -> Option<(bool, usize)> {
         .max()
 }
 
-/// Whether `pattern` stands for all of `text`: `*` for any characters, `?` for one.
-fn glob(pattern: &str, text: &str) -> bool {
+/// Whether `pattern` stands for all of `text`: `*` for any characters, `?` for one. Selectors and alert rules use it.
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     // Where the last `*` stands, and how much of the text it has taken so far.
@@ -150,7 +139,6 @@ fn glob(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Reaction;
 
     fn selector(apps: &[&str], pools: &[&str], teams: &[&str]) -> Selector {
         let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
@@ -194,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_empty_selector_matches_nothing() {
-        assert!(!Selector::default().matches("a", "b", "c"));
+        assert_eq!(Selector::default().specificity("a", "b", "c"), None);
     }
 
     #[test]
@@ -212,22 +200,5 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
         }
-    }
-
-    #[test]
-    fn an_alert_must_carry_every_label() {
-        let rule = AlertRule {
-            matches: [("severity".to_owned(), "page".to_owned()), ("team".to_owned(), "pay*".to_owned())]
-                .into(),
-            action: Reaction::Rollback,
-        };
-        let alert = |labels: &'static [(&str, &str)]| {
-            rule.matches_alert(|name| {
-                labels.iter().find(|(label, _)| *label == name).map(|(_, value)| *value)
-            })
-        };
-        assert!(alert(&[("team", "payments"), ("severity", "page"), ("x", "y")]));
-        assert!(!alert(&[("team", "payments")]));
-        assert!(!alert(&[("team", "shop"), ("severity", "page")]));
     }
 }

@@ -85,6 +85,8 @@ fn backoff(failures: u32, kind: PlatformErrorKind) -> Span {
     let first = match kind {
         // The answer was lost: give the platform's own bookkeeping and listing time to show what happened.
         PlatformErrorKind::Unknown => 10_000,
+        // Something else holds the app, or what was removed is still ending: that takes a while.
+        PlatformErrorKind::Busy => 4000,
         _ => 1000,
     };
     Span((first << failures.saturating_sub(1).min(5)).min(BACKOFF_MOST.0))

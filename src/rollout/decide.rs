@@ -21,7 +21,7 @@ const PROMOTE_TRIES: u32 = 3;
 const STEP_TRIES: u32 = 5;
 
 /// What a look, the platform and people gave since the last decision.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Inputs<'a> {
     /// The time.
     pub now: Time,
@@ -87,6 +87,21 @@ pub enum OrderKind {
     Promote,
     /// Go back to the baseline now.
     Rollback,
+}
+
+impl OrderKind {
+    /// The order of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "approve" => Self::Approve,
+            "promote" => Self::Promote,
+            "rollback" => Self::Rollback,
+            _ => return None,
+        })
+    }
 }
 
 /// What follows. Nothing: go on as before.
@@ -234,7 +249,10 @@ fn overdue(r: &Rollout, trouble: Trouble, missing: Span) -> Option<Vec<Event>> {
     };
     let arm = if trouble == Trouble::NoData { "the canary has" } else { "both versions have" };
     (missing >= hold).then(|| {
-        let why = format!("{arm} given no data for {missing}; that is missing data, not evidence of harm");
+        let why = format!(
+            "{arm} given no data for {}; that is missing data, not evidence of harm",
+            missing.rounded()
+        );
         react(r, then, why, vec!["missing data".to_owned()], PauseCause::NoData)
     })
 }
@@ -243,8 +261,8 @@ fn overdue(r: &Rollout, trouble: Trouble, missing: Span) -> Option<Vec<Event>> {
 fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
     let process = r.process();
-    let waited = i.now.since(r.opened);
-    if r.policy.mode == Mode::Act && o.autoscaled.iter().any(|p| p == process) {
+    let waited = i.now.since(r.opened).rounded();
+    if r.policy.mode == Mode::Act && o.autoscaled.iter().any(|a| a.process == process) {
         return finished(
             Ending::Failed,
             format!(
@@ -323,9 +341,10 @@ fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return vec![paused(PauseCause::WrongSplit, verdict.why.clone())];
     }
     if baked >= canary.bake.at_least && verdict.safe && !verdict.both_bad {
-        return step_done(r, &format!("{} after {baked}: {}", step_name(r), verdict.why));
+        return step_done(r, &format!("{} after {}: {}", step_name(r), baked.rounded(), verdict.why));
     }
     if baked >= canary.bake.at_most {
+        let baked = baked.rounded();
         let why = format!("{}: neither harm nor safety was shown in {baked}; {}", step_name(r), verdict.why);
         return match r.policy.on.inconclusive {
             Reaction::Promote => step_done(r, &why),

@@ -25,7 +25,7 @@ pub enum Event {
         canary: Version,
         /// The platform's id of the deploy that began it.
         trigger: String,
-        /// When that deploy ended, by the platform's clock.
+        /// When that deploy began, by the platform's clock.
         deployed: Time,
         /// The policy as it was at this time; later changes to the file do not touch this rollout.
         policy: Box<Policy>,
@@ -252,7 +252,7 @@ impl Event {
             Self::Learnt { .. } => "watched the baseline to learn how noisy it is".to_owned(),
             Self::Looked { verdict, .. } => verdict.why.clone(),
             Self::TroubleBegan { why, .. } => format!("holds: {why}"),
-            Self::TroubleEnded { after } => format!("data is back after {after}"),
+            Self::TroubleEnded { after } => format!("data is back after {}", after.rounded()),
             Self::Paused { why, .. } => format!("paused: {why}"),
             Self::Resumed { by } => format!("resumed by {by}"),
             Self::Approved { by, step } => format!("{by} approved leaving step {}", step + 1),

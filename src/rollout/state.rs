@@ -105,7 +105,8 @@ pub struct Rollout {
     pub canary: Version,
     /// The platform's id of the deploy that began it.
     pub trigger: String,
-    /// When that deploy ended, by the platform's clock: what others did later is foreign.
+    /// When that deploy began, by the platform's clock: what others did later is foreign, and units that were made
+    /// later are new.
     pub deployed: Time,
     /// The policy as it was then.
     pub policy: Policy,

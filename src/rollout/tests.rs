@@ -162,7 +162,10 @@ impl World {
                 (0..count).for_each(|_| self.add(*version, true, true));
             }
             Command::Delete { version } => self.units.retain(|u| u.version != *version),
-            Command::Quarantine { .. } => {}
+            Command::MoveAutoscalers { .. }
+            | Command::SuspendAutoscaler { .. }
+            | Command::RestoreAutoscaler { .. }
+            | Command::Quarantine { .. } => {}
         }
     }
 

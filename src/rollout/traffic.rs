@@ -29,6 +29,17 @@ pub struct Unit {
     pub created: Option<Time>,
 }
 
+/// Something on the platform that changes the number of units of a process by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Autoscaler {
+    /// The process.
+    pub process: String,
+    /// The one version whose units it changes; nothing where the platform does not say.
+    pub version: Option<Version>,
+    /// The platform's own description of it, from which it can be made again.
+    pub spec: String,
+}
+
 /// What the platform showed of one app at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
@@ -36,8 +47,8 @@ pub struct Observed {
     pub at: Time,
     /// All units that exist.
     pub units: Vec<Unit>,
-    /// The processes whose number of units something else changes (an autoscaler).
-    pub autoscaled: Vec<String>,
+    /// The autoscalers: each changes the number of units of one process.
+    pub autoscaled: Vec<Autoscaler>,
     /// How many more units the quota allows; nothing: no limit.
     pub quota_left: Option<u32>,
     /// What the platform could not tell, in its words; what it concerns is missing above.
@@ -116,6 +127,21 @@ pub enum Command {
         /// The version.
         version: Version,
     },
+    /// Let the app's autoscalers change the units of this version, and of no other.
+    MoveAutoscalers {
+        /// The version.
+        version: Version,
+    },
+    /// Remove the autoscaler of a process; its units stay as many as they are.
+    SuspendAutoscaler {
+        /// The process.
+        process: String,
+    },
+    /// Make an autoscaler again that was removed. The platform chooses the version whose units it changes.
+    RestoreAutoscaler {
+        /// As it was observed.
+        autoscaler: Autoscaler,
+    },
     /// Mark a version so that nobody rolls back to it.
     Quarantine {
         /// The version.
@@ -146,6 +172,11 @@ impl std::fmt::Display for Command {
             }
             Self::MakeOnly { version } => write!(f, "make {version} the only version"),
             Self::Delete { version } => write!(f, "delete {version}"),
+            Self::MoveAutoscalers { version } => write!(f, "let the autoscalers change {version}"),
+            Self::SuspendAutoscaler { process } => write!(f, "remove the autoscaler of `{process}`"),
+            Self::RestoreAutoscaler { autoscaler } => {
+                write!(f, "restore the autoscaler of `{}`", autoscaler.process)
+            }
             Self::Quarantine { version, .. } => write!(f, "quarantine {version}"),
         }
     }
@@ -169,4 +200,20 @@ pub enum PlatformErrorKind {
     Failed,
     /// The answer was lost; the platform may still be working on it. Observe before anything else.
     Unknown,
+}
+
+impl PlatformErrorKind {
+    /// The word that programs read.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Refused => "refused",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
 }

@@ -8,6 +8,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Loaded, load};
@@ -15,6 +16,8 @@ use crate::policy::PolicySet;
 
 /// How long files must be quiet before they are read: editors and volume mounts write in several moves.
 const QUIET: Duration = Duration::from_millis(200);
+/// How long reading is put off at most, where files never are quiet.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often files are read without a sign of change, since some file systems give none.
 const AT_LEAST_EVERY: Duration = Duration::from_mins(1);
 
@@ -70,9 +73,11 @@ impl Rules {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(()) = signs.recv() => {
-                    while let Ok(Some(())) = tokio::time::timeout(QUIET, signs.recv()).await {}
+                    let quiet = async { while let Ok(Some(())) = timeout(QUIET, signs.recv()).await {} };
+                    // Whether it became quiet or patience ran out, the files are read.
+                    let _ = timeout(PATIENCE, quiet).await;
                 }
-                () = tokio::time::sleep(AT_LEAST_EVERY) => {}
+                () = sleep(AT_LEAST_EVERY) => {}
             }
             self.reload().await;
         }
@@ -150,7 +155,23 @@ fn warn(loaded: &Loaded, set: &PolicySet) {
     for reading in loaded.readings.iter().filter(|reading| !reading.findings.is_empty()) {
         tracing::warn!("{}", reading.findings);
     }
+    if set.is_empty() {
+        tracing::warn!("no policy is in force: there is no file that ends in `.yaml` or `.yml`");
+    }
     for (winner, shadowed) in set.shadowed() {
         tracing::warn!("policy `{}` is never used: `{}` selects the same apps", shadowed.name, winner.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_a_file_is_no_change() {
+        let read = [AccessKind::Read, AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read)];
+        assert!(read.iter().all(|access| !is_change(EventKind::Access(*access))));
+        assert!(is_change(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(is_change(EventKind::Create(notify::event::CreateKind::File)));
     }
 }

@@ -29,7 +29,8 @@ fn a_directory_holds_a_policy_a_file() {
         (".hidden.yaml", "no policy"),
     ]);
     fs::create_dir(directory.path().join("deep.yaml")).expect("made");
-    let loaded = load(&[directory.path().to_owned()]);
+    // A file that is named twice is read once.
+    let loaded = load(&[directory.path().to_owned(), directory.path().join("a.yaml")]);
     let set = loaded.set().expect("no errors");
     assert_eq!(set.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
@@ -42,12 +43,14 @@ fn what_cannot_be_used_is_said() {
         ("c.yaml", &policy("c", "20")),
     ]);
     fs::write(directory.path().join("d.yaml"), [0xff, 0xfe]).expect("written");
+    fs::write(directory.path().join("e.yaml"), "é".repeat(1 << 20)).expect("written");
     let loaded = load(&[directory.path().to_owned(), directory.path().join("missing.yaml")]);
     assert_eq!(loaded.set(), None);
     let errors = loaded.errors().join("\n").replace(&*directory.path().to_string_lossy(), "rules");
     for expected in [
         "`rules/missing.yaml`: it does not exist",
         "`rules/d.yaml`: it is not UTF-8 text",
+        "`rules/e.yaml`: it is far too large",
         "rules/c.yaml:4:39: `20` has no unit",
         "`same` is given by rules/a.yaml and rules/b.yaml",
     ] {

@@ -68,6 +68,9 @@ const GAIN: f64 = 0.75;
 const LEAST_FRAILTY: f64 = 0.1;
 /// Above this share of the canary the likelihood with frailty is no e-value any more.
 const LARGEST_SHARE: f64 = 0.6;
+/// Above this share of the canary its clusters are not looked at one by one: there is little to gain, and one look's
+/// likelihood ratio would have an expectation of up to 1.07.
+const LARGEST_CLUSTERED_SHARE: f64 = 0.3;
 /// Evidence is never divided by more than this, which leaves none.
 const NO_EVIDENCE: f64 = 1e6;
 
@@ -231,7 +234,7 @@ impl NoiseModel {
         let clusters = self.clusters.zip(self.baseline.rate()).filter(|(law, rate)| {
             spread.frailty <= 0.0
                 && spread.phi > 1.0
-                && look.share() <= LARGEST_SHARE
+                && look.share() <= LARGEST_CLUSTERED_SHARE
                 && law.tells(rate * look.canary.exposure())
         });
         let of_clusters = clusters.and_then(|(law, _)| Likelihood::of_clusters(look, law));

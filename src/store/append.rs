@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, watch};
 
 use super::error::explain;
+use super::records::signed;
 use super::{AppendBatch, Reader, RolloutRow, StoreError, open};
 use crate::words::RolloutId;
 
@@ -52,6 +53,9 @@ impl Store {
     }
 
     /// Writes all of a batch, or nothing. When it returns, the batch is on the disk.
+    ///
+    /// After an error the same batch may be given again: where the disk failed after it had taken the batch, that is
+    /// found out, and nothing is written twice.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the rollout does not have exactly `expected_seq` events; else what the disk says.
@@ -175,6 +179,9 @@ async fn append(
         .await
         .map_err(failed)?;
     if found != batch.expected_seq {
+        if is_written(connection, rollout, batch, found).await.map_err(failed)? {
+            return Ok(());
+        }
         return Err(StoreError::Conflict { rollout: rollout.clone(), expected: batch.expected_seq, found });
     }
     if let Some(row) = &batch.index {
@@ -186,6 +193,26 @@ async fn append(
         set_cursor(connection, name, value).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Whether the journal's last events are those of the batch: it was written before, though its writer was told otherwise.
+async fn is_written(
+    connection: &mut SqliteConnection,
+    rollout: &RolloutId,
+    batch: &AppendBatch,
+    found: u64,
+) -> Result<bool, sqlx::Error> {
+    if batch.events.is_empty() || found.checked_sub(batch.expected_seq) != Some(batch.events.len() as u64) {
+        return Ok(false);
+    }
+    let last: Vec<(i64, String, String)> =
+        sqlx::query_as("select at, kind, body from event where rollout = ? and seq > ? order by seq")
+            .bind(&rollout.0)
+            .bind(signed(batch.expected_seq))
+            .fetch_all(connection)
+            .await?;
+    let given = batch.events.iter().map(|e| (e.at.0, e.kind.as_str(), e.body.as_str()));
+    Ok(last.iter().map(|(at, kind, body)| (*at, kind.as_str(), body.as_str())).eq(given))
 }
 
 async fn write_index(connection: &mut SqliteConnection, row: &RolloutRow) -> Result<(), sqlx::Error> {
@@ -213,8 +240,7 @@ async fn write_events(
     rollout: &RolloutId,
     batch: &AppendBatch,
 ) -> Result<(), sqlx::Error> {
-    // A count of events far beyond what fits a disk; it cannot be reached.
-    let mut seq = i64::try_from(batch.expected_seq).unwrap_or(i64::MAX);
+    let mut seq = signed(batch.expected_seq);
     for event in &batch.events {
         seq = seq.saturating_add(1);
         sqlx::query("insert into event (rollout, seq, at, kind, body) values (?, ?, ?, ?, ?)")

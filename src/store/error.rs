@@ -102,6 +102,17 @@ pub enum StoreError {
         /// What SQLite said.
         detail: String,
     },
+    /// The file cannot be opened at all.
+    #[error(
+        "the journal `{}` cannot be opened ({detail}); check that this user may read and write the file and its directory",
+        .file.display()
+    )]
+    Unopened {
+        /// The journal's file.
+        file: PathBuf,
+        /// What SQLite said.
+        detail: String,
+    },
     /// Something else holds SQLite's own lock for too long.
     #[error("the journal `{}` is held by another program (a database shell, a backup?); nothing was written", .file.display())]
     Busy {
@@ -126,6 +137,12 @@ pub enum StoreError {
         /// Why not.
         detail: String,
     },
+    /// The journal says what cannot have happened.
+    #[error("the journal cannot be continued: {detail}")]
+    Illegal {
+        /// What.
+        detail: String,
+    },
     /// The program is stopping.
     #[error("the journal is closed: the daemon is stopping")]
     Closed,
@@ -141,12 +158,29 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the same write may succeed later: the disk, or somebody beside us, is in the way.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. }
+                | Self::ReadOnly { .. }
+                | Self::Unopened { .. }
+                | Self::Busy { .. }
+                | Self::Other { .. }
+                | Self::Directory { .. }
+        )
+    }
+}
+
 /// SQLite's primary result codes that mean something to a person.
 mod code {
     pub(super) const BUSY: i32 = 5;
     pub(super) const READONLY: i32 = 8;
     pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
+    pub(super) const CANNOT_OPEN: i32 = 14;
     pub(super) const NOT_A_DATABASE: i32 = 26;
 }
 
@@ -167,6 +201,7 @@ pub(super) fn explain(action: &'static str, file: &Path, error: &sqlx::Error) ->
         code::READONLY => StoreError::ReadOnly { file, detail },
         code::CORRUPT | code::NOT_A_DATABASE => StoreError::Corrupt { file, detail },
         code::FULL => StoreError::Full { file },
+        code::CANNOT_OPEN => StoreError::Unopened { file, detail },
         _ => StoreError::Other { action, file, detail },
     }
 }

@@ -129,7 +129,7 @@ pub(super) async fn read_only(directory: &Path) -> Result<SqliteConnection, Stor
         // Reading a journal with a log takes an index beside it, which SQLite makes if it may. Where this user may
         // not write in the directory and no daemon runs, there is neither log nor index: the file is all there is,
         // and nobody changes it.
-        Err(StoreError::Other { .. } | StoreError::ReadOnly { .. }) if !log_of(&file).exists() => {
+        Err(StoreError::Unopened { .. } | StoreError::ReadOnly { .. }) if !log_of(&file).exists() => {
             check_readable(&file, &options.immutable(true)).await
         }
         other => other,

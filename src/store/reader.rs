@@ -8,6 +8,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
 use super::error::explain;
+use super::records::{signed, to_json};
 use super::{Entry, Loaded, Message, MessageState, RolloutRow, StoreError, open};
 use crate::words::{AppName, RolloutId, Time, Version};
 
@@ -101,15 +102,17 @@ impl Reader {
         self.rows(query, entry).await
     }
 
-    /// A rollout's events but those of one kind, in order: the timeline without the looks, which are most of it.
+    /// A rollout's events but those of some kinds, in order: the timeline without the looks, which are most of it.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn events_but(&self, rollout: &RolloutId, kind: &str) -> Result<Vec<Entry>, StoreError> {
-        let query =
-            sqlx::query("select seq, at, kind, body from event where rollout = ? and kind <> ? order by seq")
-                .bind(&rollout.0)
-                .bind(kind);
+    pub async fn events_but(&self, rollout: &RolloutId, kinds: &[&str]) -> Result<Vec<Entry>, StoreError> {
+        let query = sqlx::query(
+            "select seq, at, kind, body from event
+             where rollout = ? and kind not in (select value from json_each(?)) order by seq",
+        )
+        .bind(&rollout.0)
+        .bind(to_json("list of kinds", &kinds)?);
         self.rows(query, entry).await
     }
 
@@ -146,6 +149,19 @@ impl Reader {
     pub async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError> {
         let query = sqlx::query("select value from cursor where name = ?").bind(name);
         Ok(self.rows(query, |row| row.try_get(0)).await?.pop())
+    }
+
+    /// The time of the last thing that happened: to a rollout that still runs, or the end of one that does not.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn latest(&self) -> Result<Time, StoreError> {
+        let query = sqlx::query(
+            "select max(coalesce(r.ended, e.at)) from rollout r join event e
+             on e.rollout = r.id and e.seq = (select max(seq) from event where rollout = r.id)",
+        );
+        let latest = self.rows(query, |row| row.try_get::<Option<i64>, _>(0)).await?;
+        Ok(Time(latest.first().copied().flatten().unwrap_or(0)))
     }
 
     /// Closes the file.
@@ -188,11 +204,6 @@ async fn load(connection: &mut SqliteConnection, rollout: &RolloutId) -> Result<
             .collect::<Result<_, _>>()?;
     moment.rollback().await?;
     Ok(Loaded { snapshot, after })
-}
-
-/// SQLite's integers are signed; no count comes near their end.
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn entry(row: &SqliteRow) -> Result<Entry, sqlx::Error> {

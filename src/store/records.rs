@@ -34,6 +34,11 @@ pub(super) fn to_json(kind: &str, value: &impl Serialize) -> Result<String, Stor
         .map_err(|e| StoreError::Unwritable { kind: kind.to_owned(), detail: e.to_string() })
 }
 
+/// SQLite's integers are signed; no count comes near their end.
+pub(super) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// An event as it stands in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -118,9 +118,12 @@ impl Metrics {
         r.register_collector(Box::new(Memory));
     }
 
-    /// A rollout changed its phase; `from` is nothing when it was opened or resumed after a restart.
+    /// A rollout changed its phase, or kept it; `from` is nothing when it was opened or resumed after a restart.
     pub fn moved(&self, from: Option<Phase>, to: Phase) {
-        if let Some(from) = from {
+        if from == Some(to) {
+            return;
+        }
+        if let Some(from) = from.filter(|phase| !phase.is_final()) {
             self.rollouts.get_or_create(&InPhase { phase: from.label() }).dec();
         }
         let to_label = InPhase { phase: to.label() };

@@ -21,6 +21,7 @@ use super::alertmanager::Delivery;
 use super::hook;
 use super::listener::Bounded;
 use super::metrics::{self, Metrics};
+use super::orders::{self, Errand};
 use super::ready::Readiness;
 use crate::notify::read_secret;
 
@@ -37,6 +38,10 @@ pub struct WebConfig {
     pub alert_token_file: Option<PathBuf>,
     /// The environment variable that holds it instead.
     pub alert_token_env: Option<String>,
+    /// The file that holds the token which people must show who give orders. Without a token no orders are taken.
+    pub operator_token_file: Option<PathBuf>,
+    /// The environment variable that holds it instead.
+    pub operator_token_env: Option<String>,
 }
 
 impl Default for WebConfig {
@@ -45,13 +50,15 @@ impl Default for WebConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 9898)),
             alert_token_file: None,
             alert_token_env: None,
+            operator_token_file: None,
+            operator_token_env: None,
         }
     }
 }
 
 /// What is wrong with the listener's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the token for alerts: {0}")]
+#[error("a token of `[web]`: {0}")]
 pub struct ConfigError(String);
 
 impl WebConfig {
@@ -64,12 +71,37 @@ impl WebConfig {
         &self,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<SecretString>, ConfigError> {
-        let (file, variable) = (self.alert_token_file.as_deref(), self.alert_token_env.as_deref());
-        if file.is_none() && variable.is_none() {
-            return Ok(None);
-        }
-        read_secret("web.alert_token", file, variable, environment).map(Some).map_err(ConfigError)
+        token(
+            "web.alert_token",
+            self.alert_token_file.as_deref(),
+            self.alert_token_env.as_deref(),
+            environment,
+        )
     }
+
+    /// The token that people must show who give orders; nothing where none is configured.
+    ///
+    /// # Errors
+    /// When a token is configured and cannot be read.
+    pub fn operator_token(
+        &self,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<SecretString>, ConfigError> {
+        let (file, variable) = (self.operator_token_file.as_deref(), self.operator_token_env.as_deref());
+        token("web.operator_token", file, variable, environment)
+    }
+}
+
+fn token(
+    key: &str,
+    file: Option<&std::path::Path>,
+    variable: Option<&str>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Option<SecretString>, ConfigError> {
+    if file.is_none() && variable.is_none() {
+        return Ok(None);
+    }
+    read_secret(key, file, variable, environment).map(Some).map_err(ConfigError)
 }
 
 /// What stands behind the doors.
@@ -83,6 +115,10 @@ pub struct Doors {
     pub alerts: mpsc::Sender<Delivery>,
     /// The token that Alertmanager must show; without one the alert hook is closed.
     pub alert_token: Option<SecretString>,
+    /// Where orders go.
+    pub orders: mpsc::Sender<Errand>,
+    /// The token that people must show; without one no orders are taken.
+    pub operator_token: Option<SecretString>,
 }
 
 /// The doors.
@@ -92,6 +128,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
         .route("/hooks/alertmanager", post(hook::receive))
+        .route("/rollouts/{rollout}/{order}", post(orders::receive))
         .with_state(Arc::new(doors))
 }
 

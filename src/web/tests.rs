@@ -206,6 +206,7 @@ struct House {
     readiness: Readiness,
     metrics: Arc<Metrics>,
     alerts: mpsc::Receiver<Delivery>,
+    orders: mpsc::Receiver<Errand>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -214,11 +215,14 @@ impl House {
     async fn open(token: Option<&str>) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let (sender, alerts) = mpsc::channel(1);
+        let (errands, orders) = mpsc::channel(1);
         let doors = Doors {
             readiness: Readiness::default(),
             metrics: Arc::new(Metrics::new()),
             alerts: sender,
             alert_token: token.map(|t| SecretString::from(t.to_owned())),
+            orders: errands,
+            operator_token: token.map(|t| SecretString::from(format!("{t} of operators"))),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -226,7 +230,7 @@ impl House {
         let (readiness, metrics) = (doors.readiness.clone(), Arc::clone(&doors.metrics));
         let serving = serve(listener, doors, stop.clone());
         let task = tokio::spawn(async move { serving.await.unwrap() });
-        Self { address, client: Client::new(), readiness, metrics, alerts, stop, task }
+        Self { address, client: Client::new(), readiness, metrics, alerts, orders, stop, task }
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -396,6 +400,7 @@ async fn metrics_are_shown() {
     house.metrics.moved(None, Phase::Pending);
     house.metrics.moved(Some(Phase::Pending), Phase::Step);
     house.metrics.moved(Some(Phase::Step), Phase::Promoted);
+    house.metrics.moved(Some(Phase::Promoted), Phase::Promoted);
     house.metrics.looked(Span(30));
     house.metrics.decided("continue");
     house.metrics.platform_called("observe", "unreachable");
@@ -435,6 +440,37 @@ fn a_token_is_read_or_its_absence_explained() {
     let config = WebConfig { alert_token_env: Some("T".to_owned()), ..WebConfig::default() };
     assert!(config.alert_token(|_| Some("x".to_owned())).unwrap().is_some());
     let error = config.alert_token(|_| None).unwrap_err().to_string();
-    assert_eq!(error, "the token for alerts: the environment variable `T` is not set");
+    assert_eq!(error, "a token of `[web]`: the environment variable `T` is not set");
     assert!(WebConfig::default().alert_token(|_| None).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn orders_need_their_own_token_and_a_name_that_is_known() {
+    let house = House::open(Some(TOKEN)).await;
+    let order = |house: &House, path: &str, token: &str| {
+        house.client.post(format!("http://{}/rollouts/shop/{path}", house.address)).bearer_auth(token)
+    };
+    let (status, _) = house.knock(order(&house, "approve", TOKEN)).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "the token for alerts is no token for orders");
+    let (status, text) = house.knock(order(&house, "launch", "correct horse of operators")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(text.contains("`launch`") && text.contains("`rollback`"), "{text}");
+    let closed = House::open(None).await;
+    let (status, text) = closed.knock(order(&closed, "approve", TOKEN)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
+}
+
+#[tokio::test]
+async fn an_order_is_answered_with_what_became_of_it() {
+    let mut house = House::open(Some(TOKEN)).await;
+    let url = format!("http://{}/rollouts/0198/approve?by=ana%0A", house.address);
+    let request = tokio::spawn(house.client.post(url).bearer_auth("correct horse of operators").send());
+    let errand = house.orders.recv().await.unwrap();
+    assert_eq!((errand.rollout.as_str(), errand.order.by.as_str()), ("0198", "ana"));
+    errand
+        .answer
+        .send(Ok(vec!["ana approved leaving step 1".to_owned(), "step 2 begins".to_owned()]))
+        .unwrap();
+    let (status, text) = answer(request.await.unwrap().unwrap()).await;
+    assert_eq!((status, text.as_str()), (StatusCode::OK, "ana approved leaving step 1\nstep 2 begins\n"));
 }

@@ -7,11 +7,12 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::failure::{Failure, shown};
 use crate::platform::{App, PlatformErrorKind};
-use crate::rollout::{Observed, Unit};
+use crate::rollout::{Autoscaler, Observed, Unit};
 use crate::words::{AppName, Time, Version};
 
 /// The longest name of a Deployment; longer ones are hashed (`provision.AppProcessName` in Tsuru's source).
@@ -26,7 +27,7 @@ struct AppInfo {
     #[serde(default, rename = "internalAddresses")]
     addresses: Option<Vec<Address>>,
     #[serde(default)]
-    autoscale: Option<Vec<Autoscale>>,
+    autoscale: Option<Vec<Value>>,
     #[serde(default)]
     quota: Option<Quota>,
     #[serde(default)]
@@ -61,11 +62,6 @@ struct Address {
 }
 
 #[derive(Deserialize)]
-struct Autoscale {
-    process: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Quota {
     limit: Option<i64>,
     inuse: Option<i64>,
@@ -84,13 +80,20 @@ pub(super) fn read(json: &[u8], at: Time, default_port: u16) -> Result<Observed,
         .into_iter()
         .map(|raw| unit(raw, &info.name, &addresses, default_port, &mut gaps))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut autoscaled: Vec<String> =
-        info.autoscale.unwrap_or_default().into_iter().filter_map(|a| a.process).collect();
-    autoscaled.sort();
-    autoscaled.dedup();
+    let autoscaled = info.autoscale.unwrap_or_default().iter().filter_map(autoscaler).collect();
     gaps.sort();
     gaps.dedup();
     Ok(Observed { at, units, autoscaled, quota_left: info.quota.and_then(|q| q.left()), gaps })
+}
+
+/// One autoscaler, kept whole so that it can be made again.
+fn autoscaler(spec: &Value) -> Option<Autoscaler> {
+    let version = spec.get("version").and_then(Value::as_u64).and_then(|v| u32::try_from(v).ok());
+    Some(Autoscaler {
+        process: spec.get("process")?.as_str()?.to_owned(),
+        version: version.filter(|v| *v > 0).map(Version),
+        spec: spec.to_string(),
+    })
 }
 
 /// What the `error` text says is missing, as far as it matters here.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::config::{ConfigError, TsuruConfig, authorization, read_token};
+use super::config::{ConfigError, TsuruConfig, authorization};
 use super::failure::{self, Failure};
 use super::stream::{Reader, Said};
 use crate::platform::PlatformErrorKind;
@@ -226,8 +226,11 @@ impl Client {
 
     /// Reads the token's file again, if that is where it came from: it may have been rotated.
     async fn reload_token(&self) {
-        let Some(path) = self.config.token_file.clone() else { return };
-        match tokio::task::spawn_blocking(move || read_token(&path)).await {
+        if self.config.token_file.is_none() {
+            return;
+        }
+        let config = self.config.clone();
+        match tokio::task::spawn_blocking(move || config.token(|_| None)).await {
             Ok(Ok(fresh)) => *self.token.lock().unwrap_or_else(PoisonError::into_inner) = fresh,
             Ok(Err(error)) => tracing::warn!(%error, "Tsuru refused the token, and there is no other"),
             Err(_) => {}
@@ -251,7 +254,7 @@ fn builder(config: &TsuruConfig, base: &Url) -> Result<reqwest::ClientBuilder, C
     let builder = match config.certificates()? {
         Some(certificates) => builder.tls_certs_only(certificates),
         // Without TLS there is no need for the system's certificates, which a small container may lack.
-        None if base.scheme() == "http" => builder.tls_certs_only([]),
+        None if base.scheme() == "http" && config.proxy.is_none() => builder.tls_certs_only([]),
         None => builder,
     };
     match &config.proxy {
@@ -310,6 +313,9 @@ fn causes(error: &dyn std::error::Error) -> String {
             text = format!("{text}: {next}");
         }
         cause = error.source();
+    }
+    if text.contains("UnknownIssuer") {
+        text.push_str("; `tsuru.ca_file` can name the certificate that signed it");
     }
     text
 }

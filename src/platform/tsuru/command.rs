@@ -40,6 +40,20 @@ pub(super) fn change(app: &AppName, command: &Command) -> Change {
         Command::Delete { version } => {
             to(Method::DELETE, &["1.10", "apps", &app.0, "versions", &selector(*version)], Body::Nothing)
         }
+        Command::MoveAutoscalers { version } => {
+            // The only call that takes the bare number.
+            let fields = vec![("version", version.0.to_string())];
+            to(Method::POST, &["1.29", "apps", &app.0, "units", "autoscale", "swap"], Body::Form(fields))
+        }
+        Command::SuspendAutoscaler { process } => {
+            // Under another prefix, or none, it would remove a unit named `autoscale`.
+            let change = to(Method::DELETE, &["1.9", "apps", &app.0, "units", "autoscale"], Body::Nothing);
+            Change { query: vec![("process", process.clone())], ..change }
+        }
+        Command::RestoreAutoscaler { autoscaler } => {
+            let spec = Body::Json(serde_json::from_str(&autoscaler.spec).unwrap_or_default());
+            to(Method::POST, &["1.9", "apps", &app.0, "units", "autoscale"], spec)
+        }
         Command::Quarantine { version, reason } => {
             let reason = if reason.trim().is_empty() { "rolled back" } else { reason };
             let fields = vec![
@@ -60,6 +74,9 @@ pub(super) fn event_kind(command: &Command) -> &'static str {
         Command::RemoveUnits { .. } => "app.update.unit.remove",
         Command::MakeOnly { .. } => "app.deploy",
         Command::Delete { .. } => "app.update",
+        Command::MoveAutoscalers { .. } => "app.update.unit.autoscale.swap",
+        Command::SuspendAutoscaler { .. } => "app.update.unit.autoscale.remove",
+        Command::RestoreAutoscaler { .. } => "app.update.unit.autoscale.add",
         Command::Quarantine { .. } => "app.update.deploy.rollback",
     }
 }
@@ -67,7 +84,12 @@ pub(super) fn event_kind(command: &Command) -> &'static str {
 /// How long `command` may take in all.
 pub(super) fn deadline(command: &Command, deadlines: &Deadlines) -> Span {
     match command {
-        Command::Route { .. } | Command::Unroute { .. } | Command::Quarantine { .. } => deadlines.quick,
+        Command::Route { .. }
+        | Command::Unroute { .. }
+        | Command::MoveAutoscalers { .. }
+        | Command::SuspendAutoscaler { .. }
+        | Command::RestoreAutoscaler { .. }
+        | Command::Quarantine { .. } => deadlines.quick,
         Command::AddUnits { .. } | Command::RemoveUnits { .. } | Command::Delete { .. } => deadlines.units,
         Command::MakeOnly { .. } => deadlines.replace,
     }
@@ -86,6 +108,11 @@ pub(super) fn action(app: &AppName, command: &Command) -> String {
         }
         Command::MakeOnly { version } => format!("making {version} the only version"),
         Command::Delete { version } => format!("deleting {version}"),
+        Command::MoveAutoscalers { version } => format!("letting the autoscalers change {version}"),
+        Command::SuspendAutoscaler { process } => format!("removing the autoscaler of `{process}`"),
+        Command::RestoreAutoscaler { autoscaler } => {
+            format!("restoring the autoscaler of `{}`", autoscaler.process)
+        }
         Command::Quarantine { version, .. } => format!("quarantining {version}"),
     };
     format!("{what} of app `{app}`")

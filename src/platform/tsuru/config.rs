@@ -1,13 +1,17 @@
 //! Where Tsuru is and how to be let in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
+use crate::notify::read_secret;
 use crate::words::Span;
+
+/// The variable that the `tsuru` command reads its token from.
+const TOKEN_ENV: &str = "TSURU_TOKEN";
 
 /// The port that Tsuru tells an app to listen on, unless its operator changed it.
 const UNIT_PORT: u16 = 8888;
@@ -24,9 +28,9 @@ pub struct TsuruConfig {
     /// The file that holds the token. It is read again when Tsuru refuses the token, so a rotated one is picked up.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// The environment variable that holds the token, where there is no `token_file`.
-    #[serde(default = "token_env")]
-    pub token_env: String,
+    /// The environment variable that holds the token. Without this and `token_file`, it is `TSURU_TOKEN`.
+    #[serde(default)]
+    pub token_env: Option<String>,
     /// The certificates (PEM) that may sign the API's, in place of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -73,10 +77,6 @@ impl Default for Deadlines {
     }
 }
 
-fn token_env() -> String {
-    "TSURU_TOKEN".to_owned()
-}
-
 fn unit_port() -> u16 {
     UNIT_PORT
 }
@@ -115,7 +115,7 @@ impl TsuruConfig {
         Self {
             url: url.into(),
             token_file: None,
-            token_env: token_env(),
+            token_env: None,
             ca_file: None,
             proxy: None,
             owner: None,
@@ -161,21 +161,23 @@ impl TsuruConfig {
         }
     }
 
-    /// The token, from the file or through `environment`.
+    /// The token, from its file or through `environment`.
     pub(super) fn token(
         &self,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<SecretString, ConfigError> {
-        if let Some(path) = &self.token_file {
-            return read_token(path);
+        let variable = match (&self.token_file, &self.token_env) {
+            (None, None) => Some(TOKEN_ENV),
+            (_, variable) => variable.as_deref(),
+        };
+        let secret = read_secret("token", self.token_file.as_deref(), variable, environment);
+        let secret = secret.map_err(ConfigError::Token)?;
+        if secret.expose_secret().bytes().all(|b| b.is_ascii_graphic()) {
+            return Ok(secret);
         }
-        let name = &self.token_env;
-        match environment(name) {
-            Some(text) => check_token(text, &format!("the environment variable `{name}`")),
-            None => Err(ConfigError::Token(format!(
-                "neither `tsuru.token_file` nor the environment variable `{name}` is set"
-            ))),
-        }
+        let problem =
+            "it holds blanks, line ends or characters that no token has; the token should stand alone";
+        Err(ConfigError::Token(problem.to_owned()))
     }
 
     /// The certificates of `ca_file`.
@@ -189,34 +191,6 @@ impl TsuruConfig {
             _ => Err(ConfigError::Ca(format!("`{shown}` holds no certificate in PEM form"))),
         }
     }
-}
-
-/// The token in a file. The end of its line is not part of it.
-pub(super) fn read_token(path: &Path) -> Result<SecretString, ConfigError> {
-    let shown = format!("the file `{}`", path.display());
-    match std::fs::read_to_string(path) {
-        Ok(text) => check_token(text, &shown),
-        Err(error) => Err(ConfigError::Token(format!("{shown} cannot be read: {error}"))),
-    }
-}
-
-fn check_token(text: String, place: &str) -> Result<SecretString, ConfigError> {
-    let secret = SecretString::from(text);
-    let token = secret.expose_secret().trim();
-    if token.is_empty() {
-        return Err(ConfigError::Token(format!("{place} is empty")));
-    }
-    if token.contains(['\n', '\r']) {
-        return Err(ConfigError::Token(format!(
-            "{place} holds more than one line; it should hold the token alone"
-        )));
-    }
-    if !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(ConfigError::Token(format!(
-            "{place} holds blanks or characters that no token has; it should hold the token alone"
-        )));
-    }
-    Ok(SecretString::from(token))
 }
 
 /// The header that carries `token`, marked so that nothing prints it.
@@ -262,6 +236,9 @@ mod tests {
         let config = TsuruConfig::new("http://t");
         let token = config.token(|name| (name == "TSURU_TOKEN").then(|| "fromenv".to_owned())).unwrap();
         assert_eq!(token.expose_secret(), "fromenv");
+        let (_file, mut config) = with_file("abc123");
+        config.token_env = Some("OTHER".to_owned());
+        assert!(config.token(|_| None).unwrap_err().to_string().contains("not both"));
     }
 
     #[test]
@@ -269,7 +246,7 @@ mod tests {
         for (content, why) in [
             ("", "is empty"),
             (" \n\n", "is empty"),
-            ("hunter2\nhunter3", "more than one line"),
+            ("hunter2\nhunter3", "line ends"),
             ("bearer hunter2", "blanks"),
             ("hunter2\u{e9}", "characters that no token has"),
         ] {

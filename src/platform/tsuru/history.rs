@@ -26,8 +26,8 @@ const OVERLAP: Span = Span::minutes(2);
 /// How long before the asked time events are remembered, for one who asks for an earlier time.
 const KEPT: Span = Span::minutes(60);
 
-/// Of how many apps events are remembered.
-const QUESTIONS: usize = 1000;
+/// Of how many apps events are remembered; all are forgotten beyond it.
+const APPS: usize = 10_000;
 
 /// How many deploys are looked at for the one that made the base.
 const DEPLOYS: usize = 30;
@@ -104,7 +104,7 @@ impl History {
             known.events.values().filter(|a| concerns(a, since)).cloned().collect();
         found.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         let mut memories = self.memories();
-        if memories.len() >= QUESTIONS {
+        if memories.len() >= APPS && !memories.contains_key(&app.cloned()) {
             memories.clear();
         }
         memories.insert(app.cloned(), known);

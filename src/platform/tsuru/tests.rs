@@ -1,4 +1,5 @@
 mod changes;
+mod emulated;
 mod fake;
 mod reads;
 

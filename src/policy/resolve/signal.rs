@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use super::Resolver;
+use super::resolver::Resolver;
 use crate::policy::builtin::{self, Builtin};
-use crate::policy::file::value::{Field, Text, either};
+use crate::policy::file::choice::either;
+use crate::policy::file::scalar::Text;
+use crate::policy::file::value::Field;
 use crate::policy::file::{self, File, MOST_RULES};
 use crate::policy::query::GaugeQuery;
 use crate::policy::selector::SeriesSelector;
@@ -76,7 +78,8 @@ impl Resolver<'_> {
             }
             signals.push(read);
         }
-        if !signals.is_empty() && signals.iter().all(|signal| !signal.gates) {
+        let all_read = signals.len() == file.signals.value.len();
+        if all_read && !signals.is_empty() && signals.iter().all(|signal| !signal.gates) {
             let help = "let one signal gate with `gates: true`";
             self.warn(
                 &file.policy.at,
@@ -88,48 +91,54 @@ impl Resolver<'_> {
     }
 
     fn signal(&mut self, signal: &file::Signal, at: &Range<usize>) -> Option<Signal> {
-        let (kind, builtin) = self.kind(signal, at)?;
-        self.foreign_keys(signal, kind);
-        let name = match (signal.name.as_ref(), signal.r#use.as_ref()) {
-            (Some(name), _) => self.get(name)?.0.clone(),
-            (None, Some(r#use)) => r#use.text.clone(),
+        // Everything is looked at before anything is given up, so that all faults are told.
+        let kind = self.kind(signal, at);
+        let name = self.name(signal, at);
+        let gauge = kind == Some(Kind::Gauge);
+        let margin = self.margin(signal, gauge);
+        let prove_within = self.prove_within(signal, margin);
+        let weight = signal.weight.as_ref().and_then(|field| self.get(field)).map(|weight| weight.0);
+        let critical = self.or(signal.critical.as_ref(), false);
+        let gates = self.or(signal.gates.as_ref(), !gauge);
+        let measure = self.measure(signal, kind?, at);
+        let weight = weight.unwrap_or(if gauge { GAUGE_WEIGHT } else { 1.0 });
+        Some(Signal { name: name?, measure: measure?, margin, prove_within, weight, critical, gates })
+    }
+
+    fn name(&mut self, signal: &file::Signal, at: &Range<usize>) -> Option<String> {
+        match (signal.name.as_ref(), signal.r#use.as_ref()) {
+            (Some(name), _) => self.get(name).map(|name| name.0.clone()),
+            (None, Some(r#use)) => Some(r#use.text.clone()),
             (None, None) => {
                 self.error(at, "this signal has no name", "add `name:`; it stands in reports and reasons");
-                return None;
+                None
             }
-        };
-        let measure = match kind {
-            Kind::Ratio => self.ratio(signal, builtin.is_some(), at),
-            Kind::Rate => self.rate(signal),
-            Kind::Latency => self.latency(signal),
-            Kind::Gauge => self.gauge(signal),
-        };
-        let gauge = kind == Kind::Gauge;
+        }
+    }
+
+    fn margin(&mut self, signal: &file::Signal, gauge: bool) -> f64 {
         let margin = signal.margin.as_ref().and_then(|field| self.change(field));
         if let Some(field) = signal.margin.as_ref().filter(|_| margin == Some(0.0)) {
             let help = "leave room for what harms nobody, as in `+10%`";
             self.warn(&field.at, "without a margin the smallest difference is harm", help);
         }
-        let margin = margin.unwrap_or(if gauge { GAUGE_MARGIN } else { MARGIN });
-        Some(Signal {
-            name,
-            measure: measure?,
-            margin,
-            prove_within: self.prove_within(signal, margin),
-            weight: signal
-                .weight
-                .as_ref()
-                .and_then(|field| self.get(field))
-                .map_or(if gauge { GAUGE_WEIGHT } else { 1.0 }, |weight| weight.0),
-            critical: self.or(signal.critical.as_ref(), false),
-            gates: self.or(signal.gates.as_ref(), !gauge),
-        })
+        margin.unwrap_or(if gauge { GAUGE_MARGIN } else { MARGIN })
+    }
+
+    fn measure(&mut self, signal: &file::Signal, kind: Kind, at: &Range<usize>) -> Option<Measure> {
+        self.foreign_keys(signal, kind);
+        match kind {
+            Kind::Ratio => self.ratio(signal, at),
+            Kind::Rate => self.rate(signal),
+            Kind::Latency => self.latency(signal),
+            Kind::Gauge => self.gauge(signal),
+        }
     }
 
     /// The kind, by whichever of the keys is given.
-    fn kind(&mut self, signal: &file::Signal, at: &Range<usize>) -> Option<(Kind, Option<Builtin>)> {
-        let builtin = match signal.r#use.as_ref() {
-            Some(field) => Some(*self.get(field)?),
+    fn kind(&mut self, signal: &file::Signal, at: &Range<usize>) -> Option<Kind> {
+        let own = match signal.r#use.as_ref() {
+            Some(field) => Some(Kind::from(*self.get(field)?)),
             None => None,
         };
         let given: Vec<Kind> = [
@@ -141,11 +150,10 @@ impl Resolver<'_> {
         .into_iter()
         .filter_map(|(kind, given)| given.then_some(kind))
         .collect();
-        let own = builtin.map(Kind::from);
         match (given.as_slice(), own) {
-            ([], Some(own)) => Some((own, builtin)),
-            ([kind], Some(own)) if *kind == own => Some((own, builtin)),
-            ([kind], None) => Some((*kind, None)),
+            ([], Some(own)) => Some(own),
+            ([kind], Some(own)) if *kind == own => Some(own),
+            ([kind], None) => Some(*kind),
             ([], None) => {
                 let keys = either(&["use", "ratio", "rate", "latency", "gauge"]);
                 self.error(at, "it is not said what this signal measures", format!("add {keys}"));
@@ -203,11 +211,11 @@ impl Resolver<'_> {
         Some(1.0 + change)
     }
 
-    fn ratio(&mut self, signal: &file::Signal, builtin: bool, at: &Range<usize>) -> Option<Measure> {
+    fn ratio(&mut self, signal: &file::Signal, at: &Range<usize>) -> Option<Measure> {
         let given = signal.ratio.as_ref();
         let events = given.and_then(|ratio| ratio.events.as_ref());
         let total = given.and_then(|ratio| ratio.total.as_ref());
-        if !builtin && (events.is_none() || total.is_none()) {
+        if signal.r#use.is_none() && (events.is_none() || total.is_none()) {
             let help = "a ratio is `{ events: <counter of bad events>, total: <counter of all events> }`";
             self.error(at, "a ratio needs two counters", help);
         }

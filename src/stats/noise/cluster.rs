@@ -26,8 +26,8 @@ const CAUTION: f64 = 0.1;
 const NEIGHBOURS: usize = 8;
 /// Looks with more events than this are not looked at cluster by cluster.
 pub(super) const MANY: f64 = 100.0;
-/// With more clusters than this expected of a canary in a look, they overlap.
-const OVERLAP: f64 = 6.0;
+/// With more clusters than this expected of a canary in a look, they overlap: there is little to gain.
+const OVERLAP: f64 = 1.5;
 
 /// Clusters in a Poisson number: some single events, the others geometric in size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
@@ -35,7 +35,8 @@ fn observed(info: &Value) -> Result<Observed, Failure> {
 fn units_are_read_with_what_the_judge_needs() {
     let seen = observed(&sample()).unwrap();
     assert_eq!((seen.at, seen.quota_left, seen.gaps.len()), (AT, Some(6), 0));
-    assert_eq!(seen.autoscaled, ["web"]);
+    assert_eq!((seen.autoscaled[0].process.as_str(), seen.autoscaled[0].version), ("web", Some(Version(1))));
+    assert_eq!(serde_json::from_str::<Value>(&seen.autoscaled[0].spec).unwrap(), sample()["autoscale"][0]);
     assert_eq!(
         seen.units[0],
         Unit {

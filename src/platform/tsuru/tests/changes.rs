@@ -1,5 +1,6 @@
 use super::fake::{answer, chunk, end_of_chunks, json, nothing, refusal, stream_head};
 use super::*;
+use crate::rollout::Autoscaler;
 use PlatformErrorKind::{Busy, Failed, Refused, Unauthorized, Unknown, Unreachable};
 
 fn v(version: u32) -> Version {
@@ -30,7 +31,21 @@ fn kind(result: Result<(), PlatformError>) -> PlatformErrorKind {
 
 #[tokio::test]
 async fn each_command_is_the_call_that_tsuru_has_for_it() {
+    let web = Autoscaler {
+        process: "web".to_owned(),
+        version: Some(v(1)),
+        spec: r#"{"minUnits":2,"process":"web"}"#.to_owned(),
+    };
     for (command, request) in [
+        (Command::MoveAutoscalers { version: v(2) }, "POST /1.29/apps/shop/units/autoscale/swap version=2"),
+        (
+            Command::SuspendAutoscaler { process: "web".to_owned() },
+            "DELETE /1.9/apps/shop/units/autoscale?process=web",
+        ),
+        (
+            Command::RestoreAutoscaler { autoscaler: web },
+            r#"POST /1.9/apps/shop/units/autoscale {"minUnits":2,"process":"web"}"#,
+        ),
         (
             Command::Route { version: v(2) },
             r#"POST /1.8/apps/shop/routable {"isRoutable":true,"version":":v2"}"#,
@@ -137,12 +152,10 @@ async fn a_lock_and_a_refused_token_are_not_waited_for_here() {
 
 #[tokio::test]
 async fn nobody_there_means_nothing_done() {
-    let fake = Fake::start(|r, _| calm(r)).await;
-    let tsuru = tsuru(&fake.url);
-    drop(fake);
-    // The listener is closed once its task has ended.
-    tokio::task::yield_now().await;
-    assert_eq!(kind(tsuru.execute(&shop(), &add()).await), Unreachable);
+    // One read comes before the change; it is answered, then nobody listens.
+    let fake = Fake::until(1, |r, _| calm(r)).await;
+    let error = tsuru(&fake.url).execute(&shop(), &add()).await.unwrap_err();
+    assert_eq!((error.kind, fake.seen().len()), (Unreachable, 1), "{error}");
 }
 
 /// A change whose answer is lost as `lost` says; `find` gives what the search for the event finds, by its number.
@@ -164,6 +177,11 @@ fn cut() -> Vec<Step> {
     vec![stream_head(), Step::Send(b"5e\r\n{\"Message\":\"---- Upd".to_vec())]
 }
 
+/// Complete, but for the end of a line.
+fn garbled() -> Vec<Step> {
+    vec![stream_head(), chunk("{\"Message\":\"\",\"Err"), end_of_chunks()]
+}
+
 fn found(running: bool, error: &str) -> Vec<Step> {
     json(&json!([event("new", "app.deploy", running, error)]))
 }
@@ -174,7 +192,7 @@ fn found_old() -> Vec<Step> {
 
 #[tokio::test]
 async fn a_lost_answer_is_found_among_the_events() {
-    for how in [cut(), Vec::new(), vec![stream_head(), Step::Wait(Duration::from_secs(9))]] {
+    for how in [cut(), garbled(), Vec::new(), vec![stream_head(), Step::Wait(Duration::from_secs(9))]] {
         // The old event is there before; the new one appears late, runs, and ends well.
         let (result, fake) = lost(only(), how, |n| match n {
             0..=2 => found_old(),
@@ -194,11 +212,13 @@ async fn a_lost_answer_is_found_among_the_events() {
 
 #[tokio::test]
 async fn a_lost_answer_is_a_failure_if_its_event_is() {
-    let (result, _fake) =
-        lost(only(), cut(), |n| if n == 0 { nothing() } else { found(false, "boom") }).await;
-    let error = result.unwrap_err();
-    assert_eq!(error.kind, Failed);
-    assert!(error.message.contains("boom"));
+    for how in [cut(), garbled()] {
+        let (result, _fake) =
+            lost(only(), how, |n| if n == 0 { nothing() } else { found(false, "boom") }).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.kind, Failed);
+        assert!(error.message.contains("boom"));
+    }
 }
 
 #[tokio::test]
@@ -294,6 +314,18 @@ async fn what_would_leave_users_with_nothing_is_not_sent() {
     .await;
     let result = tsuru(&fake.url).execute(&shop(), &Command::Unroute { version: v(2) }).await;
     assert_eq!((kind(result), fake.changes().len()), (Unreachable, 0));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let other = Fake::start(|_, _| answer(200, "application/x-json-stream", "")).await;
+    let to =
+        format!("HTTP/1.1 307 X\r\nLocation: {}/1.0/apps/shop/units\r\nContent-Length: 0\r\n\r\n", other.url);
+    let (result, _fake) = done(&add(), move |_, _| vec![Step::Send(to.clone().into_bytes())]).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.kind, Refused);
+    assert!(error.message.contains("tsuru.url"), "{error}");
+    assert_eq!(other.seen().len(), 0, "the token went to nobody else");
 }
 
 #[tokio::test]

@@ -49,6 +49,14 @@ impl Drop for Fake {
 impl Fake {
     /// `script` answers each request; its second argument says how many with the same method and path came before.
     pub(super) async fn start(script: impl Fn(&Request, usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        Self::until(usize::MAX, script).await
+    }
+
+    /// As `start`, but nobody listens any more after `connections`.
+    pub(super) async fn until(
+        connections: usize,
+        script: impl Fn(&Request, usize) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::<Request>::new()));
@@ -56,7 +64,8 @@ impl Fake {
         let under_way = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&under_way);
         let server = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            for _ in 0..connections {
+                let Ok((stream, _)) = listener.accept().await else { break };
                 let (script, log, count) = (Arc::clone(&script), Arc::clone(&log), Arc::clone(&count));
                 tokio::spawn(async move {
                     count.fetch_add(1, Ordering::SeqCst);

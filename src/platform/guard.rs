@@ -1,12 +1,12 @@
 //! What is never done, whoever asks: leave users without a version that answers, or an app without its base.
 //!
-//! Tsuru does all of it without a word: it takes the last version out of routing, and deletes the base and calls it
-//! a success. So the app is read right before such a change.
+//! Platforms do all of it without a word: Tsuru takes the last version out of routing, and deletes the base and calls
+//! it a success. So the app is read right before such a change.
 
 use crate::rollout::{Command, Observed, Unit};
 use crate::words::Version;
 
-/// The process that Tsuru's routers send users to, where an app has it.
+/// The process that users' requests go to, where an app has it.
 const FRONT: &str = "web";
 
 /// Whether the change needs a look at the app first.

@@ -1,0 +1,182 @@
+//! What the baseline did before a rollout: the noise is learnt from it.
+//!
+//! A Prometheus remembers, so it is asked when a rollout begins. Units that are scraped do not: the apps that the
+//! policies select are watched quietly while nothing is rolled out, at the pace of their policy's looks. Their units are
+//! scraped each time; the platform is asked for them only now and then.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::house::House;
+use crate::judge::Look;
+use crate::platform::Platform;
+use crate::policy::Policy;
+use crate::rollout::Observed;
+use crate::signal::{Source, Watcher};
+use crate::words::{AppName, Span, Time, Version};
+
+/// How often the list of apps is read anew.
+const LIST: Span = Span::minutes(1);
+
+/// How long the platform's list of an app's units is used to find them.
+const UNITS: Span = Span::minutes(1);
+
+/// Apps that are watched at the same time; more are not, and that is said.
+const MOST_APPS: usize = 500;
+
+/// Apps whose units are asked at the same moment.
+const AT_ONCE: usize = 8;
+
+/// The apps that are watched.
+pub(super) struct Watching<P> {
+    house: Arc<House<P>>,
+    apps: Mutex<BTreeMap<AppName, Watched>>,
+    turns: Arc<Semaphore>,
+}
+
+/// One app that is watched.
+struct Watched {
+    policy: Arc<Policy>,
+    watcher: Arc<Mutex<Watcher>>,
+    stop: CancellationToken,
+}
+
+impl<P: Platform> Watching<P> {
+    pub(super) fn new(house: Arc<House<P>>) -> Arc<Self> {
+        Arc::new(Self { house, apps: Mutex::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) })
+    }
+
+    /// What `baseline` did before now, oldest first; nothing where nobody knows.
+    pub(super) async fn history(&self, policy: &Policy, app: &AppName, baseline: Version) -> Vec<Look> {
+        let now = self.house.clock.now();
+        let known = self.apps.lock().await.get(app).map(|known| Arc::clone(&known.watcher));
+        let (looks, notes) = match known {
+            Some(watcher) => watcher.lock().await.history(baseline, now).await,
+            None => match Watcher::new(policy.clone(), app.clone(), Arc::clone(&self.house.source)) {
+                Ok(watcher) => watcher.history(baseline, now).await,
+                Err(error) => (Vec::new(), vec![error.to_string()]),
+            },
+        };
+        for note in notes {
+            warn!(%app, "the noise of {baseline} is not known beforehand: {note}");
+        }
+        looks
+    }
+
+    /// Keeps the list of watched apps current, until `stop`. A source that remembers needs no watching.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        if matches!(*self.house.source, Source::Prometheus(_)) {
+            return;
+        }
+        let tasks = TaskTracker::new();
+        let mut policies = self.house.policies.clone();
+        while !stop.is_cancelled() {
+            if let Err(error) = self.list(&tasks, &stop).await {
+                debug!("the apps to watch could not be listed: {error}");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LIST.as_duration()) => {}
+                // Where nobody can change the policies any more, the time is all there is to wait for.
+                changed = policies.changed() => if changed.is_err() { stop.cancelled().await },
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Begins to watch the apps that a policy selects, and ceases where none does any more.
+    async fn list(
+        self: &Arc<Self>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<(), crate::platform::PlatformError> {
+        let policies = self.house.policies.borrow().clone();
+        let listed = self.house.platform.apps().await?;
+        let mut selected: BTreeMap<AppName, Arc<Policy>> = BTreeMap::new();
+        for app in listed {
+            if let Some(policy) = policies.select(&app.name.0, &app.pool, &app.team) {
+                selected.insert(app.name, Arc::clone(policy));
+            }
+        }
+        if selected.len() > MOST_APPS {
+            warn!(
+                "{} apps are selected by policies; the noise of {MOST_APPS} is watched beforehand",
+                selected.len()
+            );
+        }
+        let mut apps = self.apps.lock().await;
+        apps.retain(|app, known| {
+            let keep = selected
+                .get(app)
+                .is_some_and(|policy| Arc::ptr_eq(policy, &known.policy) || *policy == known.policy);
+            if !keep {
+                known.stop.cancel();
+            }
+            keep
+        });
+        for (app, policy) in selected.into_iter().take(MOST_APPS) {
+            if apps.contains_key(&app) {
+                continue;
+            }
+            let Ok(watcher) =
+                Watcher::new(Policy::clone(&policy), app.clone(), Arc::clone(&self.house.source))
+            else {
+                continue;
+            };
+            let (watcher, own) = (Arc::new(Mutex::new(watcher)), stop.child_token());
+            tasks.spawn(Arc::clone(self).watch(
+                app.clone(),
+                policy.look_every,
+                Arc::clone(&watcher),
+                own.clone(),
+            ));
+            apps.insert(app, Watched { policy, watcher, stop: own });
+        }
+        Ok(())
+    }
+
+    /// Watches one app while nothing is rolled out.
+    async fn watch(
+        self: Arc<Self>,
+        app: AppName,
+        every: Span,
+        watcher: Arc<Mutex<Watcher>>,
+        stop: CancellationToken,
+    ) {
+        let mut seen: Option<(Time, Observed)> = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(every.as_duration()) => {}
+            }
+            if self.house.running.of(&app).is_some() {
+                seen = None;
+                continue;
+            }
+            let Ok(_turn) = self.turns.acquire().await else { return };
+            let now = self.house.clock.now();
+            if seen.as_ref().is_none_or(|(at, _)| now.since(*at) >= UNITS) {
+                seen = self.house.platform.observe(&app).await.ok().map(|observed| (now, observed));
+            }
+            let Some((_, observed)) = &seen else { continue };
+            let Some(version) = only_version(observed) else { continue };
+            match watcher.lock().await.watch(version, observed, now).await {
+                Ok(notes) => notes.iter().for_each(|note| debug!(%app, "{note}")),
+                Err(error) => debug!(%app, "{error}"),
+            }
+        }
+    }
+}
+
+/// The version that serves alone; nothing while several do.
+fn only_version(observed: &Observed) -> Option<Version> {
+    let mut serving = observed.units.iter().filter(|u| u.routable).map(|u| u.version);
+    let first = serving.next()?;
+    serving.all(|version| version == first).then_some(first)
+}
