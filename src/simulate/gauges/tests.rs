@@ -58,3 +58,32 @@ fn the_same_seed_gives_the_same_run() {
     let units: Vec<usize> = [0, 80, 160].map(|tick: usize| first.looks[tick].0.len()).to_vec();
     assert_eq!(units, [1, 2, 4]);
 }
+
+/// With ranks, a margin of 10 % and a canary 10 % worse are the same as no margin and one that is not worse.
+#[test]
+fn a_margin_is_taken_off_before_ranks_are_compared() {
+    let run = simulate(&Scenario::usual(Own::OnOff, Fault::None), 3);
+    let said = |margin: f64, prove: f64, times: f64| {
+        let settings = GaugeSettings {
+            worse: Worse::Up,
+            margin,
+            form: Form::Strict,
+            horizon_seconds: 3600.0,
+            canary_units: 1,
+            baseline_units: 4,
+        };
+        let fit = GaugeFit::from_history(&run.history, settings).unwrap();
+        assert!(fit.summary().by_ranks);
+        let mut test = GaugeTest::new(fit, &[prove]);
+        let mut at = 0.0;
+        for (canary, baseline) in &run.looks[..60] {
+            let canary: Vec<f64> = canary.iter().map(|value| value * times).collect();
+            test.look(at, &canary, baseline);
+            at += TICK;
+        }
+        (test.evidence(), test.log_e_safe(0))
+    };
+    let (plain, shifted) = (said(0.0, 1.2, 2.0), said(0.1, 1.2 * 1.1, 2.0 * 1.1));
+    assert!(plain.0 > -10.0 && (plain.0 - shifted.0).abs() < 1e-6, "{plain:?} {shifted:?}");
+    assert!((plain.1 - shifted.1).abs() < 1e-6, "{plain:?} {shifted:?}");
+}

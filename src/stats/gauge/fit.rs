@@ -5,7 +5,8 @@ use thiserror::Error;
 
 use super::bank::{Bank, Branch, NOTHING, Observation, Schedule};
 use super::history::History;
-use super::noise::{Likelihood, NO_OFFSET, Noise, OFFSET};
+use super::noise::{Likelihood, Noise};
+use super::past::{Past, Placebos, Ranked};
 use super::rank::RankMap;
 use super::scale::{Scale, Worse, median};
 
@@ -16,8 +17,6 @@ const LIMIT: f64 = 5.0;
 /// or up to this many where the tails are heavy: more than this share of the history beyond four.
 const HEAVY_LIMIT: f64 = 2.5;
 const HEAVY_SHARE: f64 = 0.005;
-/// Nats by which a plausible noise model of the loose branch may be less likely than the best, given several units.
-const ALLOWANCE: f64 = 1.5;
 /// Nats of evidence that a replay may reach, beside the logarithm of the number of replays.
 const REPLAY_NATS: f64 = 1.0;
 /// By how much the variances are raised at a time, and the bound of it, when a replay exceeds that.
@@ -25,20 +24,17 @@ const INFLATION_STEP: f64 = 1.15;
 const INFLATION_BOUND: f64 = 50.0;
 /// Replays at most; more placebos are thinned evenly.
 const MOST_REPLAYS: usize = 32;
-/// Placebo rows of a single series without which there is neither a loose branch nor ranks.
-const LEAST_PLACEBOS: usize = 3;
 /// Samples without which there is no fit.
 const LEAST_SAMPLES: usize = 40;
-/// Ticks of several units that are used at most: the latest.
-const MOST_TICKS: usize = 1440;
-/// Windows of a single series that are used at most.
-const MOST_WINDOWS: usize = 8;
-/// How many times larger the ranks' ratio of signal to noise must be for the loose branch to take them.
+/// Samples below which the strict branch, too, must allow for other noise models than the likeliest, and nats of that.
+/// With 40 samples it takes false failures from up to 3 % to about 1 %, false proofs from up to 9 % to 3 %.
+const CERTAIN: usize = 120;
+const SHORT_ALLOWANCE: f64 = 0.5;
+/// How many times larger the ranks' ratio of signal to noise must be for them to be taken.
 const RANK_ADVANTAGE: f64 = 1.3;
-/// The same for the strict branch. Below 2, nearly random walks are taken for switches by chance.
+/// The same for the strict branch given several units. Below 2, an hour of nearly random walks is taken for switches by
+/// chance; the windows of a single series are more than an hour.
 const STRICT_RANK_ADVANTAGE: f64 = 2.0;
-/// The least scale of a rank score.
-const LEAST_SCALE: f64 = 0.3;
 
 /// What a margin means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,19 +137,18 @@ impl GaugeFit {
             |row: &Vec<f64>| row.iter().map(|value| scale.place(*value).unwrap_or(f64::NAN)).collect();
         let rows: Vec<Vec<f64>> = rows.iter().map(place).collect();
         let ticks = horizon_ticks(settings.horizon_seconds, history.tick_seconds());
-        let past = match <[Vec<f64>; 1]>::try_from(rows) {
-            Ok([single]) => Past::Windows(windows(&single, ticks as usize)),
-            Err(units) => Past::Units(units.iter().map(|row| latest(row, MOST_TICKS)).collect()),
-        };
-        Self::from_past(&past, scale, settings, history.tick_seconds())
+        let past = Past::of(rows, ticks as usize);
+        Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)
     }
 
-    /// Fits the noise of values that are on the comparison's scale already.
+    /// Fits the noise of values that are on the comparison's scale already. From `certain` samples on, the strict
+    /// branch takes the likeliest noise model for the true one.
     pub(super) fn from_past(
         past: &Past,
         scale: Scale,
         settings: GaugeSettings,
         tick_seconds: f64,
+        certain: usize,
     ) -> Result<Self, NoFit> {
         let schedule = Schedule::over(horizon_ticks(settings.horizon_seconds, tick_seconds));
         let (share, factor) = match past {
@@ -179,7 +174,12 @@ impl GaugeFit {
             let by_rank = fitter.branch(&ranked.placebos, allowance, Some(ranked.scale()));
             if ranked.is_better(&plain, &by_rank, advantage) { (by_rank, Some(plain)) } else { (plain, None) }
         };
-        let (strict, unranked) = choose(0.0, STRICT_RANK_ADVANTAGE);
+        let strict_allowance = if samples < certain { SHORT_ALLOWANCE.min(placebos.allowance) } else { 0.0 };
+        let advantage = match past {
+            Past::Units(_) => STRICT_RANK_ADVANTAGE,
+            Past::Windows(_) => RANK_ADVANTAGE,
+        };
+        let (strict, unranked) = choose(strict_allowance, advantage);
         let loose = (settings.form == Form::Loose && placebos.enough)
             .then(|| choose(placebos.allowance, RANK_ADVANTAGE).0);
         let ranks_used = strict.ranked || loose.as_ref().is_some_and(|branch| branch.ranked);
@@ -229,137 +229,6 @@ impl GaugeFit {
             inflation: self.plain().inflation,
             by_ranks: self.ranks.is_some(),
         }
-    }
-}
-
-/// A baseline's past on the comparison's scale, `NaN` where a value is missing.
-pub(super) enum Past {
-    /// One row for each of at least two units.
-    Units(Vec<Vec<f64>>),
-    /// Windows of equal length of a single series, the newest first.
-    Windows(Vec<Vec<f64>>),
-}
-
-impl Past {
-    fn rows(&self) -> &[Vec<f64>] {
-        let (Self::Units(rows) | Self::Windows(rows)) = self;
-        rows
-    }
-
-    fn mapped(&self, map: impl Fn(f64) -> f64) -> Self {
-        let rows = self.rows().iter().map(|row| row.iter().map(|value| map(*value)).collect()).collect();
-        match self {
-            Self::Units(_) => Self::Units(rows),
-            Self::Windows(_) => Self::Windows(rows),
-        }
-    }
-
-    /// Values that ranks are taken among: those of the baseline that a placebo canary is held against.
-    fn reference(&self) -> impl Iterator<Item = f64> {
-        let skipped = match self {
-            Self::Units(_) => 0,
-            Self::Windows(_) => 1,
-        };
-        self.rows().iter().skip(skipped).flatten().copied().filter(|value| !value.is_nan())
-    }
-}
-
-/// Differences that the history has although nothing was wrong.
-struct Placebos {
-    /// Differences with the variance of one unit.
-    deviations: Vec<Vec<f64>>,
-    /// Differences with the variance that the rollout's will have: each unit as if it were the canary.
-    canaries: Vec<Vec<f64>>,
-    /// The share of the degrees of freedom that is left.
-    weight: f64,
-    /// Nats by which a plausible model may be less likely than the best.
-    allowance: f64,
-    offsets: &'static [f64],
-    /// Whether there are enough of them for the loose branch and for ranks.
-    enough: bool,
-}
-
-impl Placebos {
-    #[expect(clippy::cast_precision_loss, reason = "an app has far fewer than 2^53 units")]
-    fn of(past: &Past, factor: f64) -> Self {
-        match past {
-            Past::Units(rows) => {
-                let units = rows.len() as f64;
-                let centred = centred(rows);
-                let times = |by: f64| {
-                    let scaled = |row: &Vec<f64>| row.iter().map(|value| value * by).collect();
-                    centred.iter().map(scaled).collect::<Vec<Vec<f64>>>()
-                };
-                let left_out = 1.0 + 1.0 / (units - 1.0);
-                Self {
-                    deviations: times((units / (units - 1.0)).sqrt()),
-                    canaries: times(units / (units - 1.0) * (factor / left_out).sqrt()),
-                    weight: (units - 1.0) / units,
-                    allowance: ALLOWANCE,
-                    offsets: &OFFSET,
-                    enough: true,
-                }
-            }
-            Past::Windows(rows) => {
-                let difference =
-                    |pair: &[Vec<f64>]| pair[0].iter().zip(&pair[1]).map(|(a, b)| a - b).collect();
-                let deviations: Vec<Vec<f64>> = rows.windows(2).map(difference).collect();
-                Self {
-                    canaries: deviations.clone(),
-                    weight: 1.0,
-                    allowance: 0.0,
-                    offsets: &NO_OFFSET,
-                    enough: deviations.len() >= LEAST_PLACEBOS,
-                    deviations,
-                }
-            }
-        }
-    }
-
-    /// Ticks with a difference.
-    fn samples(&self) -> usize {
-        let per_row = |row: &Vec<f64>| row.iter().filter(|value| !value.is_nan()).count();
-        self.deviations.iter().map(per_row).max().unwrap_or(0)
-    }
-}
-
-/// Each column minus its mean; `NaN` where one of it is missing.
-#[expect(clippy::cast_precision_loss, reason = "an app has far fewer than 2^53 units")]
-fn centred(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let length = rows.iter().map(Vec::len).min().unwrap_or(0);
-    let mean = |column: usize| rows.iter().map(|row| row[column]).sum::<f64>() / rows.len() as f64;
-    let means: Vec<f64> = (0..length).map(mean).collect();
-    rows.iter().map(|row| row.iter().zip(&means).map(|(value, mean)| value - mean).collect()).collect()
-}
-
-/// The past by rank.
-struct Ranked {
-    map: RankMap,
-    placebos: Placebos,
-    /// A shift on the values' own scale, and what it is on average in ranks.
-    step: f64,
-    shift: f64,
-}
-
-impl Ranked {
-    fn of(past: &Past, factor: f64, step: f64) -> Self {
-        let map = RankMap::of(past.reference());
-        let (sum, count) = past.reference().fold((0.0, 0.0_f64), |(sum, count), value| {
-            (sum + map.score(value + step) - map.score(value), count + 1.0)
-        });
-        let placebos = Placebos::of(&past.mapped(|value| map.score(value)), factor);
-        Self { map, placebos, step, shift: sum / count.max(1.0) }
-    }
-
-    fn scale(&self) -> f64 {
-        (self.shift / self.step).max(LEAST_SCALE)
-    }
-
-    /// Whether ranks tell the shift so many times better. It is the history alone that says so.
-    fn is_better(&self, plain: &Branch, by_rank: &Branch, times: f64) -> bool {
-        let deviation =
-            |branch: &Branch| branch.models.first().map_or(f64::INFINITY, |model| model.level_sd());
-        self.shift / deviation(by_rank) > times * self.step.min(plain.clip) / deviation(plain)
     }
 }
 
@@ -466,16 +335,6 @@ pub(super) fn share(canary_units: u32, baseline_units: u32) -> f64 {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before; NaN becomes 0")]
 fn horizon_ticks(horizon_seconds: f64, tick_seconds: f64) -> u32 {
     ((horizon_seconds / tick_seconds).ceil().clamp(1.0, 40_320.0) as u32).max(1)
-}
-
-/// Stretches of a single series, the newest first, each as long as the test if there are at least two of them.
-fn windows(series: &[f64], ticks: usize) -> Vec<Vec<f64>> {
-    let length = ticks.min(series.len() / 2).max(1);
-    series.rchunks_exact(length).take(MOST_WINDOWS).map(<[f64]>::to_vec).collect()
-}
-
-fn latest(row: &[f64], most: usize) -> Vec<f64> {
-    row[row.len().saturating_sub(most)..].to_vec()
 }
 
 fn too_short(have: usize) -> NoFit {

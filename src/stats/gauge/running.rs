@@ -84,7 +84,8 @@ impl GaugeTest {
     /// (1.5 is "less than 50 % worse").
     #[must_use]
     pub fn new(fit: GaugeFit, prove: &[f64]) -> Self {
-        let margin = fit.margin();
+        // Where ranks are compared, the margin is taken off the values before.
+        let shift = if fit.strict.ranked { 0.0 } else { fit.margin() };
         let safety =
             prove.iter().map(|ratio| Safety::new(fit.scale.effect_of(*ratio), &fit.strict)).collect();
         Self {
@@ -93,7 +94,7 @@ impl GaugeTest {
             units: None,
             misses: 0,
             recent: Vec::new(),
-            strict: Bank::new(margin, fit.schedule),
+            strict: Bank::new(shift, fit.schedule),
             loose: fit.loose.is_some().then(|| Bank::new(0.0, fit.schedule)),
             safety,
             trend: Trend::new(fit.plain()),
@@ -262,4 +263,19 @@ fn typical(recent: &[f64], window: usize) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "an app has far fewer than 2^53 units")]
 fn mean(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
     values.iter().map(|value| of(*value)).sum::<f64>() / values.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_units_leaves_the_correlation_of_those_that_stay() {
+        let before = Units { canary: 1, baseline: 4 };
+        let after = Units { canary: 2, baseline: 4 };
+        let kept = before.kept(after);
+        assert!((kept - 0.75 / (1.25_f64 * 0.75).sqrt()).abs() < 1e-12, "{kept}");
+        assert!((after.kept(before) - kept).abs() < 1e-12);
+        assert!((before.kept(before) - 1.0).abs() < 1e-12);
+    }
 }

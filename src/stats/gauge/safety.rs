@@ -58,3 +58,37 @@ impl Safety {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::gauge::noise::Noise;
+    use crate::stats::vectors::close;
+
+    /// White noise: each sample adds 1/variance of information, and a canary far below counts as if it were at the clip.
+    #[test]
+    fn evidence_is_that_of_the_clipped_distance() {
+        let noise = Noise { ar: 0.01, ..Noise::NONE };
+        let branch = Branch {
+            models: vec![noise],
+            clip: 0.2,
+            limit: 100.0,
+            scale: 1.0,
+            ranked: false,
+            inflation: 1.0,
+        };
+        let mut safety = Safety::new(0.4, &branch);
+        for tick in 0..5_i64 {
+            let gap = i64::from(tick > 0);
+            safety.observe(&branch, Observation { tick, gap, difference: -3.0, spread: 1.0, kept: 1.0 });
+        }
+        close(safety.evidence(), half_normal(500.0, 500.0 * 0.2, 0.09), 1e-12, &"clipped");
+        // Beyond the bound, the distance is negative and counts in full up to the clip beyond the bound.
+        let mut harmful = Safety::new(0.4, &branch);
+        for tick in 0..5_i64 {
+            let gap = i64::from(tick > 0);
+            harmful.observe(&branch, Observation { tick, gap, difference: 9.0, spread: 1.0, kept: 1.0 });
+        }
+        close(harmful.evidence(), half_normal(500.0, -500.0 * 0.6, 0.09), 1e-12, &"harmful");
+    }
+}

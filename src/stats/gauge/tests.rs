@@ -4,7 +4,7 @@ use std::f64::consts::LN_2;
 
 use serde_json::Value;
 
-use super::fit::Past;
+use super::past::Past;
 use super::scale::Scale;
 use super::*;
 use crate::stats::vectors::close;
@@ -40,7 +40,7 @@ fn fit(case: &Value) -> GaugeFit {
         canary_units: units("n_canary", 1),
         baseline_units,
     };
-    GaugeFit::from_past(&past, Scale::log(Worse::Up), settings, 15.0).unwrap()
+    GaugeFit::from_past(&past, Scale::log(Worse::Up), settings, 15.0, 0).unwrap()
 }
 
 fn check_branch(branch: &bank::Branch, expected: &Value, name: &Value) {
@@ -102,4 +102,37 @@ fn evidence_agrees() {
             }
         }
     }
+}
+
+/// A drift that is there before and after the units changed is a ramp, or other units: a component that saw the change
+/// says nothing of ramps, so the evidence is less than without one.
+#[test]
+fn a_change_of_units_is_not_taken_for_a_ramp() {
+    let noise = noise::Noise { phi: 0.5, ar: 0.002, white: 0.0, offset: 0.002 };
+    let branch = bank::Branch {
+        models: vec![noise],
+        clip: 1.0,
+        limit: 5.0,
+        scale: 1.0,
+        ranked: false,
+        inflation: 1.0,
+    };
+    let run = |kept: f64| {
+        // A single component, so that none starts after the change.
+        let mut bank = bank::Bank::new(0.0, bank::Schedule::over(64 * 100));
+        let mut evidence = 0.0;
+        for tick in 0..40_i64 {
+            let (difference, changes) = if tick < 20 { (0.0, false) } else { (0.15, tick == 20) };
+            let seen = bank::Observation {
+                tick,
+                gap: i64::from(tick > 0),
+                difference,
+                spread: 1.0,
+                kept: if changes { kept } else { 1.0 },
+            };
+            evidence = bank.observe(&branch, seen, 15.0 / 3600.0, |_| true);
+        }
+        evidence
+    };
+    assert!(run(1.0) > 4.6 && run(0.9999) < 2.0, "{} {}", run(1.0), run(0.9999));
 }

@@ -174,6 +174,18 @@ fn a_canary_that_stopped_fails_where_less_is_worse() {
 }
 
 #[test]
+fn more_units_make_the_same_difference_more_certain() {
+    let evidence = |units: usize| {
+        let mut test = GaugeTest::new(fitted(Worse::Up, 0.1, Form::Strict), &[]);
+        for tick in 0..10 {
+            test.look(f64::from(tick) * TICK, &vec![130.0; units], &ordinary(tick));
+        }
+        test.evidence()
+    };
+    assert!(evidence(6) > evidence(1) + 1.0, "{} {}", evidence(6), evidence(1));
+}
+
+#[test]
 fn the_state_stays_small_however_long_it_runs() {
     let mut test = GaugeTest::new(fitted(Worse::Up, 0.1, Form::Loose), &[1.5, 2.0, 3.0]);
     let mut length = 0;
