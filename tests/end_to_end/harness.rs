@@ -21,10 +21,10 @@ const AT_ONCE: usize = 3;
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// How long anything may take that does not say otherwise: many times what it takes on an idle machine.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(2);
 
 /// How long a rollout may take from its deploy to its end.
-pub(crate) const ROLLOUT: Duration = Duration::from_secs(240);
+pub(crate) const ROLLOUT: Duration = Duration::from_mins(5);
 
 /// The time between two questions while something is waited for.
 const AGAIN: Duration = Duration::from_millis(100);

@@ -6,6 +6,13 @@
 //!
 //! A program that is not installed lets its tests be passed over with a word, unless `UGUISU_TEST_ALL` is set.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and says it"
+)]
+
 mod alerts;
 mod bad_days;
 mod harness;

@@ -42,10 +42,11 @@ impl Prometheus {
         command.arg(format!("--web.listen-address=127.0.0.1:{port}")).arg("--log.level=warn");
         let process = Process::start("prometheus", dir, &mut command);
         let mut prometheus = Self { process, port };
+        let wanted = units.to_string();
         until("Prometheus has scraped all units", SOON, async || {
             prometheus.process.must_run();
             let up = prometheus.query("sum(up)").await?;
-            (up["data"]["result"][0]["value"][1] == units.to_string()).then_some(())
+            (up["data"]["result"][0]["value"][1].as_str()? == wanted).then_some(())
         })
         .await;
         prometheus
