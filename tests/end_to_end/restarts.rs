@@ -169,7 +169,12 @@ async fn assert_all_counted(stage: &Stage) {
     let more = |story: &Story| story.all("looked").len() >= looks + 3;
     let story = stage.until_story("three more looks", SOON, more).await;
     assert_eq!(story.counted(), served(stage).await, "{what}, and no more");
-    assert_eq!(story.evidence().last(), Some(&story.counted()), "all of it is evidence");
+    // What the baseline alone had after the canary's last request waits for a slice in which both had some.
+    let evidence = *story.evidence().last().expect("looks");
+    let (judged, counted) = (evidence.split_at(2), story.counted());
+    assert_eq!(judged.0, &counted[..2], "all that the canary had is evidence");
+    let waits: Vec<u64> = counted[2..].iter().zip(judged.1).map(|(all, used)| all - used).collect();
+    assert!(waits[1] < counted[3] / 20, "{waits:?} of the baseline's {counted:?} is no evidence");
 }
 
 /// Begins without traffic, so that nothing is left out as warm-up, and counts every request over two restarts.
