@@ -201,7 +201,8 @@ async fn a_unit_that_does_not_answer_well_is_reported_and_waited_for() {
         fleet.answers("c", bytes);
         let now = at(1 + i64::try_from(n).unwrap());
         let Gathered { signals, notes, failed } = gatherer.gather(&seen, now).await;
-        assert!(failed > 0, "{what}");
+        // A value that makes no sense is the app's doing: the source answered.
+        assert_eq!(failed > 0, what != "no count", "{what}");
         assert!(notes.iter().any(|note| note.contains(what) && note.contains("`c`")), "{what}: {notes:?}");
         assert_eq!(signals["errors"], Arms { baseline: counts(0.0, 0.0), canary: None }, "{what}");
     }
