@@ -21,11 +21,14 @@ mod stop;
 use std::fmt::Display;
 use std::future::Future;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use run::Daemon;
+
+use crate::config::Config;
 
 /// Canary analysis for Tsuru: compares a new version with the one that serves, promotes the good ones, rolls the bad
 /// ones back, and says how often it may be wrong.
@@ -68,6 +71,26 @@ enum Command {
     Rollback(order::Args),
     /// Run an emulated Tsuru with a toy app, over HTTP on loopback
     Emulate(emulate::Args),
+}
+
+/// Where the daemon's configuration is.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The daemon's configuration, a TOML file
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "/etc/uguisu/uguisu.toml",
+        env = "UGUISU_CONFIG"
+    )]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    fn read(&self) -> Result<Config, Trouble> {
+        Config::read(&self.config).map_err(Trouble::new)
+    }
 }
 
 /// Why a command could not run, in words.

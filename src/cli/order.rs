@@ -1,13 +1,11 @@
 //! `uguisu pause|resume|approve|promote|rollback ROLLOUT`: what a person tells a running daemon.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::Trouble;
-use crate::config::Config;
+use super::{ConfigFile, Trouble};
 
 /// Longer than the daemon takes to give up waiting for a rollout.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -20,15 +18,8 @@ pub(super) struct Args {
     /// Who says so, for the journal.
     #[arg(long, value_name = "NAME", env = "USER", default_value = "an operator")]
     by: String,
-    /// The daemon's configuration: where it listens, and the token for orders.
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        default_value = "/etc/uguisu/uguisu.toml",
-        env = "UGUISU_CONFIG"
-    )]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 /// Sends the order `name`, and prints what became of it. Exits with 1 where the daemon refuses.
@@ -36,7 +27,7 @@ pub(super) struct Args {
 /// # Errors
 /// When the daemon cannot be told, in words.
 pub(super) async fn run(name: &str, args: Args) -> Result<ExitCode, Trouble> {
-    let config = Config::read(&args.config).map_err(Trouble::new)?;
+    let config = args.config.read()?;
     let token = config.web.operator_token(|name| std::env::var(name).ok()).map_err(Trouble::new)?;
     let token = token
         .ok_or_else(|| Trouble::new("the daemon takes no orders: set `operator_token_file` of `[web]`"))?;

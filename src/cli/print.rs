@@ -7,8 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
 
-use super::Trouble;
-use crate::config::Config;
+use super::{ConfigFile, Trouble};
 use crate::rollout::Phase;
 use crate::store::{Reader, RolloutRow};
 use crate::words::{Span, Time};
@@ -19,15 +18,8 @@ pub(super) struct Journal {
     /// The daemon's data directory; without it, the one of the configuration
     #[arg(long, value_name = "DIR", env = "UGUISU_DATA")]
     data: Option<PathBuf>,
-    /// The daemon's configuration, a TOML file
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        default_value = "/etc/uguisu/uguisu.toml",
-        env = "UGUISU_CONFIG"
-    )]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 impl Journal {
@@ -35,7 +27,7 @@ impl Journal {
     pub(super) async fn open(&self) -> Result<Reader, Trouble> {
         let data = match &self.data {
             Some(data) => data.clone(),
-            None => Config::read(&self.config).map_err(Trouble::new)?.data,
+            None => self.config.read()?.data,
         };
         Reader::open(&data).await.map_err(Trouble::new)
     }

@@ -1,6 +1,5 @@
 //! `uguisu run`: the daemon.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::Trouble;
+use super::{ConfigFile, Trouble};
 use crate::config::Config;
 use crate::engine::{Clock, Engine, House, Running, SystemClock};
 use crate::notify::{Receivers, deliver};
@@ -30,15 +29,8 @@ const ALERTS: usize = 16;
 /// Runs the daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration, a TOML file.
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        default_value = "/etc/uguisu/uguisu.toml",
-        env = "UGUISU_CONFIG"
-    )]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Log lines as JSON.
     #[arg(long)]
     log_json: bool,
@@ -50,7 +42,7 @@ pub(super) struct Args {
 /// What keeps the daemon from starting, in words.
 pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     super::log::to_stderr(args.log_json);
-    let config = Config::read(&args.config).map_err(Trouble::new)?;
+    let config = args.config.read()?;
     let stop = CancellationToken::new();
     super::stop::on_signal(stop.clone()).map_err(Trouble::new)?;
     let daemon = Daemon::assemble(config).await?;

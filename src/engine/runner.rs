@@ -41,8 +41,6 @@ pub enum Message {
     Alert(Box<Alert>),
     /// What a person wants, and where they hear what became of it.
     Order(Order, oneshot::Sender<Vec<String>>),
-    /// Something happened to its app; look now.
-    Wake,
 }
 
 /// What a rollout needs besides its events to go on as if it had never stopped.
@@ -142,7 +140,6 @@ impl<P: Platform> Runner<P> {
                 message = self.inbox.recv() => match message {
                     Some(Message::Alert(alert)) => self.hear(&alert).await?,
                     Some(Message::Order(given, answer)) => order = Some((given, answer)),
-                    Some(Message::Wake) => {}
                     None => return self.leave().await,
                 },
                 () = tokio::time::sleep(pause.as_duration()) => {}
