@@ -36,6 +36,28 @@ pub struct Policy {
     pub notify: Vec<String>,
 }
 
+impl Policy {
+    /// A policy with this name and strategy and every default: it selects no app and compares nothing, acts, may roll
+    /// back 1 % of good canaries and promote 5 % of bad ones, looks every 15 s and leaves out no warm-up.
+    #[must_use]
+    pub fn new(name: &str, strategy: Strategy) -> Self {
+        Self {
+            name: name.to_owned(),
+            applies: Selector::default(),
+            mode: Mode::Act,
+            strategy,
+            budget: Budget::default(),
+            look_every: Span::seconds(15),
+            warm_up: Span::ZERO,
+            signals: Vec::new(),
+            health: Vec::new(),
+            alerts: Vec::new(),
+            on: Actions::default(),
+            notify: Vec::new(),
+        }
+    }
+}
+
 /// The apps that a policy is for: those that match each list that is not empty. An empty selector matches none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Selector {
@@ -110,6 +132,14 @@ pub struct Budget {
     pub false_rollback: Share,
     /// The most often that a canary worse than what must be proven may be promoted (beta).
     pub false_promotion: Share,
+}
+
+impl Default for Budget {
+    /// 1 % of good canaries rolled back, 5 % of bad ones promoted.
+    fn default() -> Self {
+        let share = |value| Share::new(value).unwrap_or(Share::NONE);
+        Self { false_rollback: share(0.01), false_promotion: share(0.05) }
+    }
 }
 
 /// One thing watched and compared.

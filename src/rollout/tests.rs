@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::judge::Verdict;
-use crate::policy::{
-    Actions, Bake, Budget, Canary, Capacity, Hold, Mode, Policy, Reaction, Selector, Strategy,
-};
+use crate::policy::{Bake, Canary, Capacity, Hold, Mode, Policy, Reaction, Strategy};
 use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
 const B: Version = Version(1);
@@ -14,26 +12,14 @@ const C: Version = Version(2);
 
 fn policy() -> Policy {
     let share = |s| Share::new(s).unwrap();
-    Policy {
-        name: "web".to_owned(),
-        applies: Selector::default(),
-        mode: Mode::Act,
-        strategy: Strategy::Canary(Canary {
-            steps: vec![share(0.25), share(0.5)],
-            bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) },
-            approve: Vec::new(),
-            process: "web".to_owned(),
-            capacity: Capacity::Surge,
-        }),
-        budget: Budget { false_rollback: share(0.01), false_promotion: share(0.05) },
-        look_every: Span::seconds(15),
-        warm_up: Span::ZERO,
-        signals: Vec::new(),
-        health: Vec::new(),
-        alerts: Vec::new(),
-        on: Actions::default(),
-        notify: Vec::new(),
-    }
+    let strategy = Strategy::Canary(Canary {
+        steps: vec![share(0.25), share(0.5)],
+        bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) },
+        approve: Vec::new(),
+        process: "web".to_owned(),
+        capacity: Capacity::Surge,
+    });
+    Policy { warm_up: Span::ZERO, ..Policy::new("web", strategy) }
 }
 
 fn verdict() -> Verdict {
