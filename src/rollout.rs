@@ -13,9 +13,9 @@ mod state;
 mod traffic;
 
 pub use act::{Act, next_act};
-pub use decide::{Alarm, Foreign, Inputs, Order, OrderKind, READY_WITHIN, decide};
-pub use event::{Answer, Ending, Event, PauseCause, Recorded, Trouble};
-pub use plan::{Plan, Step, plan};
+pub use decide::{Alarm, Foreign, Inputs, Order, OrderKind, READY_WITHIN, Smoke, decide};
+pub use event::{Answer, Ending, Event, Kind, PauseCause, Recorded, Trouble};
+pub use plan::{Footing, Plan, Routed, Step, plan};
 pub use state::{IllegalEvent, Issued, Phase, Rollout};
 pub use traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
 

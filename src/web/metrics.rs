@@ -26,6 +26,8 @@ const PHASES: [Phase; 11] = [
     Phase::Step,
     Phase::Paused,
     Phase::Promoting,
+    Phase::Watching,
+    Phase::Leaving,
     Phase::RollingBack,
     Phase::Promoted,
     Phase::RolledBack,
@@ -33,6 +35,7 @@ const PHASES: [Phase; 11] = [
     Phase::TakenOver,
     Phase::Observed,
     Phase::Failed,
+    Phase::Kept,
 ];
 
 type Counted<L> = Family<L, Counter<u64, AtomicU64>>;
