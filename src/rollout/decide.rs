@@ -3,6 +3,8 @@
 //! Order of precedence: a person's order · takeover or supersession · critical failure (health, alert, signal) ·
 //! missing data · step done · go on. The first that applies decides; the rest is for the next look.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Ending, Event, PauseCause, Trouble};
 use super::plan::plan;
 use super::state::{Phase, Rollout};
@@ -42,7 +44,7 @@ pub struct Inputs<'a> {
 }
 
 /// An alert that concerns a rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
     /// Its name.
     pub name: String,

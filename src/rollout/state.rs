@@ -264,7 +264,7 @@ impl Rollout {
         let active = !self.phase.is_final();
         match event {
             Event::Opened { .. } => false,
-            Event::Noted { .. } => true,
+            Event::Noted { .. } | Event::Alerted { .. } | Event::Heeded { .. } => true,
             Event::CommandAnswered { number, .. } => self.unanswered().is_some_and(|c| c.number == *number),
             Event::CommandIssued { number, .. } => {
                 active
@@ -286,7 +286,9 @@ impl Rollout {
             Event::Opened { .. }
             | Event::Learnt { .. }
             | Event::PersonNeeded { .. }
-            | Event::Noted { .. } => {}
+            | Event::Noted { .. }
+            | Event::Alerted { .. }
+            | Event::Heeded { .. } => {}
             Event::Planned { plan, units } => {
                 self.plan = Some(plan.clone());
                 self.units = *units;
