@@ -5,7 +5,8 @@
 //! before unroute, and never away from the last version that can serve.
 
 use super::event::{Answer, Ending};
-use super::state::{Phase, Rollout};
+use super::phase::Phase;
+use super::state::Rollout;
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind};
 use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
@@ -194,11 +195,11 @@ fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
     if canary_routed {
         // What is left of a baseline that made room for the canary must not drown in all users at once. If its units
         // cannot be had, too few of them are better than a version that does harm.
-        if ready.saturating_mul(2) < wanted && r.failures == 0 {
-            let act = bring_up(o, r.baseline, process, wanted);
-            if act != Act::Settled {
-                return act;
-            }
+        if ready.saturating_mul(2) < wanted
+            && r.failures == 0
+            && let act @ Act::Do { .. } = bring_up(o, r.baseline, process, wanted)
+        {
+            return act;
         }
         if ready == 0 {
             return Act::Stuck(format!(

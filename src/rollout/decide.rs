@@ -6,8 +6,11 @@
 mod begin;
 mod course;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Ending, Event, Kind, PauseCause, Trouble};
-use super::state::{Phase, Rollout};
+use super::phase::Phase;
+use super::state::Rollout;
 use super::traffic::Observed;
 use crate::judge::Verdict;
 use crate::policy::{Hold, Mode, Reaction};
@@ -50,7 +53,7 @@ pub enum Smoke {
 }
 
 /// An alert that concerns a rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
     /// Its name.
     pub name: String,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::decide::Alarm;
 use super::plan::{Plan, Routed, Step};
 use super::traffic::{Autoscaler, Command, PlatformErrorKind};
 use crate::judge::{Look, Verdict};
@@ -174,6 +175,24 @@ pub enum Event {
         /// What.
         what: String,
     },
+    /// An alert that concerns this rollout was heard. What follows from it is decided next.
+    Alerted {
+        /// The sender's identity of it.
+        fingerprint: String,
+        /// When it began to fire.
+        starts: Time,
+        /// What the policy makes of it; nothing: it cannot be the canary's doing.
+        alarm: Option<Alarm>,
+        /// In words.
+        says: String,
+    },
+    /// What has been dealt with, and is no news after a restart.
+    Heeded {
+        /// What others did, by the platform's ids.
+        acts: Vec<String>,
+        /// How many of the alerts that were heard, the oldest first.
+        alerts: usize,
+    },
 }
 
 /// What began a rollout.
@@ -286,6 +305,8 @@ impl Event {
             Self::Finished { .. } => "finished",
             Self::PersonNeeded { .. } => "person_needed",
             Self::Noted { .. } => "noted",
+            Self::Alerted { .. } => "alerted",
+            Self::Heeded { .. } => "heeded",
         }
     }
 
@@ -334,6 +355,8 @@ impl Event {
             Self::Finished { ending, why } => format!("{ending}: {why}"),
             Self::PersonNeeded { why } => format!("a person is needed: {why}"),
             Self::Noted { what } => what.clone(),
+            Self::Alerted { says, .. } => says.clone(),
+            Self::Heeded { .. } => "dealt with what others did and what was heard".to_owned(),
         }
     }
 }

@@ -5,96 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Answer, Ending, Event, Kind, PauseCause, Recorded, Trouble};
-use super::plan::{Plan, Step};
+use super::phase::Phase;
+use super::plan::{Plan, Routed, Step};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind};
 use crate::policy::{Policy, Strategy};
-use crate::words::{AppName, RolloutId, Span, Time, Version};
-
-/// Where a rollout is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// The canary was found; nothing has been moved.
-    Pending,
-    /// The canary gets a step's share.
-    Step,
-    /// It stands still and waits for a person.
-    Paused,
-    /// The canary becomes the only version.
-    Promoting,
-    /// The canary has everything; the way back stays open for a while.
-    Watching,
-    /// What was taken away for the rollout is given back; traffic stays as it is.
-    Leaving,
-    /// The baseline becomes the only version that serves.
-    RollingBack,
-    /// The canary serves alone.
-    Promoted,
-    /// The baseline serves alone.
-    RolledBack,
-    /// A newer deploy took its place.
-    Superseded,
-    /// Somebody changed the app.
-    TakenOver,
-    /// It was only to observe.
-    Observed,
-    /// It could not be carried out.
-    Failed,
-    /// Both versions were left serving.
-    Kept,
-}
-
-impl Phase {
-    /// Whether nothing follows.
-    #[must_use]
-    pub fn is_final(self) -> bool {
-        matches!(
-            self,
-            Self::Promoted
-                | Self::RolledBack
-                | Self::Superseded
-                | Self::TakenOver
-                | Self::Observed
-                | Self::Failed
-                | Self::Kept
-        )
-    }
-
-    /// The word that programs read.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Step => "step",
-            Self::Paused => "paused",
-            Self::Promoting => "promoting",
-            Self::Watching => "watching",
-            Self::Leaving => "leaving",
-            Self::RollingBack => "rolling_back",
-            Self::Promoted => "promoted",
-            Self::RolledBack => "rolled_back",
-            Self::Superseded => "superseded",
-            Self::TakenOver => "taken_over",
-            Self::Observed => "observed",
-            Self::Failed => "failed",
-            Self::Kept => "kept",
-        }
-    }
-}
-
-impl From<Ending> for Phase {
-    fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Promoted => Self::Promoted,
-            Ending::RolledBack => Self::RolledBack,
-            Ending::Superseded => Self::Superseded,
-            Ending::TakenOver => Self::TakenOver,
-            Ending::Observed => Self::Observed,
-            Ending::Failed => Self::Failed,
-            Ending::Kept => Self::Kept,
-        }
-    }
-}
+use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
 /// The last command that was issued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,6 +72,9 @@ pub struct Rollout {
     pub step_reached: Option<Time>,
     /// When the canary first served users.
     pub first_traffic: Option<Time>,
+    /// Since when the canary's units that serve are new ones, which need a warm-up; nothing before it serves.
+    #[serde(default)]
+    pub fresh: Option<Time>,
     /// When the watch after the last step began.
     #[serde(default)]
     pub watch_began: Option<Time>,
@@ -238,6 +156,7 @@ impl Rollout {
             step_began: None,
             step_reached: None,
             first_traffic: None,
+            fresh: None,
             watch_began: None,
             watch_ended: false,
             trouble: None,
@@ -264,10 +183,36 @@ impl Rollout {
         self.policy.strategy.process()
     }
 
+    /// Whether the canary is to be asked by smoke checks now: it is not served yet and has not passed them.
+    #[must_use]
+    pub fn wants_smoke(&self) -> bool {
+        let before_users = match self.phase {
+            Phase::Pending => self.kind == Kind::Beside,
+            Phase::Step => self.current().is_some_and(|step| step.routed == Routed::Baseline),
+            _ => false,
+        };
+        before_users && !self.smoked && !self.policy.smoke.is_empty()
+    }
+
     /// Whether both versions are meant to go on serving side by side.
     #[must_use]
     pub fn coexists(&self) -> bool {
         matches!(self.policy.strategy, Strategy::MultiVersion(_))
+    }
+
+    /// The canary's share of users' requests, as it is meant and as far as it was observed; nothing before it serves.
+    ///
+    /// All of it only where the baseline was taken out on purpose: a baseline whose units all fail is still compared with.
+    #[must_use]
+    pub fn traffic_share(&self, observed: &Observed) -> Option<Share> {
+        self.first_traffic?;
+        let step = self.current();
+        if self.watch_began.is_some() || step.is_some_and(|step| step.routed == Routed::Canary) {
+            return Some(Share::ALL);
+        }
+        let share = observed.share(self.canary, self.process());
+        let is_some = share > Share::NONE && share < Share::ALL;
+        Some(if is_some { share } else { step.map_or(share, |step| step.share) })
     }
 
     /// Whether an autoscaler that stays in charge changes the units of `process`.
@@ -348,7 +293,7 @@ impl Rollout {
         let active = !self.phase.is_final();
         match event {
             Event::Opened { .. } => false,
-            Event::Noted { .. } => true,
+            Event::Noted { .. } | Event::Alerted { .. } | Event::Heeded { .. } => true,
             Event::CommandAnswered { number, .. } => self.unanswered().is_some_and(|c| c.number == *number),
             Event::CommandIssued { number, .. } => {
                 active
@@ -371,7 +316,11 @@ impl Rollout {
 
     fn take(&mut self, at: Time, event: &Event) {
         match event {
-            Event::Opened { .. } | Event::Learnt { .. } | Event::Noted { .. } => {}
+            Event::Opened { .. }
+            | Event::Learnt { .. }
+            | Event::Noted { .. }
+            | Event::Alerted { .. }
+            | Event::Heeded { .. } => {}
             Event::PersonNeeded { .. } => self.called = true,
             Event::Planned { plan, units, others, suspends } => {
                 self.plan = Some(plan.clone());
@@ -387,13 +336,13 @@ impl Rollout {
             }
             Event::StepReached { .. } => {
                 self.step_reached = Some(at);
-                if self.current().is_some_and(|step| step.routed.canary()) {
-                    self.first_traffic.get_or_insert(at);
+                if self.current().is_some_and(|step| step.routed.canary()) && self.first_traffic.is_none() {
+                    (self.first_traffic, self.fresh) = (Some(at), Some(at));
                 }
             }
             Event::WatchBegan => {
                 self.enter(Phase::Watching);
-                self.watch_began = Some(at);
+                (self.watch_began, self.fresh) = (Some(at), Some(at));
                 self.first_traffic.get_or_insert(at);
                 self.trouble = None;
             }
@@ -405,6 +354,7 @@ impl Rollout {
                 if self.step_reached.is_some() {
                     self.step_reached = Some(at);
                 }
+                self.fresh = self.fresh.map(|_| at);
                 self.held = Span::ZERO;
                 self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
             }

@@ -5,8 +5,9 @@ use super::{Inputs, finished, paused, react, rollback};
 use crate::policy::{Mode, Reaction, Strategy};
 use crate::rollout::act::{Act, next_act};
 use crate::rollout::event::{Ending, Event, PauseCause};
+use crate::rollout::phase::Phase;
 use crate::rollout::plan::Routed;
-use crate::rollout::state::{Phase, Rollout};
+use crate::rollout::state::Rollout;
 use crate::rollout::traffic::Observed;
 use crate::words::{Share, Span, Time};
 
