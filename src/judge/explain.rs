@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, SignalVerdict, Verdict};
+use super::{FrozenBaseline, Outcome, SignalVerdict, Verdict};
 use crate::words::Arms;
 
 /// Beyond this the chance is no longer told more exactly: nobody's model of the world is that good.
 const RAREST: f64 = 1e6;
+
+/// Seconds since 1970 of a moment before any look: September 2001.
+const MODERN: f64 = 1e9;
 
 /// What a signal's numbers are about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,10 +47,33 @@ pub(super) struct Facts<'a> {
 /// Why the signal's outcome is what it is.
 pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let text = outcome(facts, v);
+    let text = v.frozen.map_or_else(|| text.clone(), |frozen| format!("{text}; {}", as_it_was(&frozen, v)));
     match &facts.note {
         Some(note) => format!("{text}; {note}"),
         None => text,
     }
+}
+
+/// "held against the baseline as it was until 14:05 UTC, 92,000 requests, and 1.5 times that for what may have changed since".
+fn as_it_was(frozen: &FrozenBaseline, v: &SignalVerdict) -> String {
+    let sized = frozen.total.map_or_else(String::new, |total| format!(", {} {}", count(total), frozen.unit));
+    let drift = times(frozen.drift);
+    let allowed = times(v.allowed * frozen.drift);
+    format!(
+        "held against the baseline as it was until {}{sized}: nothing compares side by side any more, so up to {drift} times more, {allowed} in all, counts as nobody's fault",
+        moment(frozen.until)
+    )
+}
+
+/// A look's time. What can be seconds since 1970 is; anything else is a time of its own.
+fn moment(at: f64) -> String {
+    if (MODERN..MODERN * 10.0).contains(&at) {
+        let time = jiff::Timestamp::from_millisecond(crate::words::Time::from_seconds(at).0);
+        if let Ok(time) = time {
+            return time.strftime("%H:%M UTC on %-d %B").to_string();
+        }
+    }
+    format!("{at:.0} s")
 }
 
 fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -123,6 +149,9 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             "{name}: the baseline itself breaks the limit of {}; nobody is blamed",
             percent(limit)
         );
+    }
+    if v.frozen.is_some() {
+        return format!("{name}: no harm shown: {}{}", bounds(facts.about, v), so_far(facts.about, v));
     }
     let missing = match (facts.step, v.wait) {
         ([seen, needs], _) if v.log_e_safe >= v.safe_threshold && seen < needs => {
