@@ -182,7 +182,7 @@ fn shape(expected: &str) -> Cow<'static, str> {
 }
 
 /// What other systems have and Tsuru has not, with what there is instead.
-const NOT_ON_TSURU: [(&[&str], &str); 3] = [
+const NOT_ON_TSURU: [(&[&str], &str); 4] = [
     (
         &["header", "headers", "match", "cookie", "cookies", "sticky", "session_affinity", "setHeaderRoute"],
         "Tsuru cannot route by header, cookie or user: a version's share is its share of units. Leave it out",
@@ -194,6 +194,11 @@ const NOT_ON_TSURU: [(&[&str], &str); 3] = [
     (
         &["weight", "weights", "setWeight", "stepWeight", "maxWeight", "traffic"],
         "Tsuru has no weights: write `steps: [5%, 25%, 50%]`, which become whole units",
+    ),
+    (
+        &["keep", "keep_versions", "history", "revisionHistoryLimit"],
+        "how many old versions can be gone back to is Tsuru's own setting (`docker:image-history-size`, 10); \
+         `keep_for: 1h` keeps the old one's units warm",
     ),
 ];
 
