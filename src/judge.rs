@@ -38,7 +38,9 @@ mod ladder;
 mod latency;
 mod limit;
 mod look;
+mod noise;
 mod pace;
+mod past;
 mod refusal;
 mod silence;
 mod soak;
@@ -60,6 +62,8 @@ mod tests;
 
 pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
+pub use noise::Noise;
+pub use past::{CountPast, GaugePast, Level, Past, past};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
 pub use verdict::{Outcome, SignalVerdict, Verdict};
@@ -365,6 +369,7 @@ impl Judge {
             within,
             seen: watch.evidence.seen(),
             wait: watch.evidence.wait(within, watch.safe_threshold),
+            noise: watch.evidence.noise(),
             why: String::new(),
             otherwise: String::new(),
         };

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::explain::About;
 use super::limit::Limit;
 use super::look::Reading;
+use super::noise::Noise;
 use super::pace::Pace;
 use super::refusal::{Problem, count};
 use super::soak::{self, Soak};
@@ -266,6 +267,14 @@ impl Counts {
 
     pub(super) fn both_bad(&self) -> bool {
         self.limit.as_ref().is_some_and(Limit::both_break)
+    }
+
+    /// The noise that the last slice was judged by; nothing before the first.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        let Spread { phi, frailty } = self.evidence.spread()?;
+        let learnt = self.evidence.noise();
+        let (dispersion, before) = (learnt.dispersion(), learnt.has_history());
+        Some(Noise::Counts { phi, frailty, dispersion, before, slower: self.slow })
     }
 
     pub(super) fn about(&self) -> About {

@@ -9,6 +9,7 @@ use super::histogram;
 use super::ladder::horizon;
 use super::latency::Latency;
 use super::look::Reading;
+use super::noise::Noise;
 use super::refusal::Problem;
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::CountKind;
@@ -217,6 +218,14 @@ impl Evidence {
         match self {
             Self::Gauge(gauge) => gauge.note(),
             _ => None,
+        }
+    }
+
+    /// The noise that it is judged by; nothing while nothing is judged.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        match self.part() {
+            Part::Proportion(counts) => counts.noise(),
+            Part::Gauge(gauge) => gauge.noise(),
         }
     }
 

@@ -136,19 +136,13 @@ impl Latency {
         let history = std::mem::take(&mut self.history);
         let past =
             |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
-        let (bound, is_fair) = match self.over {
-            // The bound itself, or the next one above it.
-            Some(over) => {
-                (bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()), true)
-            }
-            None if history.is_empty() => {
-                (nearest_tail(&bounds, |bound| now.baseline.slower_than(bound)), false)
-            }
-            None => {
-                let total = |bound: f64| past(bound).into_iter().reduce(ArmCount::plus);
-                (nearest_tail(&bounds, total), true)
-            }
+        // Without a history, this slice decides the bound.
+        let is_fair = self.over.is_some() || !history.is_empty();
+        let total = |bound: f64| match is_fair {
+            true => past(bound).into_iter().reduce(ArmCount::plus),
+            false => now.baseline.slower_than(bound),
         };
+        let bound = bound_of(&bounds, self.over, total);
         self.bound = bound;
         if let Some(bound) = bound {
             for look in past(bound) {
@@ -217,6 +211,19 @@ impl Edge {
         self.rare.look(dt, &self.noise.likelihood(&slice))?;
         self.noise.learn(&slice);
         Ok(())
+    }
+}
+
+/// The bound at which safety is proven: the one that is asked for or the next one above it; without one, the one beyond which
+/// a tenth of the requests that `slower` tells of are.
+pub(super) fn bound_of(
+    bounds: &[f64],
+    over: Option<f64>,
+    slower: impl Fn(f64) -> Option<ArmCount>,
+) -> Option<f64> {
+    match over {
+        Some(over) => bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()),
+        None => nearest_tail(bounds, slower),
     }
 }
 
