@@ -380,6 +380,8 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
+            clearest: watch.evidence.clearest(),
+            alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
             note: watch.evidence.note(),
         };

@@ -11,6 +11,7 @@ mod diagnostic;
 mod file;
 mod model;
 mod nearest;
+mod places;
 pub mod query;
 mod read;
 mod resolve;
@@ -24,6 +25,7 @@ pub use model::{
     Actions, AlertRule, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, HealthCheck, Hold,
     Measure, Mode, Policy, Reaction, Selector, Signal, Strategy,
 };
+pub use places::Places;
 pub use read::{Reading, read};
 pub use schema::schema;
 pub use set::{PolicySet, glob};

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::counts::INTERVAL_ERROR;
-use super::explain::times;
+use super::explain::{About, times};
 use super::look::Reading;
 use super::noise::Noise;
 use super::refusal::Problem;
@@ -205,6 +205,13 @@ impl Gauge {
         let seen =
             seen.map_or_else(String::new, |ratio| format!("; so far {} times the baseline's", times(ratio)));
         Some(format!("no verdict, since the noise is not known: {why}{seen}"))
+    }
+
+    pub(super) fn about(&self) -> About {
+        match self.asked.worse {
+            Direction::Up => About::Level,
+            Direction::Down => About::Falling,
+        }
     }
 
     /// The noise that it is judged by; nothing while there is none.

@@ -60,6 +60,9 @@ struct Edge {
     rare: Tilt,
     open: PairCount,
     closed: f64,
+    /// All that was judged.
+    #[serde(default)]
+    seen: PairCount,
 }
 
 impl Latency {
@@ -160,6 +163,7 @@ impl Latency {
                     rare: Tilt::harm(self.margin, self.horizon),
                     open: PairCount::default(),
                     closed: since,
+                    seen: PairCount::default(),
                 })
                 .collect();
         }
@@ -177,7 +181,7 @@ impl Latency {
         if self.edges.is_empty() {
             return 0.0;
         }
-        let each = self.edges.iter().map(|edge| log_add_exp(edge.exact.log_e(), edge.rare.log_e()));
+        let each = self.edges.iter().map(Edge::log_e);
         #[expect(clippy::cast_precision_loss, reason = "there are two engines for each of a few bounds")]
         let engines = 2.0 * self.edges.len() as f64;
         self.at_bound.log_e_harm_with(log_sum_exp(each) - engines.ln())
@@ -185,6 +189,14 @@ impl Latency {
 
     pub(super) fn at_bound(&self) -> &Counts {
         &self.at_bound
+    }
+
+    /// The bound at which harm is clearest, and what was counted there; nothing where one bound is judged alone.
+    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+        let clearest = self.edges.iter().max_by(|a, b| a.log_e().total_cmp(&b.log_e()))?;
+        let PairCount { canary, baseline } = clearest.seen;
+        let seen = [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()];
+        Some((clearest.bound, seen))
     }
 
     /// Why there can be no evidence; nothing: there can.
@@ -199,12 +211,18 @@ impl Latency {
 }
 
 impl Edge {
+    /// ln of the sum of both engines' evidence.
+    fn log_e(&self) -> f64 {
+        log_add_exp(self.exact.log_e(), self.rare.log_e())
+    }
+
     fn take(&mut self, at: f64, now: PairCount) -> Result<(), Refusal> {
         self.open = self.open.plus(now);
         if !self.open.is_closed() {
             return Ok(());
         }
         let slice = std::mem::take(&mut self.open);
+        self.seen = self.seen.plus(slice);
         let dt = at - std::mem::replace(&mut self.closed, at);
         let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure());
         self.exact.pair(dt, &slice, slowdown(spread, &slice))?;

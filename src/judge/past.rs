@@ -107,7 +107,8 @@ impl CountPast {
         let since_first = all.exposure() - looks.first()?.exposure();
         let seconds = readings.last()?.0 - readings.first()?.0;
         (all.is_seen() && seconds > 0.0).then(|| Self {
-            base: all.events() / all.exposure(),
+            // Half an event stands for none, which nothing could be compared with.
+            base: all.events().max(0.5) / all.exposure(),
             exposure: since_first / seconds,
             bound,
             slower: Vec::new(),
