@@ -170,11 +170,13 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         }
         Outcome::Fail if total > 0.0 && base_total > 0.0 => {
             let expected = total * base_events / base_total;
+            let most = expected * v.allowed;
+            let most = facts.limit.map_or(most, |(limit, _)| most.min(limit * total));
             format!(
                 "at the baseline's rate about {} {things} would have been seen instead of {}; up to about {} are allowed",
                 count(expected),
                 count(events),
-                count(expected * v.allowed)
+                count(most)
             )
         }
         Outcome::Fail if facts.about == About::Falling => {
@@ -317,7 +319,7 @@ fn bounds(about: About, v: &SignalVerdict) -> String {
         String::new()
     };
     match (v.effect[0], v.effect[2]) {
-        (None, None) => format!("{what}anything is possible"),
+        (None, None) => "nothing is known of its size".to_owned(),
         _ => format!("{what}{} times the baseline's", interval(v.effect)),
     }
 }

@@ -41,7 +41,7 @@ impl Report {
             at: verdict.at,
             decision: trial.decision(),
             decided: None,
-            score: verdict.score,
+            score: verdict.score.map(|score| (score * 1e6).round() / 1e6),
             signals: verdict.signals.into_iter().map(|(name, signal)| (name, Signal::from(signal))).collect(),
             why: verdict.why,
         }

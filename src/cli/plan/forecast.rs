@@ -35,6 +35,8 @@ pub(in crate::cli) struct Plan {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) adjusted: Vec<String>,
     pub(super) steps: Vec<Step>,
+    /// What cannot be seen at any step, and what would help, in sentences.
+    pub(super) notes: Vec<String>,
     /// What became of simulated rollouts, if there were any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) simulated: Option<Simulated>,
@@ -65,8 +67,11 @@ pub(in crate::cli) struct Forecast {
     pub(super) detection: Vec<Detection>,
     /// How long a canary as good as the baseline needs to be proven; nothing: longer than a week, or never.
     pub(super) proven: Option<f64>,
-    /// What cannot be seen, and what would help, in sentences.
+    /// What else cannot be seen at this step, and what would help, in sentences.
     pub(super) blind: Vec<String>,
+    /// What cannot be seen at any step, likewise.
+    #[serde(skip)]
+    pub(super) never: Vec<String>,
     /// What of that breaks a promise of the policy.
     #[serde(skip)]
     pub(super) broken: Vec<Broken>,
@@ -124,13 +129,18 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
             .map(|((signal, ask), load)| Case { policy, signal, ask, load, course, leg }.forecast())
             .collect(),
     };
+    let steps: Vec<Step> = course.legs.iter().map(step).collect();
+    let notes = steps.first().map_or(&[][..], |step| &step.signals).iter().flat_map(|forecast| {
+        forecast.never.iter().map(|never| format!("{}: {never}", forecast.signal)).collect::<Vec<_>>()
+    });
     Plan {
         policy: policy.name.clone(),
         false_rollback: policy.budget.false_rollback,
         false_promotion: policy.budget.false_promotion,
         bake: [course.bake.at_least.as_seconds(), course.bake.at_most.as_seconds()],
         adjusted: course.adjusted.clone(),
-        steps: course.legs.iter().map(step).collect(),
+        notes: notes.collect(),
+        steps,
         simulated: None,
     }
 }
@@ -161,12 +171,14 @@ impl Case<'_> {
             detection: Vec::new(),
             proven: None,
             blind: Vec::new(),
+            never: Vec::new(),
             broken: Vec::new(),
         };
         match self.load {
             Load::Counts(counts) => {
                 let sight = CountSight::new(self.policy, self.signal, self.ask, counts, self.leg);
                 self.look(&sight, &mut forecast);
+                forecast.never.extend(sight.hidden());
                 let help = |longest: Span| sight.help(within, longest.as_seconds());
                 self.judge(&mut forecast, help);
                 if let Some(limit) = sight.limit().filter(|limit| counts.base >= *limit) {
@@ -178,9 +190,9 @@ impl Case<'_> {
                     self.look(&sight, &mut forecast);
                     self.judge(&mut forecast, |_| String::new());
                 }
-                Err(why) => forecast.blind.push(format!("{why}; until then nothing is rolled back for it")),
+                Err(why) => forecast.never.push(format!("{why}; without it nothing is rolled back for it")),
             },
-            Load::Unknown(why) => forecast.blind.push((*why).to_owned()),
+            Load::Unknown(why) => forecast.never.push((*why).to_owned()),
         }
         if !self.ask.alone {
             let then = if self.signal.gates {
@@ -189,7 +201,7 @@ impl Case<'_> {
                 "it lowers the score"
             };
             forecast
-                .blind
+                .never
                 .push(format!("its failure alone does not roll back: {then}; `critical: true` would"));
         }
         forecast
@@ -213,10 +225,9 @@ impl Case<'_> {
     /// Says what cannot be seen, and which promises that breaks.
     fn judge(&self, forecast: &mut Forecast, help: impl Fn(Span) -> String) {
         let longest = self.course.bake.at_most;
-        forecast.blind.push(match forecast.notices[1] {
-            None => format!("even if everything fails, {longest} are too short to see it"),
-            Some(notices) => format!("worse by less than {} is not seen in {longest}", worse(notices)),
-        });
+        if forecast.notices[1].is_none() {
+            forecast.blind.push(format!("even if everything fails, {longest} are too short to see it"));
+        }
         if forecast.notices[1].is_none_or(|notices| notices > UNSEEN) {
             forecast.broken.push(Broken::Unseen);
         }

@@ -148,6 +148,12 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
     for step in &plan.steps {
         one_step(plan, step, out)?;
     }
+    if !plan.notes.is_empty() {
+        writeln!(out)?;
+    }
+    for note in &plan.notes {
+        writeln!(out, "{dim}{note}{dim:#}")?;
+    }
     if let Some(step) = plan.steps.last() {
         plot(step, out)?;
     }
@@ -205,6 +211,11 @@ fn one_step(plan: &Plan, step: &Step, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\n{bold}{} of traffic{bold:#}, {least} to {most}", step.share)?;
     for line in grid(step).lines() {
         writeln!(out, "{}", line.trim_end())?;
+    }
+    let unseen = |signal: &Forecast| Some(format!("{} below {}", signal.signal, worse(signal.notices[1]?)));
+    let unseen: Vec<String> = step.signals.iter().filter_map(unseen).collect();
+    if !unseen.is_empty() {
+        writeln!(out, "{dim}  not seen in {most}: {}{dim:#}", unseen.join(", "))?;
     }
     for signal in &step.signals {
         for blind in &signal.blind {

@@ -25,10 +25,13 @@ fn forecast(policy: &Policy, flags: &Flags, known: Option<&Known>) -> Plan {
 }
 
 fn printed(policy: &Policy, flags: &Flags, known: Option<&Known>) -> String {
-    let course = way(policy, None, known).unwrap();
+    report(policy, &way(policy, None, known).unwrap(), flags, known)
+}
+
+fn report(policy: &Policy, course: &Course, flags: &Flags, known: Option<&Known>) -> String {
     let loads = loads(policy, flags, known);
-    let plan = plan(policy, &course, &loads);
-    let read = known.map(|known| print::Told::of(policy, &course, &loads, known));
+    let plan = plan(policy, course, &loads);
+    let read = known.map(|known| print::Told::of(policy, course, &loads, known));
     let mut out = Vec::new();
     let report = Report { read, plan: &plan };
     print::table(&report, flags, &mut anstream::StripStream::new(&mut out)).unwrap();
@@ -198,4 +201,28 @@ fn flags_that_make_no_sense_are_told() {
     for text in ["1s", "2d", "30", "x"] {
         assert!(value::watch(text).is_err(), "{text}");
     }
+}
+
+/// What stands in the guide is what the command prints.
+#[test]
+fn the_guide_shows_what_is_printed() {
+    let guide = include_str!("../../../rules/README.md");
+    let shown = |command: &str| -> &str {
+        let after = guide.split_once(&format!("$ {command}\n")).unwrap_or_else(|| panic!("no `{command}`")).1;
+        after.split_once("```").unwrap().0.trim_end()
+    };
+    let web = printed(&rules(WEB), &flags(100.0), None);
+    assert_eq!(shown("uguisu plan rules/web.yaml --rps 100 --error-rate 1%"), web.trim_end());
+    let flags = Flags {
+        rps: Some(20.0),
+        error_rate: percentage("0.5%").ok(),
+        slow_rate: percentage("2%").ok(),
+        gauge_noise: percentage("10%").ok(),
+        ..Flags::default()
+    };
+    let policy = rules(include_str!("../../../rules/checkout.yaml"));
+    let course = course(&policy, percentage("25%").ok(), None).unwrap();
+    let checkout = report(&policy, &course, &flags, None);
+    let command = "uguisu plan rules/checkout.yaml --share 25% --rps 20 --error-rate 0.5% --slow-rate 2% --gauge-noise 10%";
+    assert_eq!(shown(command), checkout.trim_end());
 }

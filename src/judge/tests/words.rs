@@ -70,8 +70,11 @@ fn sentences() {
     show(&mut both, 1, 20, |_| 9.0, 80.0);
     tell("a limit that both versions break", said(&both));
 
-    let mut floor = judge(ratio("errors"), &[]);
-    show(&mut floor, 1, 900, |_| 0.0, 0.0);
+    let rare = |n: u32| counts(f64::from(u8::from(n % 11 == 0)), 1500.0);
+    let before: Vec<Look> =
+        (0..240).map(|n| look(15.0 * f64::from(n) - 3600.0, 0.0, &[("errors", rare(n), None)])).collect();
+    let mut floor = judge(ratio("errors"), &before);
+    show(&mut floor, 1, 100, |_| 0.0, 0.0);
     tell("no errors at all, long enough", said(&floor));
 
     let mut alone = judge(ratio("errors"), &[]);

@@ -55,6 +55,15 @@ impl<'a> CountSight<'a> {
         self.limit
     }
 
+    /// What the floor hides, where that is more than the margin allows.
+    pub(super) fn hidden(&self) -> Option<String> {
+        let hidden = self.floor / self.traffic.base;
+        let floor = Share::new(self.floor).unwrap_or(Share::NONE);
+        (hidden > self.ask.allowed).then(|| {
+            format!("up to {} it stays below the floor of {floor}, which harms nobody", worse(hidden))
+        })
+    }
+
     /// What would let a good canary be proven in `longest` seconds.
     pub(super) fn help(&self, within: f64, longest: f64) -> String {
         let in_time = |share: f64, within: f64| {
@@ -101,20 +110,37 @@ impl<'a> CountSight<'a> {
 
     /// Seconds until the evidence that the canary is worse than so many times the baseline has so many nats.
     fn above(&self, regression: f64, null: f64, nats: f64, late: bool) -> f64 {
-        let overhead = DETECTION_NATS + if late { LATE_NATS } else { 0.0 };
-        self.traffic.detection_seconds(regression, null, (-nats).exp(), overhead)
+        self.traffic.detection_seconds(regression, null, (-nats).exp(), overhead(late))
     }
 
-    /// Seconds until the limit shows that the canary is above it, and worse than the baseline.
-    fn beyond_limit(&self, regression: f64, limit: f64, nats: f64, late: bool) -> f64 {
+    /// Seconds until the evidence that the canary's own ratio is above `bound` has so many nats.
+    fn over(&self, regression: f64, bound: f64, nats: f64, late: bool) -> f64 {
         let rate = self.traffic.base * regression;
-        if rate <= limit || self.traffic.base >= limit {
+        if rate <= bound {
             return f64::INFINITY;
         }
-        let overhead = DETECTION_NATS + if late { LATE_NATS } else { 0.0 };
-        let seen = self.traffic.requests * self.traffic.share * divergence(rate, limit);
-        (self.traffic.phi * (nats + overhead) / seen).max(self.above(regression, 1.0, nats, late))
+        let seen = self.traffic.requests * self.traffic.share * divergence(rate, bound);
+        self.traffic.phi * (nats + overhead(late)) / seen
     }
+
+    /// Seconds until the comparison shows harm: worse than allowed, and above the floor.
+    fn compared(&self, regression: f64, nats: f64, late: bool) -> f64 {
+        let worse = self.above(regression, self.ask.allowed, nats, late);
+        if self.floor > 0.0 { worse.max(self.over(regression, self.floor, nats, late)) } else { worse }
+    }
+
+    /// Seconds until the limit shows harm: above it, and worse than the baseline at all.
+    fn beyond_limit(&self, regression: f64, limit: f64, nats: f64, late: bool) -> f64 {
+        if self.traffic.base >= limit {
+            return f64::INFINITY;
+        }
+        self.over(regression, limit, nats, late).max(self.above(regression, 1.0, nats, late))
+    }
+}
+
+/// What not knowing the effect costs, in nats.
+fn overhead(late: bool) -> f64 {
+    DETECTION_NATS + if late { LATE_NATS } else { 0.0 }
 }
 
 impl Sight for CountSight<'_> {
@@ -125,11 +151,14 @@ impl Sight for CountSight<'_> {
         }
         let nats = self.ask.harm_threshold;
         let seconds = match self.limit {
-            None => self.above(regression, self.ask.allowed, nats, late),
+            None => self.compared(regression, nats, late),
             // Half of the evidence is the limit's, half the comparison's.
-            Some(limit) => self
-                .above(regression, self.ask.allowed, nats + LN_2, late)
-                .min(self.beyond_limit(regression, limit, nats + LN_2, late)),
+            Some(limit) => self.compared(regression, nats + LN_2, late).min(self.beyond_limit(
+                regression,
+                limit,
+                nats + LN_2,
+                late,
+            )),
         };
         let counted = f64::from(self.min_events) / (self.traffic.requests * self.traffic.share * rate);
         let seconds = seconds.max(counted);
