@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::file::{self, File};
+use super::file::{self, File, strategy};
 
 /// The bytes of a file in which the parts of a policy stand.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,14 @@ struct Place {
 
 impl Places {
     pub(super) fn of(file: &File) -> Self {
-        let file::Strategy::Canary(canary) = &file.strategy;
+        let steps = match &file.strategy {
+            strategy::Strategy::Canary(canary) => canary.steps.at.clone(),
+            strategy::Strategy::Rolling(rolling) => {
+                rolling.batch.as_ref().map_or(0..0, |batch| batch.at.clone())
+            }
+            strategy::Strategy::MultiVersion(both) => both.share.at.clone(),
+            strategy::Strategy::BlueGreen(_) => 0..0,
+        };
         let place = |at: &file::value::At<file::Signal>| {
             let signal = &at.value;
             let name = signal.name.as_ref().map(|name| (&name.text, &name.at));
@@ -33,13 +40,10 @@ impl Places {
             };
             Some((name.clone(), place))
         };
-        Self {
-            steps: canary.steps.at.clone(),
-            signals: file.signals.value.iter().filter_map(place).collect(),
-        }
+        Self { steps, signals: file.signals.value.iter().filter_map(place).collect() }
     }
 
-    /// The list of steps.
+    /// What says the shares: the list of steps, the batch, or the one share.
     #[must_use]
     pub fn steps(&self) -> Range<usize> {
         self.steps.clone()
