@@ -10,6 +10,7 @@ use super::diagnostic::Diagnostics;
 use super::file::File;
 use super::file::choice::either;
 use super::nearest::nearest;
+use super::places::Places;
 use super::resolve::resolve;
 
 /// The largest file that is read, in bytes. The longest sensible policy is a hundredth of it.
@@ -22,6 +23,8 @@ pub struct Reading {
     pub policy: Option<Policy>,
     /// The errors, or the warnings beside a policy.
     pub findings: Diagnostics,
+    /// Where the policy's parts stand.
+    pub places: Places,
 }
 
 /// Reads the policy that the file named `file` holds as `text`. One file holds one policy.
@@ -39,8 +42,9 @@ pub fn read(file: &str, text: &str) -> Reading {
     } else {
         parse(text, &mut findings)
     };
+    let places = parsed.as_ref().map(Places::of).unwrap_or_default();
     let policy = parsed.map(|file| resolve(&file, text, &mut findings));
-    Reading { policy: policy.filter(|_| !findings.has_errors()), findings }
+    Reading { policy: policy.filter(|_| !findings.has_errors()), findings, places }
 }
 
 fn parse(text: &str, findings: &mut Diagnostics) -> Option<File> {
