@@ -40,7 +40,9 @@ mod latency;
 mod level;
 mod limit;
 mod look;
+mod noise;
 mod pace;
+mod past;
 mod refusal;
 mod silence;
 mod split;
@@ -61,6 +63,8 @@ mod tests;
 
 pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
+pub use noise::Noise;
+pub use past::{CountPast, GaugePast, Level, Past, past};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
 pub use verdict::{FrozenBaseline, Outcome, SignalVerdict, TotalUnit, Verdict};
@@ -376,6 +380,7 @@ impl Judge {
             seen: watch.evidence.seen(),
             wait: watch.evidence.wait(within, watch.safe_threshold),
             frozen: self.frozen(watch),
+            noise: watch.evidence.noise(),
             why: String::new(),
             otherwise: String::new(),
         };
@@ -386,6 +391,8 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
+            clearest: watch.evidence.clearest(),
+            alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
             note: watch.evidence.note(),
         };

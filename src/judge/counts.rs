@@ -11,10 +11,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::explain::About;
+use super::explain::{About, Alone};
 use super::frozen::{self, After, Frozen};
 use super::limit::Limit;
 use super::look::Reading;
+use super::noise::Noise;
 use super::pace::Pace;
 use super::refusal::{Problem, count};
 use crate::stats::special::log_add_exp;
@@ -33,6 +34,9 @@ const HISTORY: usize = 12_000;
 /// What "less than the floor" weighs in the evidence of safety, decided before the rollout: much where the history lies
 /// below the floor, next to nothing where it lies above, a little where there is none.
 const FLOOR_PART: [f64; 3] = [0.9, 0.01, 0.1];
+
+/// Why a canary that is alone is held against nothing.
+pub(super) const UNKNOWN: &str = "too little is known of the baseline as it was, so there is no verdict";
 
 /// The state of one ratio or rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -304,6 +308,27 @@ impl Counts {
 
     pub(super) fn both_bad(&self) -> bool {
         self.frozen.is_none() && self.limit.as_ref().is_some_and(Limit::both_break)
+    }
+
+    /// What the canary had since it serves alone; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        let frozen = self.frozen.as_ref()?;
+        let seen = [frozen.seen().events(), frozen.seen().exposure()];
+        let blamed = frozen.log_e() > self.evidence.log_e_harm();
+        Some(Alone { most: frozen.most()?, seen, blamed, bound: None })
+    }
+
+    /// Why there can be no evidence; nothing: there can.
+    pub(super) fn blind(&self) -> Option<&'static str> {
+        self.frozen.as_ref().filter(|frozen| frozen.most().is_none()).map(|_| UNKNOWN)
+    }
+
+    /// The noise that the last slice was judged by; nothing before the first.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        let Spread { phi, frailty } = self.evidence.spread()?;
+        let learnt = self.evidence.noise();
+        let (dispersion, before) = (learnt.dispersion(), learnt.has_history());
+        Some(Noise::Counts { phi, frailty, dispersion, before, slower: self.slow })
     }
 
     pub(super) fn about(&self) -> About {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts};
-use super::explain::About;
+use super::explain::{About, Alone};
 use super::frozen::{self, After, Frozen};
 use super::gauge::{self, Gauge};
 use super::histogram;
@@ -11,6 +11,7 @@ use super::ladder::{horizon, watch};
 use super::latency::Latency;
 use super::level;
 use super::look::Reading;
+use super::noise::Noise;
 use super::refusal::Problem;
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::CountKind;
@@ -217,7 +218,7 @@ impl Evidence {
     /// Why there can be no evidence, in words; nothing: there can.
     pub(super) fn blind(&self) -> Option<String> {
         match self {
-            Self::Counts(_) => None,
+            Self::Counts(counts) => counts.blind().map(str::to_owned),
             Self::Latency(latency) => latency.blind().map(str::to_owned),
             Self::Gauge(gauge) => gauge.blind(),
         }
@@ -234,13 +235,37 @@ impl Evidence {
     /// What the canary alone is held against: how much of the baseline that rests on (nothing for gauges), and by how much it
     /// may have moved. Nothing before 100 %, and where nothing is known of the baseline.
     pub(super) fn frozen(&self) -> Option<(Option<f64>, f64)> {
-        match self {
-            Self::Gauge(gauge) => gauge.level().map(|_| (None, level::DRIFT)),
-            Self::Counts(_) | Self::Latency(_) => {
-                let Part::Proportion(counts) = self.part() else { return None };
+        match self.part() {
+            Part::Gauge(gauge) => gauge.level().map(|_| (None, level::DRIFT)),
+            Part::Proportion(counts) => {
                 let known = counts.frozen().and_then(Frozen::known)?;
                 Some((Some(known.counts.exposure()), frozen::DRIFT))
             }
+        }
+    }
+
+    /// The noise that it is judged by; nothing while nothing is judged.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        match self.part() {
+            Part::Proportion(counts) => counts.noise(),
+            Part::Gauge(gauge) => gauge.noise(),
+        }
+    }
+
+    /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there.
+    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+        match self {
+            Self::Latency(latency) => latency.clearest(),
+            Self::Counts(_) | Self::Gauge(_) => None,
+        }
+    }
+
+    /// What the canary had since it serves alone; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        match self {
+            Self::Counts(counts) => counts.alone(),
+            Self::Latency(latency) => latency.alone(),
+            Self::Gauge(_) => None,
         }
     }
 
@@ -249,7 +274,7 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.about(),
             Self::Latency(latency) => latency.about(),
-            Self::Gauge(_) => About::Level,
+            Self::Gauge(gauge) => gauge.about(),
         }
     }
 

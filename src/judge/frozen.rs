@@ -192,6 +192,13 @@ impl Frozen {
         self.seen
     }
 
+    /// The largest rate that passes for good; nothing where nothing is known.
+    pub(super) fn most(&self) -> Option<f64> {
+        let against = self.against.as_ref().map(|against| against.most);
+        let limit = self.limit.as_ref().map(|(limit, _)| *limit);
+        against.into_iter().chain(limit).min_by(f64::total_cmp)
+    }
+
     /// What is known of the baseline.
     pub(super) fn known(&self) -> Option<&Known> {
         self.against.as_ref().map(|against| &against.known)

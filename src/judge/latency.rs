@@ -12,9 +12,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Asked, Counts, slowdown};
+use super::counts::{Asked, Counts, UNKNOWN, slowdown};
 use super::evidence::Terms;
-use super::explain::About;
+use super::explain::{About, Alone};
 use super::frozen::{self, After, Frozen};
 use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
@@ -67,6 +67,9 @@ struct Edge {
     frozen: Option<Frozen>,
     open: PairCount,
     closed: f64,
+    /// All that was judged.
+    #[serde(default)]
+    seen: PairCount,
 }
 
 impl Latency {
@@ -147,19 +150,13 @@ impl Latency {
         let history = std::mem::take(&mut self.history);
         let past =
             |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
-        let (bound, is_fair) = match self.over {
-            // The bound itself, or the next one above it.
-            Some(over) => {
-                (bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()), true)
-            }
-            None if history.is_empty() => {
-                (nearest_tail(&bounds, |bound| now.baseline.slower_than(bound)), false)
-            }
-            None => {
-                let total = |bound: f64| past(bound).into_iter().reduce(ArmCount::plus);
-                (nearest_tail(&bounds, total), true)
-            }
+        // Without a history, this slice decides the bound.
+        let is_fair = self.over.is_some() || !history.is_empty();
+        let total = |bound: f64| match is_fair {
+            true => past(bound).into_iter().reduce(ArmCount::plus),
+            false => now.baseline.slower_than(bound),
         };
+        let bound = bound_of(&bounds, self.over, total);
         self.bound = bound;
         if let Some(bound) = bound {
             for look in past(bound) {
@@ -183,6 +180,7 @@ impl Latency {
                         frozen: None,
                         open: PairCount::default(),
                         closed: since,
+                        seen: PairCount::default(),
                     }
                 })
                 .collect();
@@ -235,27 +233,56 @@ impl Latency {
         if self.edges.is_empty() {
             return self.at_bound.log_e_harm_with(0.0, None);
         }
-        let each = self.edges.iter().map(|edge| log_add_exp(edge.exact.log_e(), edge.rare.log_e()));
-        #[expect(clippy::cast_precision_loss, reason = "there are two engines for each of a few bounds")]
-        let edges = self.edges.len() as f64;
-        let compared = log_sum_exp(each) - (2.0 * edges).ln();
+        self.at_bound.log_e_harm_with(self.compared(), self.after())
+    }
+
+    /// ln of the mean of all bounds' evidence, both engines', side by side.
+    #[expect(clippy::cast_precision_loss, reason = "there are two engines for each of a few bounds")]
+    fn compared(&self) -> f64 {
+        log_sum_exp(self.edges.iter().map(Edge::log_e)) - (2.0 * self.edges.len() as f64).ln()
+    }
+
+    /// The same since the canary serves alone; nothing while it does not.
+    #[expect(clippy::cast_precision_loss, reason = "a histogram has a few bounds")]
+    fn after(&self) -> Option<f64> {
         let alone = self.edges.iter().filter_map(|edge| edge.frozen.as_ref()).map(Frozen::log_e);
-        let after = self.frozen.then(|| log_sum_exp(alone) - edges.ln());
-        self.at_bound.log_e_harm_with(compared, after)
+        self.frozen.then(|| log_sum_exp(alone) - (self.edges.len() as f64).ln())
     }
 
     pub(super) fn at_bound(&self) -> &Counts {
         &self.at_bound
     }
 
+    /// The bound at which harm is clearest, and what was counted there; nothing where one bound is judged alone.
+    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+        let clearest = self.edges.iter().max_by(|a, b| a.log_e().total_cmp(&b.log_e()))?;
+        let PairCount { canary, baseline } = clearest.seen;
+        let seen = [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()];
+        Some((clearest.bound, seen))
+    }
+
+    /// What the canary had since it serves alone, at the bound at which harm is clearest; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        let strength = |edge: &&Edge| edge.frozen.as_ref().map_or(f64::NEG_INFINITY, Frozen::log_e);
+        let clearest = self.edges.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)));
+        let Some(edge) = clearest else { return self.at_bound.alone() };
+        let frozen = edge.frozen.as_ref()?;
+        Some(Alone {
+            most: frozen.most()?,
+            seen: [frozen.seen().events(), frozen.seen().exposure()],
+            blamed: self.after().is_some_and(|after| after > self.compared()),
+            bound: Some(edge.bound),
+        })
+    }
+
     /// Why there can be no evidence; nothing: there can.
     pub(super) fn blind(&self) -> Option<&'static str> {
         match (self.incomparable, self.frozen && self.history.is_empty()) {
-            (false, _) => None,
+            (false, _) => self.at_bound.blind(),
             (true, false) => {
                 Some("the versions' histograms have no bucket bound in common, so they cannot be compared")
             }
-            (true, true) => Some("nothing is known of the baseline as it was, so there is no verdict"),
+            (true, true) => Some(UNKNOWN),
         }
     }
 
@@ -265,6 +292,11 @@ impl Latency {
 }
 
 impl Edge {
+    /// ln of the sum of both engines' evidence.
+    fn log_e(&self) -> f64 {
+        log_add_exp(self.exact.log_e(), self.rare.log_e())
+    }
+
     fn take(&mut self, at: f64, now: PairCount) -> Result<(), Refusal> {
         self.open = self.open.plus(now);
         let is_alone = self.frozen.is_some() && self.open.canary.is_seen();
@@ -272,6 +304,7 @@ impl Edge {
             return Ok(());
         }
         let slice = std::mem::take(&mut self.open);
+        self.seen = self.seen.plus(slice);
         let dt = at - std::mem::replace(&mut self.closed, at);
         if let Some(frozen) = &mut self.frozen {
             return frozen.take(dt, slice.canary, 1.0);
@@ -282,6 +315,19 @@ impl Edge {
         self.noise.learn(&slice);
         self.reference.learn(slice.baseline);
         Ok(())
+    }
+}
+
+/// The bound at which safety is proven: the one that is asked for or the next one above it; without one, the one beyond which
+/// a tenth of the requests that `slower` tells of are.
+pub(super) fn bound_of(
+    bounds: &[f64],
+    over: Option<f64>,
+    slower: impl Fn(f64) -> Option<ArmCount>,
+) -> Option<f64> {
+    match over {
+        Some(over) => bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()),
+        None => nearest_tail(bounds, slower),
     }
 }
 

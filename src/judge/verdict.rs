@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{Noise, Refusal};
 
 /// A signal's state at a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +86,9 @@ pub struct SignalVerdict {
     /// After 100 %: what the canary is held against. Nothing before, and where nothing is known of the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen: Option<FrozenBaseline>,
+    /// The noise that it is judged by; nothing while nothing is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// A sentence for a person.
     pub why: String,
     /// What would have changed it, for a person; empty where nothing sensible can be said.

@@ -47,7 +47,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(signal: &Signal, ask: Ask, terms: &Terms) -> Self {
-        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs } = ask;
+        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs, .. } = ask;
         let evidence = Evidence::new(signal, &rungs, terms, After::new(terms, harm_threshold));
         Self {
             name: signal.name.clone(),
