@@ -85,6 +85,12 @@ impl After {
         self.safe_error.is_some()
     }
 
+    /// How often the bound that stands for the baseline may be below the truth.
+    #[cfg(test)]
+    pub(super) fn error(self) -> f64 {
+        self.error
+    }
+
     /// Over which time harm may begin, in seconds.
     pub(super) fn horizon(self) -> f64 {
         self.horizon
@@ -212,7 +218,8 @@ impl Frozen {
         let (low, high) =
             rate_interval(self.kind, self.seen.events() / phi, self.seen.exposure() / phi, 0.5 * error);
         let (least, most) = known.interval(0.5 * error);
-        let ratio = |canary: f64, baseline: f64| Some(canary / baseline).filter(|r| r.is_finite() && *r > 0.0);
+        let ratio =
+            |canary: f64, baseline: f64| Some(canary / baseline).filter(|r| r.is_finite() && *r > 0.0);
         let rate = self.seen.events() / self.seen.exposure();
         [ratio(low, most), ratio(rate, known.rate()), ratio(high, least)]
     }
