@@ -100,7 +100,7 @@ impl Webhook {
         clock: impl Fn() -> Time + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let url = Url::parse(config.url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or("webhook.url is not an address such as `https://deployer.example.com/uguisu`")?;
+        let url = url.ok_or("`url` is not an address such as `https://deployer.example.com/uguisu`")?;
         let secret =
             read_secret("secret", config.secret_file.as_deref(), config.secret_env.as_deref(), environment);
         let client = reqwest::Client::builder()
