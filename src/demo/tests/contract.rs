@@ -90,7 +90,13 @@ async fn refusals_have_tsurus_status_and_text() {
         ("GET", "/1.0/deploys/66c4f1d2a1b2c3d4e5f60718", &[], 404, "Deploy not found.\n"),
         ("GET", "/1.0/deploys/x", &[], 500, "id parameter is not ObjectId: x\n"),
         ("POST", "/1.0/swap", &[], 412, "swapping is deprecated\n"),
-        ("DELETE", "/apps/shop/units/autoscale", &[], 404, "unit \"autoscale\" not found\n"),
+        (
+            "DELETE",
+            "/apps/shop/units/autoscale",
+            &[],
+            500,
+            "Unable to find pod: pods \"autoscale\" not found\n",
+        ),
         (
             "POST",
             "/1.29/apps/shop/units/autoscale/swap",

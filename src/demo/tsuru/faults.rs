@@ -1,10 +1,13 @@
 //! What goes wrong on the install: switches that the core and its HTTP shell consult at defined points.
 //!
 //! All are off by default, and a switch that is off draws no random number, so it leaves the course of everything else
-//! as it was. A file of faults is the JSON of [`Faults`], with whatever is off left out:
+//! as it was. A file of faults is the TOML or JSON of [`Faults`], with whatever is off left out; `deploy/faults.toml` is an
+//! example with all of them:
 //!
-//! ```json
-//! { "lags": ["0s", "3s"], "lost_answer": { "chance": 0.1 }, "routable_conflict": { "times": 1 } }
+//! ```toml
+//! lags = ["0s", "3s"]
+//! lost_answer = { chance = 0.1 }
+//! routable_conflict = { times = 1 }
 //! ```
 
 use rand::RngExt;
@@ -12,6 +15,10 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 use crate::words::Span;
+
+mod file;
+
+pub use file::Format;
 
 /// How often something goes wrong: never, always, by chance, or the next few times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -122,7 +129,8 @@ pub struct Faults {
     pub slow_for: Span,
 
     // What readers see.
-    /// How old the list of units is that a reader sees, for each replica of the API; a read goes to a random one.
+    /// How old the list of units is that a reader sees, for each replica of the API. Where all replicas are behind one
+    /// address, a read goes to a random one.
     pub lags: Vec<Span>,
     /// App info cannot list the units: none are shown, and `error` says so.
     pub units_error: Switch,
@@ -178,8 +186,10 @@ pub struct Faults {
     // Webhooks.
     /// A webhook is never sent.
     pub webhook_lost: Switch,
-    /// A webhook is sent twice.
+    /// A webhook is sent twice; by both replicas of the API, where there are two.
     pub webhook_twice: Switch,
     /// A webhook is sent after the one that follows it.
     pub webhook_late: Switch,
+    /// How long each replica of the API waits before it sends a webhook, so that those of two overtake each other.
+    pub webhook_lags: Vec<Span>,
 }

@@ -29,6 +29,8 @@ pub struct Timings {
     pub health: Span,
     /// How long a deployment may go without one more ready unit.
     pub progress: Span,
+    /// How often an autoscaler looks at what it scales.
+    pub autoscaler: Span,
     /// How long after it was asked for a cancellation takes effect.
     pub cancel: Span,
     /// How long an event without a sign of life holds its lock.
@@ -54,6 +56,7 @@ impl Default for Timings {
             router: Span(200),
             health: Span::minutes(2),
             progress: Span::minutes(10),
+            autoscaler: Span::seconds(15),
             cancel: Span::seconds(1),
             expiry: Span::minutes(5),
             keepalive: Span::seconds(30),
@@ -80,6 +83,7 @@ impl Timings {
             &mut self.router,
             &mut self.health,
             &mut self.progress,
+            &mut self.autoscaler,
             &mut self.cancel,
             &mut self.expiry,
             &mut self.keepalive,

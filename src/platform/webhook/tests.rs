@@ -192,7 +192,7 @@ fn a_configuration_that_cannot_work_is_refused() {
         let secret = secret.to_owned();
         Webhook::new(&config, move |_| Some(secret.clone()), || Time(0)).err().unwrap()
     };
-    assert!(new(json!({"url": "deployer", "secret_env": "S"}), SECRET).contains("webhook.url"));
+    assert!(new(json!({"url": "deployer", "secret_env": "S"}), SECRET).contains("`url` is not an address"));
     assert!(new(json!({"url": "http://d"}), SECRET).contains("secret_file"));
     let error = new(json!({"url": "http://d", "secret_env": "S"}), "hunter2");
     assert!(error.contains("whsec_") && !error.contains("hunter2"), "{error}");

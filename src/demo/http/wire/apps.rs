@@ -102,7 +102,11 @@ struct InternalAddress {
 
 fn internal_addresses(app: &App, port: u16) -> Vec<InternalAddress> {
     let mut services = app.services.clone();
-    services.sort_unstable();
+    // The app's own address of `web` first, then by version as text, then by process.
+    services.sort_unstable_by_key(|(process, version)| {
+        let version = version.map(|v| v.to_string()).unwrap_or_default();
+        (!(process == "web" && version.is_empty()), version, process.clone())
+    });
     let address = |(process, version): (String, Option<u32>)| {
         let suffix = version.map(|v| format!("-v{v}")).unwrap_or_default();
         InternalAddress {
@@ -218,6 +222,7 @@ struct AppInfo {
     units_metrics: Vec<UnitMetric>,
     provisioner: &'static str,
     cluster: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     processes: Vec<Process>,
     routers: [Router; 1],
     #[serde(rename = "serviceInstanceBinds")]
@@ -261,6 +266,14 @@ fn gaps(look: &Look<'_>) -> String {
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
+/// The processes that app info tells of: those of the base, in order of their names.
+fn base_processes(app: &App) -> Vec<String> {
+    let of_base = app.deployments.iter().filter(|d| d.key.slot == Slot::Base);
+    let mut names: Vec<String> = of_base.map(|d| d.key.process.clone()).collect();
+    names.sort_unstable();
+    names
+}
+
 /// `GET /apps/{app}`; the units listen on `port`, or each on its own where that is 0.
 pub(in crate::demo::http) fn info(look: &Look<'_>, port: u16) -> impl Serialize + use<> {
     let app = look.app;
@@ -301,13 +314,13 @@ pub(in crate::demo::http) fn info(look: &Look<'_>, port: u16) -> impl Serialize 
         units_metrics,
         provisioner: "kubernetes",
         cluster: "c1",
-        processes: app.spec.processes.iter().map(process).collect(),
+        processes: base_processes(app).iter().map(process).collect(),
         ip: look.addresses.first().cloned().unwrap_or_default(),
         routers: [router(&look.addresses)],
         service_instance_binds: [],
         router: "ingress",
         routeropts: Empty {},
-        quota: Quota { limit: app.spec.quota.map_or(-1, i64::from), inuse: app.wanted_units() },
+        quota: Quota { limit: app.spec.quota.map_or(-1, i64::from), inuse: app.units_in_use() },
         error: gaps(look),
     }
 }
@@ -378,7 +391,7 @@ pub(in crate::demo::http) fn deploy(
 ) -> impl Serialize + use<> {
     let (origin, message) = match &event.start {
         Start::Deploy { origin, message, .. } => (origin.clone(), message.clone()),
-        Start::Form(_) => (String::new(), String::new()),
+        Start::Form(_) | Start::Unit { .. } => (String::new(), String::new()),
     };
     let image = event.end_image.clone().unwrap_or_default();
     let version: u32 = image.rsplit_once(":v").and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
