@@ -27,3 +27,5 @@ pub use model::{
 pub use read::{Reading, read};
 pub use schema::schema;
 pub use set::{PolicySet, glob};
+
+pub(crate) use nearest::nearest;

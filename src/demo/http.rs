@@ -49,21 +49,23 @@ impl Token {
         })
     }
 
-    fn caller(&self, address: &str) -> Caller {
-        Caller { name: self.name.clone(), token: self.team, address: address.to_owned() }
+    fn caller(&self, input: &Input) -> Caller {
+        let (address, replica) = (input.address.clone(), input.replica);
+        Caller { name: self.name.clone(), token: self.team, address, replica }
     }
 }
 
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// Everything that the emulator serves on its address.
-pub(super) fn router(install: Arc<Install>) -> Router {
+/// Everything that one replica of the API serves on its address.
+pub(super) fn router(install: Arc<Install>, replica: usize) -> Router {
+    let serve = async move |State(install), request| serve(install, replica, request).await;
     Router::new().nest("/emulator", admin::router()).fallback(serve).with_state(install)
 }
 
 /// One request to the API.
-async fn serve(State(install): State<Arc<Install>>, request: Request) -> Response {
+async fn serve(install: Arc<Install>, replica: usize, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(found) = routes::find(&parts.method, parts.uri.path()) else {
         return error(StatusCode::NOT_FOUND, "404 page not found");
@@ -71,7 +73,7 @@ async fn serve(State(install): State<Arc<Install>>, request: Request) -> Respons
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return supported(error(StatusCode::BAD_REQUEST, "unable to read the request body"));
     };
-    let input = Input::new(&parts, &body);
+    let input = Input::new(&parts, &body, replica);
     let (met, slow) = {
         let mut now = install.now();
         let slow = now.core.fires(|faults| &mut faults.slow).then(|| now.core.config().faults.slow_for);

@@ -8,6 +8,7 @@ use crate::words::{Span, Version};
 
 mod contract;
 mod reads;
+mod replicas;
 mod rollout;
 mod webhooks;
 mod writes;

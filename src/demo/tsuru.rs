@@ -20,6 +20,7 @@ mod select;
 
 mod act;
 mod app;
+mod autoscale;
 mod call;
 mod change;
 mod deploy;
@@ -167,13 +168,19 @@ impl Tsuru {
 
     /// The app `name` as a reader sees it. Nothing: there is no such app.
     pub fn look(&mut self, now: Time, name: &str) -> Option<Look<'_>> {
+        self.look_from(now, name, None)
+    }
+
+    /// The app `name` as a reader of one replica of the API sees it, or of any.
+    pub fn look_from(&mut self, now: Time, name: &str, replica: Option<usize>) -> Option<Look<'_>> {
         self.advance(now);
         let World { config, rng, .. } = &mut self.world;
         let app = self.names.get(name).and_then(|index| self.apps.get(*index))?;
         let faults = &mut config.faults;
-        let lag = match faults.lags.as_slice() {
-            [] => Span::ZERO,
-            lags => lags[rng.random_range(0..lags.len())],
+        let lag = match (faults.lags.as_slice(), replica) {
+            ([], _) => Span::ZERO,
+            (lags, Some(replica)) => lags.get(replica).copied().unwrap_or_default(),
+            (lags, None) => lags[rng.random_range(0..lags.len())],
         };
         let units = !faults.units_error.fires(rng);
         let autoscale = !faults.autoscale_error.fires(rng);
@@ -313,6 +320,17 @@ impl Tsuru {
         Ok(())
     }
 
+    /// A replica of the API dies and is started anew: what it worked on stays half done, and its events hold their locks
+    /// until they expire.
+    pub fn crash_replica(&mut self, now: Time, replica: usize) {
+        self.advance(now);
+        for index in 0..self.apps.len() {
+            let calls = self.apps[index].calls.iter_mut();
+            calls.filter(|c| c.caller.replica == replica).for_each(|c| c.die(&mut self.world, now));
+            self.step(index, now);
+        }
+    }
+
     /// Somebody else does something to an app. Returns whether there is such an app.
     pub fn somebody(&mut self, now: Time, app: &str, kind: Foreign) -> bool {
         self.advance(now);
@@ -386,6 +404,7 @@ impl Tsuru {
         }
         calls.retain(|c| !c.is_done_with());
         app.calls = calls;
+        others::watch(app, &self.world, now);
         if app.gone && self.names.get(&app.spec.name) == Some(&index) {
             app.others = others::Others::default();
             self.names.remove(&app.spec.name);

@@ -127,7 +127,7 @@ async fn faults_at_the_door_touch_nothing() {
         .request("PUT", "/emulator/faults")
         .header("Content-Type", "application/json")
         .body("{\"nope\":1}");
-    assert_eq!(bench.send(wrong).await.status, 422);
+    assert_eq!(bench.send(wrong).await.status, 400);
     bench.emulator.shutdown().await;
 }
 
