@@ -118,7 +118,8 @@ pub(super) fn action(app: &AppName, command: &Command) -> String {
     format!("{what} of app `{app}`")
 }
 
-fn selector(version: Version) -> String {
+/// The name of a version that no other can be meant with: `:v2`.
+pub(crate) fn selector(version: Version) -> String {
     format!(":{version}")
 }
 
