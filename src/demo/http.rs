@@ -22,6 +22,7 @@ mod wire;
 mod writes;
 
 pub(super) use hooks::deliver;
+pub(super) use wire::apps::{autoscales, gaps};
 
 use input::Input;
 use routes::{Endpoint, Found};

@@ -7,6 +7,7 @@ use super::*;
 use crate::words::{Span, Version};
 
 mod contract;
+mod in_process;
 mod reads;
 mod replicas;
 mod rollout;

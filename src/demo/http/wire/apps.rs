@@ -137,7 +137,7 @@ struct AutoscaleSpec<'a> {
 struct Behavior {}
 
 /// The autoscalers of an app; nothing where there are none, which Go writes as `null`.
-pub(in crate::demo::http) fn autoscales(app: &App) -> Option<Value> {
+pub(in crate::demo) fn autoscales(app: &App) -> Option<Value> {
     let spec = |a: &Autoscale| {
         serde_json::to_value(AutoscaleSpec {
             process: &a.process,
@@ -255,7 +255,7 @@ fn router(hosts: &[String]) -> Router {
 }
 
 /// What app info could not tell, as it says it: one line each.
-fn gaps(look: &Look<'_>) -> String {
+pub(in crate::demo) fn gaps(look: &Look<'_>) -> String {
     let lost = "Get \"https://cluster.example.com/api\": context deadline exceeded";
     let no_metrics = "the server could not find the requested resource (get pods.metrics.k8s.io)";
     let lines = [
