@@ -15,9 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use uguisu::policy::{
-    Actions, Bake, Budget, Canary, Capacity, Counter, Measure, Mode, Policy, Selector, Signal, Strategy,
-};
+use uguisu::policy::{Bake, Canary, Capacity, Counter, Measure, Policy, Signal, Strategy};
 use uguisu::simulate::{Effect, Family, Fault, Scenario, Step, Tally, Trial, Watcher, interval};
 use uguisu::words::{Share, Span};
 
@@ -111,28 +109,17 @@ fn policy(steps: &[Step], signals: usize) -> Policy {
         gates: true,
     };
     let longest = steps.iter().map(|step| step.slices).max().unwrap_or(0);
+    let strategy = Strategy::Canary(Canary {
+        steps: steps.iter().filter_map(|step| Share::new(step.share)).collect(),
+        bake: Bake { at_least: Span::minutes(5), at_most: Span::seconds(15 * longest as u64) },
+        approve: Vec::new(),
+        process: "web".to_owned(),
+        capacity: Capacity::Surge,
+    });
     Policy {
-        name: "calibration".to_owned(),
-        applies: Selector::default(),
-        mode: Mode::Act,
-        strategy: Strategy::Canary(Canary {
-            steps: steps.iter().filter_map(|step| Share::new(step.share)).collect(),
-            bake: Bake { at_least: Span::minutes(5), at_most: Span::seconds(15 * longest as u64) },
-            approve: Vec::new(),
-            process: "web".to_owned(),
-            capacity: Capacity::Surge,
-        }),
-        budget: Budget {
-            false_rollback: Share::new(0.01).unwrap_or(Share::NONE),
-            false_promotion: Share::new(0.05).unwrap_or(Share::NONE),
-        },
-        look_every: Span::seconds(15),
         warm_up: Span::ZERO,
         signals: (0..signals).map(signal).collect(),
-        health: Vec::new(),
-        alerts: Vec::new(),
-        on: Actions::default(),
-        notify: Vec::new(),
+        ..Policy::new("calibration", strategy)
     }
 }
 

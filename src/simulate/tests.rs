@@ -1,7 +1,5 @@
 use super::*;
-use crate::policy::{
-    Actions, Bake, Budget, Canary, Capacity, Counter, Measure, Mode, Policy, Selector, Signal, Strategy,
-};
+use crate::policy::{Bake, Canary, Capacity, Counter, Measure, Policy, Signal, Strategy};
 use crate::words::{Share, Span};
 
 /// One ratio signal without a margin, an hour at a tenth of the traffic.
@@ -22,29 +20,14 @@ fn policy() -> Policy {
         critical: true,
         gates: true,
     };
-    Policy {
-        name: "simulated".to_owned(),
-        applies: Selector::default(),
-        mode: Mode::Act,
-        strategy: Strategy::Canary(Canary {
-            steps: Share::new(0.1).into_iter().collect(),
-            bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) },
-            approve: Vec::new(),
-            process: "web".to_owned(),
-            capacity: Capacity::Surge,
-        }),
-        budget: Budget {
-            false_rollback: Share::new(0.01).unwrap(),
-            false_promotion: Share::new(0.05).unwrap(),
-        },
-        look_every: Span::seconds(15),
-        warm_up: Span::ZERO,
-        signals: vec![signal],
-        health: Vec::new(),
-        alerts: Vec::new(),
-        on: Actions::default(),
-        notify: Vec::new(),
-    }
+    let strategy = Strategy::Canary(Canary {
+        steps: Share::new(0.1).into_iter().collect(),
+        bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) },
+        approve: Vec::new(),
+        process: "web".to_owned(),
+        capacity: Capacity::Surge,
+    });
+    Policy { warm_up: Span::ZERO, signals: vec![signal], ..Policy::new("simulated", strategy) }
 }
 
 fn scenario(family: Family) -> Scenario {
