@@ -145,6 +145,10 @@ macro_rules! hand_on {
                 match self.which() { $($variant(p) => p.base(app).await,)+ }
             }
 
+            async fn replaced(&self, app: &AppName, version: Version) -> Result<Option<Version>, PlatformError> {
+                match self.which() { $($variant(p) => p.replaced(app, version).await,)+ }
+            }
+
             async fn execute(&self, app: &AppName, command: &Command) -> Result<(), PlatformError> {
                 match self.which() { $($variant(p) => p.execute(app, command).await,)+ }
             }
@@ -181,6 +185,10 @@ mod tests {
 
     #[track_caller]
     fn opened(json: &str, tsuru: Option<&str>) -> Result<String, String> {
+        open(json, tsuru).map(|platform| platform.describe())
+    }
+
+    fn open(json: &str, tsuru: Option<&str>) -> Result<Configured, String> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let token = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(token.path(), "abc").unwrap();
@@ -188,7 +196,7 @@ mod tests {
             .map(|url| TsuruConfig { token_file: Some(token.path().to_owned()), ..TsuruConfig::new(url) });
         let secret =
             |name: &str| (name == "S").then(|| "whsec_a2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=".to_owned());
-        config(json).open(tsuru, secret, || Time(0)).map(|platform| platform.describe())
+        config(json).open(tsuru, secret, || Time(0))
     }
 
     const WEBHOOK: &str = r#"{"kind":"webhook","url":"http://d:1/x","secret_env":"S"}"#;
@@ -228,5 +236,29 @@ mod tests {
         }
         assert!(serde_json::from_str::<PlatformConfig>(r#"{"kind":"record"}"#).is_err());
         assert!(serde_json::from_str::<PlatformConfig>(r#"{"kind":"record","file":"w","fil":1}"#).is_err());
+    }
+
+    /// A default of the trait must not stand in for what the platform itself knows.
+    #[tokio::test]
+    async fn what_served_before_is_asked_of_the_platform() {
+        let done = |id: u32| {
+            serde_json::json!({
+                "id": id.to_string(), "app": "shop", "kind": {"kind": "replaced", "version": id}, "owner": "ci",
+                "ours": false, "started": id, "ended": id, "error": null,
+            })
+        };
+        let answer = axum::Json(vec![done(1), done(2)]);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(async move || answer.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let webhook = serde_json::json!({"url": url, "secret_env": "S"});
+        let record = serde_json::json!({"kind": "record", "file": "w.jsonl", "webhook": webhook.clone()});
+        let driven = serde_json::json!({"kind": "webhook", "url": url, "secret_env": "S"});
+        for json in [driven, record] {
+            let platform = open(&json.to_string(), None).unwrap();
+            let before = platform.replaced(&AppName("shop".to_owned()), Version(2)).await;
+            assert_eq!(before.unwrap(), Some(Version(1)), "{json}");
+        }
     }
 }

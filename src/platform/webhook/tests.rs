@@ -65,11 +65,17 @@ fn reply(world: &mut World, request: &Value) -> (axum::response::Response, bool)
             json(json!({"at": 0, "units": world.units, "autoscaled": [], "quota_left": null, "gaps": []}))
         }
         "activity" => {
-            let done = |id: &str, started: u64| {
-                json!({"id": id, "app": "shop", "kind": {"kind": "new_version", "version": 2}, "owner": "ci",
-                       "ours": false, "started": started, "ended": started + 1, "error": null})
+            let done = |id: &str, started: u64, kind: &str, version: u32, error: Value| {
+                json!({"id": id, "app": "shop", "kind": {"kind": kind, "version": version}, "owner": "ci",
+                       "ours": false, "started": started, "ended": started + 1, "error": error})
             };
-            json(json!([done("b", 9), done("a", 3)]))
+            json(json!([
+                done("e", 9, "replaced", 4, Value::Null),
+                done("d", 7, "new_version", 3, Value::Null),
+                done("c", 5, "replaced", 2, json!("no room")),
+                done("a", 1, "replaced", 1, Value::Null),
+                done("b", 3, "replaced", 1, Value::Null),
+            ]))
         }
         "traffic" => {
             if matches!(world.deployer, Deployer::Does | Deployer::IsSlow) {
@@ -130,7 +136,10 @@ async fn a_deployer_is_read() {
     assert_eq!((observed.at, observed.units.len()), (Time(1_787_320_000_000), 3));
     assert_eq!(webhook.base(&shop()).await.unwrap(), Some(Version(1)));
     let activity = webhook.activity(None, Time(0)).await.unwrap();
-    assert_eq!(activity.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(activity.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
+    let replaced = async |v| webhook.replaced(&shop(), Version(v)).await.unwrap();
+    assert_eq!(replaced(4).await, Some(Version(1)), "v2 failed, and v3 took nobody's place");
+    assert_eq!((replaced(1).await, replaced(3).await), (None, None));
     let error = webhook.observe(&AppName("x".to_owned())).await.unwrap_err();
     assert_eq!(error.kind, PlatformErrorKind::NotFound);
 }

@@ -106,6 +106,8 @@ async fn a_canary_is_promoted() {
     bench.execute(Command::MakeOnly { version: V2 }).await.unwrap();
     assert_eq!(bench.units().await, "v2bru v2bru v2bru v2bru v2bru");
     assert_eq!(bench.tsuru.base(&shop()).await.unwrap(), Some(V2));
+    assert_eq!(bench.tsuru.replaced(&shop(), V2).await.unwrap(), Some(V1));
+    assert_eq!(bench.tsuru.replaced(&shop(), V1).await.unwrap(), None);
     bench.execute(Command::Quarantine { version: V1, reason: "slow".to_owned() }).await.unwrap();
     Bench::refused(bench.execute(Command::MakeOnly { version: V1 }).await, Refused, "quarantined");
 
