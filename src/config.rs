@@ -136,6 +136,21 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_platforms_are_configurations() {
+        let documentation = include_str!("../deploy/README.md");
+        let blocks: Vec<&str> =
+            documentation.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let tsuru = SMALL.strip_prefix("data = 'd'\nrules = 'r'\n").unwrap();
+        let source = tsuru.strip_prefix("[tsuru]\nurl = 'http://t'\n").unwrap();
+        assert_eq!(blocks.len(), 2);
+        for block in blocks {
+            let rest = if block.contains("webhook\"") { source } else { tsuru };
+            parse(&format!("data = 'd'\nrules = 'r'\n{rest}{block}"), &[])
+                .unwrap_or_else(|e| panic!("{block}: {e}"));
+        }
+    }
+
+    #[test]
     fn a_missing_key_is_named() {
         let error = parse("data = 'd'\nrules = 'r'\n", &[]).unwrap_err();
         assert!(error.contains("source"), "{error}");

@@ -89,6 +89,7 @@ impl Emulator {
         let core = Tsuru::new(Config {
             seed: config.seed,
             timings: Timings::default().scaled(config.speed),
+            speed: config.speed,
             faults: config.faults,
             network,
             ..Config::default()

@@ -21,16 +21,17 @@ use crate::words::{AppName, Time, Version};
 pub fn observed(look: &Look<'_>, at: Time) -> Result<Observed, (PlatformErrorKind, String)> {
     // Most looks lack nothing, and a simulation takes very many.
     let mut missing = Vec::new();
-    if look.pods.is_none() || !look.autoscale {
+    if look.pods.is_none() || !look.autoscale || !look.quota || look.hosts.is_none() {
         missing = read_gaps(&gaps(look))?;
     }
     let specs = if look.autoscale { autoscales(look.app) } else { None };
     let specs = specs.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let quota = look.app.spec.quota.filter(|_| look.quota);
     Ok(Observed {
         at,
         units: look.pods.unwrap_or_default().iter().map(unit).collect(),
         autoscaled: specs.iter().filter_map(autoscaler).collect(),
-        quota_left: look.app.spec.quota.map(|quota| quota.saturating_sub(look.app.units_in_use())),
+        quota_left: quota.map(|quota| quota.saturating_sub(look.app.units_in_use())),
         gaps: missing,
     })
 }

@@ -75,8 +75,10 @@ pub struct Look<'a> {
     pub autoscale: bool,
     /// The load of its units could be read.
     pub metrics: bool,
-    /// The hosts that its router publishes.
-    pub addresses: Vec<String>,
+    /// Its quota could be read.
+    pub quota: bool,
+    /// The hosts that its router publishes; nothing: neither these nor its addresses in the cluster could be read.
+    pub hosts: Option<Vec<String>>,
 }
 
 /// How many earlier lists of pods are kept for readers that lag.
@@ -108,7 +110,7 @@ impl Tsuru {
     /// Changes what goes wrong.
     pub fn set_faults(&mut self, now: Time, faults: Faults) {
         self.advance(now);
-        self.world.config.faults = faults;
+        self.world.set_faults(faults);
         for index in 0..self.apps.len() {
             others::schedule(&mut self.apps[index], &mut self.world, now);
             self.refresh(index, now);
@@ -116,13 +118,19 @@ impl Tsuru {
     }
 
     /// What meets a request at the door, before the platform sees it: a failure to answer with, or nothing.
-    pub fn door(&mut self) -> Option<Failure> {
+    pub fn door(&mut self, now: Time) -> Option<Failure> {
+        let away = self.world.is_away(now);
         let World { config, rng, .. } = &mut self.world;
         if config.faults.gateway.fires(rng) {
             return Some(Failure::new(502, "bad gateway"));
         }
-        let refused = config.faults.unauthorized.fires(rng);
+        let refused = away || config.faults.unauthorized.fires(rng);
         refused.then(|| Failure::new(401, "You must provide a valid Authorization header"))
+    }
+
+    /// Whether the platform's database is away, so that no token is accepted.
+    pub fn is_away(&mut self, now: Time) -> bool {
+        self.world.is_away(now)
     }
 
     /// Whether a switch of the shell fires: of streams, webhooks and slow answers.
@@ -185,8 +193,12 @@ impl Tsuru {
         let units = !faults.units_error.fires(rng);
         let autoscale = !faults.autoscale_error.fires(rng);
         let metrics = !faults.metrics_error.fires(rng);
-        let addresses = if faults.router_prefixes { app.router_hosts(rng) } else { vec![app.router_host()] };
-        Some(Look { app, pods: units.then(|| app.pods_at(now - lag)), autoscale, metrics, addresses })
+        let quota = !faults.quota_error.fires(rng);
+        let addressed = !faults.addresses_error.fires(rng);
+        let prefixes = faults.router_prefixes;
+        let hosts = addressed.then(|| if prefixes { app.router_hosts(rng) } else { vec![app.router_host()] });
+        let pods = units.then(|| app.pods_at(now - lag));
+        Some(Look { app, pods, autoscale, metrics, quota, hosts })
     }
 
     /// Begins a call. It waits for the app's lock, does its work, and can be asked for with [`Tsuru::progress`] until

@@ -169,7 +169,7 @@ impl Tsuru {
                 Some(_) => Err(outcome::partly(&said.messages)),
                 None => Ok(()),
             },
-            Ended::Refused(failure) => Err(failure),
+            Ended::Refused(failure) => Err(failure.naming(command::permission(command))),
             Ended::Lost(why) => {
                 tracing::warn!(%app, %command, why, "the answer was lost; looking for the event");
                 let lost = outcome::Lost { app, kind, owner, before, why };

@@ -13,9 +13,18 @@ use crate::demo::tsuru::{EventId, Failure, Filter};
 use crate::words::Time;
 
 /// `GET /healthcheck`.
-pub(super) fn healthcheck(input: &Input) -> Response {
+pub(super) fn healthcheck(install: &Install, input: &Input) -> Response {
     const KIND: &str = "text/plain; charset=utf-8";
+    let away = {
+        let mut now = install.now();
+        let at = now.at;
+        now.core.is_away(at)
+    };
     match input.query("check") {
+        "all" if away => {
+            let text = "MongoDB: fail - server selection error: context deadline exceeded (5s)\n";
+            plain(StatusCode::INTERNAL_SERVER_ERROR, KIND, text)
+        }
         "all" => plain(StatusCode::OK, KIND, "MongoDB: WORKING (1.2ms)\n"),
         _ => plain(StatusCode::OK, KIND, "WORKING"),
     }

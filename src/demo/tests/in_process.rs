@@ -36,7 +36,8 @@ impl Both {
         self.bench.emulator.look(|core| {
             let app = core.app("shop").expect("the app");
             let pods = Some(app.pods.as_slice());
-            let look = Look { app, pods, autoscale: true, metrics: true, addresses: Vec::new() };
+            let hosts = Some(Vec::new());
+            let look = Look { app, pods, autoscale: true, metrics: true, quota: true, hosts };
             let seen = direct::observed(&look, AT).expect("units");
             (seen, core.events().map(|event| direct::activity(event, DAEMON)).collect())
         })

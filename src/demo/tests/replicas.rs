@@ -128,7 +128,10 @@ async fn a_fault_that_is_none_is_refused_with_what_was_meant() {
     let bench = Bench::start().await;
     let put = |body: &'static str| bench.request("PUT", "/emulator/faults").body(body);
     let answer = bench.send(put("{\"lag\": [\"1s\"]}")).await;
-    assert_eq!((answer.status, answer.body.as_str()), (400, "`lag` is no fault; did you mean `lags`?\n"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (400, "line 1: `lag` is no fault; did you mean `lags`?\n")
+    );
     assert_eq!(bench.send(put("{\"lags\": [\"1s\"]}")).await.status, 204);
     assert!(bench.call("GET", "/emulator/faults").await.body.contains("\"lags\":[\"1s\"]"));
     bench.emulator.shutdown().await;

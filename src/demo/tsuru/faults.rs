@@ -12,8 +12,10 @@
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::timings::Timings;
 use crate::words::Span;
 
 mod file;
@@ -25,7 +27,7 @@ pub use file::Format;
 #[serde(deny_unknown_fields)]
 pub struct Switch {
     /// The probability at each occasion, from 0 to 1; left out: always.
-    #[serde(default = "always")]
+    #[serde(default = "always", deserialize_with = "chance")]
     pub chance: f64,
     /// How many times it may still happen; left out: without end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +36,15 @@ pub struct Switch {
 
 fn always() -> f64 {
     1.0
+}
+
+fn chance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let chance = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&chance) {
+        Ok(chance)
+    } else {
+        Err(Error::custom(format_args!("a chance goes from 0 to 1, and {chance} does not")))
+    }
 }
 
 impl Default for Switch {
@@ -119,8 +130,12 @@ impl Foreign {
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     // At the door, for every request.
-    /// The token is not accepted, as when the platform's database is away. `times` makes a burst of it.
+    /// The token is not accepted. `times` makes a burst of it.
     pub unauthorized: Switch,
+    /// How often, on average, the platform's database is away, so that no token is accepted; nothing: never.
+    pub outages: Span,
+    /// How long it is away then.
+    pub outage_for: Span,
     /// A gateway answers 502 in place of the platform; nothing is done.
     pub gateway: Switch,
     /// An answer begins only after `slow_for`.
@@ -138,6 +153,10 @@ pub struct Faults {
     pub autoscale_error: Switch,
     /// App info lacks the load of units, as on a cluster without a metrics server.
     pub metrics_error: Switch,
+    /// App info cannot tell the quota.
+    pub quota_error: Switch,
+    /// App info cannot tell addresses: neither those of the router nor those in the cluster.
+    pub addresses_error: Switch,
     /// The router publishes the addresses of versions as well, in random order.
     pub router_prefixes: bool,
 
@@ -176,8 +195,10 @@ pub struct Faults {
     pub foreign_acts: Vec<Foreign>,
 
     // Streams.
-    /// A piece of a stream arrives in two parts, cut in the middle of a line.
+    /// A line of a stream arrives in two parts.
     pub split: Switch,
+    /// The connection is cut in the middle of a line; the operation goes on.
+    pub truncated: Switch,
     /// A stream says nothing for `stall_for`, not even that it lives.
     pub stall: Switch,
     /// How long a stalled stream says nothing.
@@ -192,4 +213,7 @@ pub struct Faults {
     pub webhook_late: Switch,
     /// How long each replica of the API waits before it sends a webhook, so that those of two overtake each other.
     pub webhook_lags: Vec<Span>,
+
+    /// How long things take; left out: as usual. They are as many times as fast as the install is.
+    pub timings: Option<Timings>,
 }

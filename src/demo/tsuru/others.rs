@@ -1,7 +1,6 @@
 //! What happens to an app that nobody in the room asked for: autoscalers, and other people.
 
 use rand::RngExt;
-use rand_distr::{Distribution, Exp1};
 
 use super::act::{Act, Deploy, State};
 use super::app::{App, Slot};
@@ -40,11 +39,7 @@ pub(super) fn schedule(app: &mut App, world: &mut World, now: Time) {
 
 /// A random time from `now`, `mean` later on average; nothing where the mean is nothing.
 fn draw(world: &mut World, now: Time, mean: Span) -> Option<Time> {
-    if mean == Span::ZERO {
-        return None;
-    }
-    let factor: f64 = Exp1.sample(&mut world.rng);
-    Some(Time::from_seconds(now.seconds() + (mean.as_seconds() * factor).max(1e-3)))
+    (mean != Span::ZERO).then(|| world.later(now, mean))
 }
 
 /// Notes when the autoscalers will see a number that is out of their bounds, which somebody may have left.

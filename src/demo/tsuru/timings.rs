@@ -1,9 +1,12 @@
 //! How long things take on the emulated install.
 
+use serde::{Deserialize, Serialize};
+
 use crate::words::Span;
 
 /// How long things take. [`Timings::default`] is a brisk Tsuru; [`Timings::scaled`] makes all of it quicker at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Timings {
     /// How long a call waits for the app's lock before it is refused.
     pub lock_wait: Span,

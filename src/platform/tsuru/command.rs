@@ -81,6 +81,14 @@ pub(super) fn event_kind(command: &Command) -> &'static str {
     }
 }
 
+/// The permission that `command` takes.
+pub(super) fn permission(command: &Command) -> &'static str {
+    match command {
+        Command::MakeOnly { .. } => "app.deploy.rollback",
+        _ => event_kind(command),
+    }
+}
+
 /// How long `command` may take in all.
 pub(super) fn deadline(command: &Command, deadlines: &Deadlines) -> Span {
     match command {

@@ -23,6 +23,16 @@ impl Failure {
         Self { kind, message: message.into() }
     }
 
+    /// The same, saying which permission there must be where one is missing.
+    pub(super) fn naming(mut self, permission: &str) -> Self {
+        if self.message.ends_with(PERMISSION) {
+            self.message.push_str(" `");
+            self.message.push_str(permission);
+            self.message.push('`');
+        }
+        self
+    }
+
     /// The error for the one who asked for `action`.
     pub(super) fn of(self, action: &str) -> PlatformError {
         PlatformError { action: action.to_owned(), message: self.message, kind: self.kind }
@@ -155,8 +165,11 @@ fn unauthorized() -> String {
     "Tsuru did not accept the token (401); it is wrong or expired, or Tsuru's database is away".to_owned()
 }
 
+/// What a refusal for want of a permission ends with.
+const PERMISSION: &str = "give its role the permission";
+
 fn forbidden(text: &str) -> String {
-    format!("the token may not do this (403{}); give its role the permission", quoted(text))
+    format!("the token may not do this (403{}); {PERMISSION}", quoted(text))
 }
 
 fn not_found(text: &str) -> Failure {

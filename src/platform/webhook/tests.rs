@@ -165,6 +165,23 @@ async fn a_deployer_is_told_the_whole_state_that_is_wanted() {
     }
 }
 
+/// The example in the documentation is a request that is sent.
+#[test]
+fn the_documented_request_is_true() {
+    let documentation = include_str!("../../../deploy/README.md");
+    let block = documentation.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let version = |units| super::super::effect::VersionTraffic {
+        routable: true,
+        units: BTreeMap::from([("web".to_owned(), units)]),
+    };
+    let versions = BTreeMap::from([(Version(7), version(4)), (Version(8), version(3))]);
+    let traffic = Traffic { base: Some(Version(7)), versions };
+    let command = Command::AddUnits { version: Version(8), process: "web".to_owned(), count: 2 };
+    let request = Request::Traffic { app: &shop(), command: &command, traffic: &traffic };
+    let documented: Value = serde_json::from_str(block).unwrap();
+    assert_eq!(documented, serde_json::to_value(request).unwrap());
+}
+
 #[tokio::test]
 async fn a_deployer_that_does_not_do_it_is_found_out() {
     let (webhook, _) = deployer(Deployer::Lies).await;

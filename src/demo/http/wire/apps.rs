@@ -227,10 +227,12 @@ struct AppInfo {
     routers: [Router; 1],
     #[serde(rename = "serviceInstanceBinds")]
     service_instance_binds: [(); 0],
+    #[serde(skip_serializing_if = "String::is_empty")]
     ip: String,
     router: &'static str,
     routeropts: Empty,
-    quota: Quota,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<Quota>,
     #[serde(skip_serializing_if = "String::is_empty")]
     error: String,
 }
@@ -243,7 +245,8 @@ struct AppMetadata {
 
 const APP_METADATA: AppMetadata = AppMetadata { labels: [], annotations: [] };
 
-fn router(hosts: &[String]) -> Router {
+fn router(hosts: Option<&[String]>) -> Router {
+    let hosts = hosts.unwrap_or_default();
     Router {
         name: "ingress",
         opts: Empty {},
@@ -254,12 +257,20 @@ fn router(hosts: &[String]) -> Router {
     }
 }
 
+/// The address that the first router gives the app.
+fn ip(look: &Look<'_>) -> String {
+    look.hosts.iter().flatten().next().cloned().unwrap_or_default()
+}
+
 /// What app info could not tell, as it says it: one line each.
 pub(in crate::demo) fn gaps(look: &Look<'_>) -> String {
     let lost = "Get \"https://cluster.example.com/api\": context deadline exceeded";
     let no_metrics = "the server could not find the requested resource (get pods.metrics.k8s.io)";
     let lines = [
         look.pods.is_none().then(|| format!("unable to list app units: {lost}")),
+        look.hosts.is_none().then(|| format!("unable to get app addresses: {lost}")),
+        (!look.quota).then(|| format!("unable to get app quota: {lost}")),
+        look.hosts.is_none().then(|| format!("unable to get app cluster internal addresses: {lost}")),
         (!look.autoscale).then(|| format!("unable to get autoscale info: {lost}")),
         (!look.metrics).then(|| format!("unable to get units metrics: {no_metrics}")),
     ];
@@ -309,18 +320,20 @@ pub(in crate::demo::http) fn info(look: &Look<'_>, port: u16) -> impl Serialize 
         tags: [],
         metadata: APP_METADATA,
         units,
-        internal_addresses: internal_addresses(app, port),
+        internal_addresses: look.hosts.as_ref().map_or_else(Vec::new, |_| internal_addresses(app, port)),
         autoscale: autoscales(app).filter(|_| look.autoscale),
         units_metrics,
         provisioner: "kubernetes",
         cluster: "c1",
         processes: base_processes(app).iter().map(process).collect(),
-        ip: look.addresses.first().cloned().unwrap_or_default(),
-        routers: [router(&look.addresses)],
+        ip: ip(look),
+        routers: [router(look.hosts.as_deref())],
         service_instance_binds: [],
         router: "ingress",
         routeropts: Empty {},
-        quota: Quota { limit: app.spec.quota.map_or(-1, i64::from), inuse: app.units_in_use() },
+        quota: look
+            .quota
+            .then(|| Quota { limit: app.spec.quota.map_or(-1, i64::from), inuse: app.units_in_use() }),
         error: gaps(look),
     }
 }
@@ -353,8 +366,8 @@ pub(in crate::demo::http) fn resume(look: &Look<'_>, port: u16, simplified: bool
         plan: PLAN,
         units,
         cname: [],
-        ip: look.addresses.first().cloned().unwrap_or_default(),
-        routers: [router(&look.addresses)],
+        ip: ip(look),
+        routers: [router(look.hosts.as_deref())],
         tags: [],
         platform: "python",
         metadata: APP_METADATA,

@@ -1,8 +1,6 @@
-//! Faults as somebody writes them: TOML or JSON, where a slip is named and what was probably meant with it.
+//! Faults as somebody writes them: TOML or JSON, where a slip is told with its line and what was probably meant.
 
-use serde_json::Value;
-
-use super::{Faults, Switch};
+use super::Faults;
 use crate::policy::nearest;
 
 /// How a text of faults is written.
@@ -27,34 +25,26 @@ impl Faults {
     /// Reads faults; whatever is left out is off.
     ///
     /// # Errors
-    /// What is wrong with the text, in words: a key that is none with the one that it resembles, a value that does not fit.
+    /// What is wrong with the text, in words and with its line: a key that is none with the one that it resembles, a value
+    /// that does not fit.
     pub fn parse(text: &str, format: Format) -> Result<Self, String> {
-        let value: Value = match format {
-            Format::Json => serde_json::from_str(text).map_err(|e| e.to_string())?,
-            Format::Toml => config::Config::builder()
-                .add_source(config::File::from_str(text, config::FileFormat::Toml))
-                .build()
-                .and_then(config::Config::try_deserialize)
-                .map_err(|e| e.to_string())?,
-        };
-        let Value::Object(fields) = &value else { return Err("it is no object of faults".to_owned()) };
-        let known = Self::names();
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        for (name, value) in fields {
-            known_key(name, &known).map_err(|hint| format!("`{name}` is no fault{hint}"))?;
-            if let Some(switch) = value.as_object() {
-                for key in switch.keys() {
-                    known_key(key, &["chance", "times"])
-                        .map_err(|hint| format!("`{name}` is a switch and has no `{key}`{hint}"))?;
-                }
+        match format {
+            // Serde would take a list for a struct as well.
+            Format::Json if !text.trim_start().starts_with('{') => {
+                Err("line 1: it is no object of faults".to_owned())
             }
-            // Alone, so that what does not fit is told with its name.
-            let alone = Value::Object([(name.clone(), value.clone())].into_iter().collect());
-            serde_json::from_value::<Self>(alone).map_err(|e| format!("`{name}`: {e}"))?;
+            Format::Json => serde_json::from_str(text).map_err(|error| {
+                let message = error.to_string();
+                // The place is told first here.
+                let message = message.split(" at line ").next().unwrap_or_default();
+                explain(text, error.line(), message)
+            }),
+            Format::Toml => toml::from_str(text).map_err(|error| {
+                let at = error.span().map_or(0, |span| span.start);
+                let before = text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+                explain(text, before + 1, error.message())
+            }),
         }
-        let faults: Self = serde_json::from_value(value).map_err(|e| e.to_string())?;
-        faults.check()?;
-        Ok(faults)
     }
 
     /// The names of all faults.
@@ -75,35 +65,38 @@ impl Faults {
             .map(|(n, _)| n.clone())
             .collect()
     }
-
-    /// Says what can never be as it is written.
-    fn check(&self) -> Result<(), String> {
-        let fields = serde_json::to_value(self).unwrap_or_default();
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            let Ok(Switch { chance, .. }) = serde_json::from_value(value.clone()) else { continue };
-            if !(0.0..=1.0).contains(&chance) {
-                return Err(format!("`{name}`: a chance goes from 0 to 1, and {chance} does not"));
-            }
-        }
-        Ok(())
-    }
 }
 
-/// A key that is known; else what was probably meant.
-fn known_key(key: &str, known: &[&str]) -> Result<(), String> {
-    if known.contains(&key) {
-        return Ok(());
-    }
-    Err(match nearest(key, known) {
-        Some(meant) => format!("; did you mean `{meant}`?"),
-        None => format!("; there are {}", known.join(", ")),
-    })
+/// What is wrong on a line, in the reader's words where serde's are about fields and variants.
+fn explain(text: &str, line: usize, message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let wrong = quoted.next().unwrap_or_default();
+    let known: Vec<&str> = quoted.collect();
+    let what = if message.starts_with("unknown field") {
+        match known.first() {
+            Some(&"chance") => "no part of a switch",
+            Some(&"lock_wait") => "no timing",
+            _ => "no fault",
+        }
+    } else if message.starts_with("unknown variant") {
+        "nothing that somebody does"
+    } else {
+        let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+        let message = message.replace('\n', ", ");
+        return format!("line {line}, `{written}`: {message}");
+    };
+    let hint = match nearest(wrong, &known) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    format!("line {line}: `{wrong}` is {what}; {hint}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::tsuru::faults::Foreign;
+    use crate::demo::tsuru::Timings;
+    use crate::demo::tsuru::faults::{Foreign, Switch};
     use crate::words::Span;
 
     #[track_caller]
@@ -127,17 +120,62 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_named_with_what_was_meant() {
-        wrong("lag = ['1s']", "`lag` is no fault; did you mean `lags`?");
-        wrong("lost_anwser = { times = 1 }", "did you mean `lost_answer`?");
-        wrong("weather = 'bad'", "`weather` is no fault; there are ");
-        wrong("dies = { time = 1 }", "`dies` is a switch and has no `time`; did you mean `times`?");
-        wrong("dies = { chance = 1.5 }", "`dies`: a chance goes from 0 to 1, and 1.5 does not");
-        wrong("slow_for = 'soon'", "`slow_for`: ");
-        wrong("foreign_acts = ['dance']", "`foreign_acts`: ");
-        wrong("lags = 3", "`lags`: ");
-        wrong("lags = [", "");
-        assert!(Faults::parse("[]", Format::Json).unwrap_err().contains("no object"));
+    fn a_slip_is_told_with_its_line_and_what_was_meant() {
+        wrong("lag = ['1s']", "line 1: `lag` is no fault; did you mean `lags`?");
+        wrong(
+            "# ü\nsplit = {}\nlost_anwser = { times = 1 }",
+            "line 3: `lost_anwser` is no fault; did you mean `lost_answer`?",
+        );
+        wrong("weather = 'bad'", "line 1: `weather` is no fault; there are unauthorized, ");
+        wrong("\ndies = { time = 1 }", "line 2: `time` is no part of a switch; did you mean `times`?");
+        wrong("[dies]\ntime = 1", "line 2: `time` is no part of a switch; did you mean `times`?");
+        wrong("[timings]\nlingers = '1s'", "line 2: `lingers` is no timing; did you mean `linger`?");
+        wrong(
+            "foreign_acts = ['env', 'reroute']",
+            "line 1: `reroute` is nothing that somebody does; did you mean `route`?",
+        );
+        wrong(
+            "dies = { chance = 1.5 }",
+            "line 1, `dies = { chance = 1.5 }`: a chance goes from 0 to 1, and 1.5 does not",
+        );
+        wrong("dies = { chance = nan }", "a chance goes from 0 to 1, and NaN does not");
+        wrong("split = {}\nslow_for = 'soon'", "line 2, `slow_for = 'soon'`: ");
+        wrong("lags = 3", "line 1, `lags = 3`: ");
+        wrong("split = {}\nlags = [", "line 2, `lags = [`: ");
+        wrong("split = {}\nsplit = {}", "line 2, `split = {}`: ");
+    }
+
+    #[test]
+    fn a_slip_in_json_is_told_as_well() {
+        for (text, says) in [
+            ("{\"lag\": []}", "line 1: `lag` is no fault; did you mean `lags`?"),
+            (
+                "{\n \"dies\":\n  {\"time\": 1}}",
+                "line 3: `time` is no part of a switch; did you mean `times`?",
+            ),
+            (
+                "{\"dies\": {\"chance\": 2}}",
+                "line 1, `{\"dies\": {\"chance\": 2}}`: a chance goes from 0 to 1",
+            ),
+            ("[]", "line 1: it is no object"),
+            ("", "line 1: it is no object"),
+            ("{\n\"lags\": [", "line 2, `\"lags\": [`: EOF while parsing"),
+        ] {
+            let error = Faults::parse(text, Format::Json).unwrap_err();
+            assert!(error.starts_with(says), "{text}: {error}");
+            assert!(!error.contains(" at line "), "the place is told once: {error}");
+        }
+    }
+
+    #[test]
+    fn timings_that_are_left_out_are_as_usual() {
+        let faults = Faults::parse("[timings]\nlinger = '2m'\nready = ['1s', '9s']\n", Format::Toml).unwrap();
+        let wanted = Timings {
+            linger: Span::minutes(2),
+            ready: (Span::seconds(1), Span::seconds(9)),
+            ..Timings::default()
+        };
+        assert_eq!(faults.timings, Some(wanted));
     }
 
     #[test]
@@ -147,9 +185,14 @@ mod tests {
         assert_ne!(faults, Faults::default());
         let everything: String = example
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+            .map(|line| {
+                let out = line.strip_prefix("# ");
+                out.filter(|out| out.contains(" = ") || out.starts_with('[')).unwrap_or(line)
+            })
             .fold(String::new(), |text, line| text + line + "\n");
-        let on = Faults::parse(&everything, Format::Toml).unwrap().on();
+        let everything = Faults::parse(&everything, Format::Toml).unwrap();
+        assert_eq!(everything.timings, Some(Timings::default()), "the example shows the usual timings");
+        let on = everything.on();
         let untold: Vec<String> = Faults::names().into_iter().filter(|name| !on.contains(name)).collect();
         assert!(untold.is_empty(), "the example does not tell of {untold:?}");
     }

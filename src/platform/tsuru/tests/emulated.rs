@@ -1,6 +1,7 @@
 //! Against the emulated Tsuru: whole rollouts, refusals, and what goes wrong there.
 
 mod bad_days;
+mod permissions;
 
 use super::*;
 use crate::demo::tsuru::faults::{Faults, Switch};
@@ -25,7 +26,10 @@ impl Bench {
 
     /// The same, so many times as fast as usual.
     async fn at(speed: f64) -> Self {
-        let config = EmulatorConfig { speed, ..EmulatorConfig::default() };
+        Self::with(EmulatorConfig { speed, ..EmulatorConfig::default() }).await
+    }
+
+    async fn with(config: EmulatorConfig) -> Self {
         let emulator = Emulator::start(config).await.unwrap();
         emulator.create_app(AppSpec::web("shop"), Some(("toy:good", 3))).unwrap();
         assert_eq!(emulator.deploy("shop", "toy:good", true).await.unwrap(), V2);

@@ -86,6 +86,46 @@ async fn a_removal_that_only_says_in_words_that_it_failed_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_ends_in_the_middle_of_a_line_is_looked_up() {
+    let bench = Bench::start().await;
+    bench.fault(Faults { truncated: Switch::next(1), ..Faults::default() });
+    bench.execute(add(V2, 1)).await.expect("its event tells that it was done");
+    bench.fault(Faults { truncated: Switch::next(1), never_ready: Switch::next(1), ..Faults::default() });
+    Bench::refused(bench.execute(add(V2, 1)).await, Failed, "failed health check");
+    assert_eq!(bench.units().await, "v1bru v1bru v1bru v2 v2r v2r");
+    bench.fault(Faults { split: Switch::chance(1.0), ..Faults::default() });
+    bench.execute(remove(V2, 1)).await.expect("lines in two parts are lines");
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_app_info_could_not_tell_is_a_gap_and_no_failure() {
+    let bench = Bench::start().await;
+    let (quota_error, addresses_error) = (Switch::next(1), Switch::next(1));
+    bench.fault(Faults { quota_error, addresses_error, ..Faults::default() });
+    let observed = bench.tsuru.observe(&shop()).await.unwrap();
+    assert_eq!((observed.units.len(), observed.quota_left), (4, None));
+    assert!(observed.gaps.len() == 2 && observed.gaps[0].contains("quota"), "{:?}", observed.gaps);
+    bench.execute(route(V2)).await.expect("the units are known");
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_tsurus_database_is_outlasted() {
+    let mut bench = Bench::start().await;
+    bench.tsuru.client.again = Duration::from_millis(60);
+    bench.fault(Faults { outages: Span(1), outage_for: Span(300), ..Faults::default() });
+    let calm = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        bench.fault(Faults::default());
+    };
+    let (routed, ()) = tokio::join!(bench.execute(route(V2)), calm);
+    routed.expect("the token is tried again");
+    assert_eq!(bench.units().await, "v1bru v1bru v1bru v2ru");
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_stalls_for_too_long_is_looked_up() {
     let bench = Bench::start().await;
     let mut config = config_of(&bench.emulator, bench.emulator.daemon_token());
