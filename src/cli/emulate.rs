@@ -129,3 +129,25 @@ fn read_faults(path: &std::path::Path) -> Result<Faults, Trouble> {
         std::fs::read_to_string(path).map_err(|e| Trouble::new(format!("cannot read {shown}: {e}")))?;
     Faults::parse(&text, Format::of(path)).map_err(|e| Trouble::new(format!("{shown} cannot be used: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_in_a_file_of_faults_is_told_with_its_file_and_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("faults.toml");
+        let example = include_str!("../../deploy/faults.toml");
+        std::fs::write(&path, example.replace("lags = ", "lag = ")).unwrap();
+        let line = example.lines().position(|line| line.starts_with("lags = ")).unwrap() + 1;
+        let said = format!("faults.toml cannot be used: line {line}: `lag` is no fault; did you mean `lags`?");
+        let error = read_faults(&path).unwrap_err().to_string();
+        assert!(error.ends_with(&said), "{error}");
+        assert!(include_str!("../../deploy/README.md").contains(&said), "deploy/README.md shows it otherwise");
+        std::fs::write(&path, example).unwrap();
+        assert_ne!(read_faults(&path).unwrap(), Faults::default());
+        let error = read_faults(&dir.path().join("none.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read ") && error.contains("none.toml"), "{error}");
+    }
+}
