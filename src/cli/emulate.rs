@@ -141,13 +141,17 @@ mod tests {
         let example = include_str!("../../deploy/faults.toml");
         std::fs::write(&path, example.replace("lags = ", "lag = ")).unwrap();
         let line = example.lines().position(|line| line.starts_with("lags = ")).unwrap() + 1;
-        let said = format!("faults.toml cannot be used: line {line}: `lag` is no fault; did you mean `lags`?");
-        let error = read_faults(&path).unwrap_err().to_string();
+        let said =
+            format!("faults.toml cannot be used: line {line}: `lag` is no fault; did you mean `lags`?");
+        let error = read_faults(&path).unwrap_err().0;
         assert!(error.ends_with(&said), "{error}");
-        assert!(include_str!("../../deploy/README.md").contains(&said), "deploy/README.md shows it otherwise");
+        assert!(
+            include_str!("../../deploy/README.md").contains(&said),
+            "deploy/README.md shows it otherwise"
+        );
         std::fs::write(&path, example).unwrap();
         assert_ne!(read_faults(&path).unwrap(), Faults::default());
-        let error = read_faults(&dir.path().join("none.toml")).unwrap_err().to_string();
+        let error = read_faults(&dir.path().join("none.toml")).unwrap_err().0;
         assert!(error.starts_with("cannot read ") && error.contains("none.toml"), "{error}");
     }
 }
