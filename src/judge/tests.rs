@@ -7,9 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution as _, Poisson};
 
 use super::*;
-use crate::policy::{
-    Actions, Bake, Budget, Canary, Capacity, Counter, Measure, Mode, Selector, Signal, Strategy,
-};
+use crate::policy::{Bake, Canary, Capacity, Counter, Measure, Signal, Strategy};
 use crate::words::Span;
 
 mod gauge;
@@ -18,29 +16,14 @@ mod properties;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.
 pub(super) fn policy(steps: &[f64], signals: Vec<Signal>) -> Policy {
-    Policy {
-        name: "test".to_owned(),
-        applies: Selector::default(),
-        mode: Mode::Act,
-        strategy: Strategy::Canary(Canary {
-            steps: steps.iter().filter_map(|share| Share::new(*share)).collect(),
-            bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) },
-            approve: Vec::new(),
-            process: "web".to_owned(),
-            capacity: Capacity::Surge,
-        }),
-        budget: Budget {
-            false_rollback: Share::new(0.01).unwrap(),
-            false_promotion: Share::new(0.05).unwrap(),
-        },
-        look_every: Span::seconds(15),
-        warm_up: Span::ZERO,
-        signals,
-        health: Vec::new(),
-        alerts: Vec::new(),
-        on: Actions::default(),
-        notify: Vec::new(),
-    }
+    let strategy = Strategy::Canary(Canary {
+        steps: steps.iter().filter_map(|share| Share::new(*share)).collect(),
+        bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) },
+        approve: Vec::new(),
+        process: "web".to_owned(),
+        capacity: Capacity::Surge,
+    });
+    Policy { warm_up: Span::ZERO, signals, ..Policy::new("test", strategy) }
 }
 
 pub(super) fn signal(name: &str, measure: Measure) -> Signal {

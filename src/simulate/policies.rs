@@ -4,8 +4,7 @@
 //! 1 % for a false rollback and of 5 % for a false promotion, proof of "less than 1.5 times as bad", a look every 15 s.
 
 use crate::policy::{
-    Actions, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, Measure, Mode, Policy, Selector,
-    Signal, Strategy,
+    Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, Measure, Policy, Signal, Strategy,
 };
 use crate::words::{Share, Span};
 
@@ -13,26 +12,15 @@ use crate::words::{Share, Span};
 #[must_use]
 pub fn policy(steps: &[f64], at_most: Span, signals: Vec<Signal>) -> Policy {
     let share = |value: f64| Share::new(value).unwrap_or(Share::NONE);
-    Policy {
-        name: "simulated".to_owned(),
-        applies: Selector::default(),
-        mode: Mode::Act,
-        strategy: Strategy::Canary(Canary {
-            steps: steps.iter().copied().map(share).collect(),
-            bake: Bake { at_least: Span::minutes(5), at_most },
-            approve: Vec::new(),
-            process: "web".to_owned(),
-            capacity: Capacity::Surge,
-        }),
-        budget: Budget { false_rollback: share(0.01), false_promotion: share(0.05) },
-        look_every: Span::seconds(15),
-        warm_up: Span::ZERO,
-        signals,
-        health: Vec::new(),
-        alerts: Vec::new(),
-        on: Actions::default(),
-        notify: Vec::new(),
-    }
+    let strategy = Strategy::Canary(Canary {
+        steps: steps.iter().copied().map(share).collect(),
+        bake: Bake { at_least: Span::minutes(5), at_most },
+        approve: Vec::new(),
+        process: "web".to_owned(),
+        capacity: Capacity::Surge,
+    });
+    let budget = Budget { false_rollback: share(0.01), false_promotion: share(0.05) };
+    Policy { budget, look_every: Span::seconds(15), signals, ..Policy::new("simulated", strategy) }
 }
 
 /// The share of errors: a floor of 0.05 %, at least five errors of the canary, and perhaps an absolute limit.

@@ -1,33 +1,22 @@
 //! A rollout for tests of what is kept, told and shown.
 
-use crate::policy::{Actions, Bake, Budget, Canary, Capacity, Mode, Policy, Selector, Strategy};
-use crate::rollout::{Event, Recorded, Rollout};
+use crate::policy::{Bake, Canary, Capacity, Policy, Strategy};
+use crate::rollout::{Event, Kind, Recorded, Rollout};
 use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
 /// A policy called `web` that compares nothing and tells `notify`.
 pub(crate) fn policy(notify: &[&str]) -> Policy {
+    let strategy = Strategy::Canary(Canary {
+        steps: vec![Share::new(0.25).unwrap()],
+        bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) },
+        approve: Vec::new(),
+        process: "web".to_owned(),
+        capacity: Capacity::Surge,
+    });
     Policy {
-        name: "web".to_owned(),
-        applies: Selector::default(),
-        mode: Mode::Act,
-        strategy: Strategy::Canary(Canary {
-            steps: vec![Share::new(0.25).unwrap()],
-            bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) },
-            approve: Vec::new(),
-            process: "web".to_owned(),
-            capacity: Capacity::Surge,
-        }),
-        budget: Budget {
-            false_rollback: Share::new(0.01).unwrap(),
-            false_promotion: Share::new(0.05).unwrap(),
-        },
-        look_every: Span::seconds(15),
         warm_up: Span::ZERO,
-        signals: Vec::new(),
-        health: Vec::new(),
-        alerts: Vec::new(),
-        on: Actions::default(),
         notify: notify.iter().map(|&n| n.to_owned()).collect(),
+        ..Policy::new("web", strategy)
     }
 }
 
@@ -40,6 +29,7 @@ pub(crate) fn opened(id: &str, app: &str, at: Time, policy: Policy) -> (Rollout,
         trigger: "e1".to_owned(),
         deployed: at,
         policy: Box::new(policy),
+        kind: Kind::Beside,
     };
     let recorded = Recorded { at, event };
     (Rollout::open(RolloutId(id.to_owned()), &recorded).unwrap(), recorded)
