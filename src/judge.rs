@@ -32,10 +32,12 @@ mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod frozen;
 mod gauge;
 mod histogram;
 mod ladder;
 mod latency;
+mod level;
 mod limit;
 mod look;
 mod noise;
@@ -43,7 +45,6 @@ mod pace;
 mod past;
 mod refusal;
 mod silence;
-mod soak;
 mod split;
 mod trial;
 mod verdict;
@@ -66,7 +67,7 @@ pub use noise::Noise;
 pub use past::{CountPast, GaugePast, Level, Past, past};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
-pub use verdict::{Outcome, SignalVerdict, Verdict};
+pub use verdict::{FrozenBaseline, Outcome, SignalVerdict, TotalUnit, Verdict};
 
 use evidence::Terms;
 use ladder::Ladder;
@@ -146,11 +147,8 @@ impl Judge {
             let Some(reading) = look.signals.get(&watch.name).and_then(|arms| arms.baseline.as_ref()) else {
                 continue;
             };
-            match watch.evidence.check(reading) {
-                Ok(()) => watch.evidence.learn(look.at, reading),
-                Err(problem) => {
-                    refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
-                }
+            if let Err(problem) = watch.learn(look.at, reading) {
+                refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
             }
         }
         refused
@@ -191,7 +189,7 @@ impl Judge {
         self.at = Some(look.at);
         self.enter(look.share.map(Share::get));
         for watch in &mut self.watches {
-            let refused = watch.take(look.at, self.share, look.signals.get(&watch.name));
+            let refused = watch.take(look.at, self.share, self.frozen, look.signals.get(&watch.name));
             self.refused.extend(
                 refused
                     .into_iter()
@@ -244,7 +242,8 @@ impl Judge {
     }
 
     /// The baseline is taken away on purpose, because the canary has all of the traffic. From now on the canary is held
-    /// against what was known of the baseline: a weaker comparison, since what hits both versions is no longer told apart.
+    /// against what was known of the baseline: a weaker comparison, since what hits both versions is no longer told apart
+    /// (`judge::frozen` says what is promised then). A look with a share of 1 does it.
     pub fn freeze_baseline(&mut self) {
         if !self.frozen {
             self.frozen = true;
@@ -357,6 +356,13 @@ impl Judge {
         -self.terms.alpha.ln()
     }
 
+    fn frozen(&self, watch: &Watch) -> Option<FrozenBaseline> {
+        let (total, drift) = watch.evidence.frozen().filter(|_| self.frozen)?;
+        let unit =
+            if watch.evidence.counts_requests() { TotalUnit::Requests } else { TotalUnit::UnitSeconds };
+        watch.baseline_until.map(|until| FrozenBaseline { until, total, unit, drift })
+    }
+
     fn signal(&self, watch: &Watch, at: f64) -> SignalVerdict {
         let within = watch.within(self.step);
         let outcome = watch.outcome(at, self.step, self.frozen);
@@ -373,6 +379,7 @@ impl Judge {
             within,
             seen: watch.evidence.seen(),
             wait: watch.evidence.wait(within, watch.safe_threshold),
+            frozen: self.frozen(watch),
             noise: watch.evidence.noise(),
             why: String::new(),
             otherwise: String::new(),

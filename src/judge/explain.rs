@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, SignalVerdict, Verdict};
+use super::{FrozenBaseline, Outcome, SignalVerdict, Verdict};
 use crate::words::Arms;
 
 /// Beyond this the chance is no longer told more exactly: nobody's model of the world is that good.
 const RAREST: f64 = 1e6;
+
+/// Seconds since 1970 of a moment before any look: September 2001.
+const MODERN: f64 = 1e9;
 
 /// What a signal's numbers are about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +37,15 @@ pub(super) struct Alone {
     pub(super) seen: [f64; 2],
     /// Whether the evidence of harm comes from this time rather than from the comparison before.
     pub(super) blamed: bool,
+    /// Where harm is sought at all bounds of a histogram: the bound that this is about.
+    pub(super) bound: Option<f64>,
+}
+
+impl Alone {
+    /// What its numbers are about, in a signal that is about `about`.
+    fn about(&self, about: About) -> About {
+        self.bound.map_or(about, About::Slower)
+    }
 }
 
 /// What the sentences about a signal need besides its verdict.
@@ -62,10 +74,33 @@ pub(super) struct Facts<'a> {
 /// Why the signal's outcome is what it is.
 pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let text = outcome(facts, v);
+    let text = v.frozen.map_or_else(|| text.clone(), |frozen| format!("{text}; {}", as_it_was(&frozen, v)));
     match &facts.note {
         Some(note) => format!("{text}; {note}"),
         None => text,
     }
+}
+
+/// "held against the baseline as it was until 14:05 UTC on 3 May, 92,000 requests; …".
+fn as_it_was(frozen: &FrozenBaseline, v: &SignalVerdict) -> String {
+    let sized = frozen.total.map_or_else(String::new, |total| format!(", {} {}", count(total), frozen.unit));
+    format!(
+        "held against the baseline as it was until {}{sized}; up to {} times that and the margin of {} are put down to the time of day",
+        moment(frozen.until),
+        times(frozen.drift),
+        times(v.allowed)
+    )
+}
+
+/// A look's time. What can be seconds since 1970 is; anything else is a time of its own.
+fn moment(at: f64) -> String {
+    if (MODERN..MODERN * 10.0).contains(&at) {
+        let time = jiff::Timestamp::from_millisecond(crate::words::Time::from_seconds(at).0);
+        if let Ok(time) = time {
+            return time.strftime("%H:%M UTC on %-d %B").to_string();
+        }
+    }
+    format!("{at:.0} s")
 }
 
 fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -103,8 +138,8 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     if let Some(alone) = facts.alone.filter(|alone| alone.blamed) {
         return format!(
             "{}, since the canary serves alone; more than the {} that would pass for as good as the baseline",
-            had(facts.about, alone.seen),
-            level(facts.about, alone.most)
+            had(alone.about(facts.about), alone.seen),
+            level(alone.about(facts.about), alone.most)
         );
     }
     if let Some((bound, seen)) = facts.clearest {
@@ -150,7 +185,7 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         _ => format!("{}; {within}", size(facts, v)),
     };
     match facts.alone {
-        Some(alone) => format!("{compared}; now it serves alone: {}", had(facts.about, alone.seen)),
+        Some(alone) => format!("{compared}; now it serves alone: {}", had(alone.about(facts.about), alone.seen)),
         None => compared,
     }
 }
@@ -195,7 +230,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false };
+const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false, bound: None };
 
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -206,8 +241,8 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     if let Some(alone) = facts.alone {
         return format!(
             "{name}: the canary serves alone; {}, and up to {} pass for as good as the baseline",
-            had(facts.about, alone.seen),
-            level(facts.about, alone.most)
+            had(alone.about(facts.about), alone.seen),
+            level(alone.about(facts.about), alone.most)
         );
     }
     if let Some((limit, true)) = facts.limit {
@@ -215,6 +250,9 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             "{name}: the baseline itself breaks the limit of {}; nobody is blamed",
             percent(limit)
         );
+    }
+    if v.frozen.is_some() {
+        return format!("{name}: no harm shown: {}{}", bounds(facts.about, v), so_far(facts.about, v));
     }
     let missing = match (facts.step, v.wait) {
         ([seen, needs], _) if v.log_e_safe >= v.safe_threshold && seen < needs => {
