@@ -8,7 +8,7 @@
 //! repeats a command that names a difference: the engine observes again and computes the difference anew.
 
 pub mod effect;
-mod guard;
+pub mod guard;
 pub mod record;
 pub mod tsuru;
 pub mod webhook;

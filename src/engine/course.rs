@@ -24,12 +24,15 @@ use crate::signal::{Gathered, Health, HealthBook, Probe, UnitLimits, UnitWatch};
 use crate::words::{Arms, Span, Time};
 
 pub use memory::Memory;
-pub use seen::{Seen, activity_since};
+pub use seen::Seen;
 
 use seen::{Affair, News};
 
 /// The time between two looks at the platform while units or traffic are on the move.
 const MOVING: Span = Span::seconds(2);
+
+/// How far back activity is asked for: a long deploy begins early and ends late.
+const OVERLAP: Span = Span::minutes(60);
 
 /// The shortest time between two rounds.
 const SHORTEST: Span = Span(50);
@@ -56,6 +59,8 @@ pub struct Course {
     units: UnitWatch,
     /// When the platform was last seen, and what it showed.
     saw: Option<(Time, Option<Observed>)>,
+    /// When the newest thing began that was done to the app and seen, by the platform's clock.
+    newest: Time,
     /// What both versions were last seen to fail alike.
     shared: Option<String>,
 }
@@ -68,7 +73,7 @@ impl Course {
         let versions = Arms { baseline: rollout.baseline, canary: rollout.canary };
         let health = HealthBook::new(rollout.policy.health.clone(), versions, rollout.process().to_owned());
         let units = UnitWatch::new(versions, UnitLimits::default());
-        Self { memory, health, units, saw: None, shared: None }
+        Self { newest: rollout.deployed, memory, health, units, saw: None, shared: None }
     }
 
     /// What would be remembered after a restart.
@@ -152,6 +157,7 @@ impl Course {
     /// When an event cannot happen in the rollout's state: the code is wrong. The course is to be thrown away.
     pub fn round(&mut self, now: Time, seen: Seen) -> Written {
         let News { busy, affairs } = seen.news(&self.memory);
+        self.newest = seen.activity.iter().map(|activity| activity.started).fold(self.newest, Time::max);
         let Seen { observed, gathered, .. } = seen;
         let unhealthy = observed.as_ref().and_then(|observed| self.check(observed));
         let mut writing = Writing::new(&mut self.memory, now);
@@ -204,6 +210,13 @@ impl Course {
             Err(error) => Answer::Error { kind: error.kind, message: error.to_string() },
         };
         self.take_answer(now, answer)
+    }
+
+    /// Since when the platform is to be asked for what was done to the app. What ended before was seen, or is none of
+    /// this rollout's business.
+    #[must_use]
+    pub fn activity_since(&self) -> Time {
+        self.newest - OVERLAP
     }
 
     /// Whether it is time for a round. If not, [`Self::probes`] may be due all the same.

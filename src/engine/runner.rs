@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::course::{Course, Heard, Seen, activity_since};
+use super::course::{Course, Heard, Seen};
 use super::house::House;
 use super::recall::Recalled;
 use super::record::Recorder;
@@ -62,11 +62,7 @@ impl<P: Platform> Runner<P> {
         let subject = Subject {
             app: rollout.app.clone(),
             versions: Arms { baseline: Some(rollout.baseline), canary: Some(rollout.canary) },
-            // Where it is not known what was counted already, nothing of the time before the last look is.
-            since: match (&gatherer, memory.looked()) {
-                (None, Some(looked)) => rollout.deployed.max(looked),
-                _ => rollout.deployed,
-            },
+            since: memory.counts_since(gatherer.is_none()),
         };
         let source = Arc::clone(&house.source);
         let gatherer = Gatherer::restore(&rollout.policy, subject, source, gatherer.unwrap_or_default())
@@ -134,7 +130,7 @@ impl<P: Platform> Runner<P> {
 
     async fn see(&self) -> Seen {
         let rollout = self.course.rollout();
-        let (platform, since) = (&self.house.platform, activity_since(self.course.memory()));
+        let (platform, since) = (&self.house.platform, self.course.activity_since());
         let (observed, activity) =
             tokio::join!(platform.observe(&rollout.app), platform.activity(Some(&rollout.app), since));
         Seen::of(rollout, observed, activity)

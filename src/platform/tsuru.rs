@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 pub use config::{ConfigError, Deadlines, TsuruConfig};
+pub use failure::{refusal, report};
 
 use self::client::{Client, Ended};
 use self::failure::Failure;
