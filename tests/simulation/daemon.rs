@@ -8,8 +8,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use uguisu::demo::tsuru::faults::{Faults, Foreign};
 use uguisu::engine::course::{Course, Heard, Memory, Seen};
 use uguisu::platform::{PlatformError, PlatformErrorKind};
+use uguisu::policy::Mode;
 use uguisu::rollout::{
-    Alarm, Event, IllegalEvent, Observed, Order, OrderKind, PauseCause, Phase, Recorded, Rollout,
+    Alarm, Event, IllegalEvent, Observed, Order, OrderKind, PauseCause, Phase, Recorded, Rollout, next_act,
 };
 use uguisu::signal::increments::{Book, Compare, Kind, Point, Role, UnitSample};
 use uguisu::signal::{Answer, Gathered};
@@ -37,8 +38,6 @@ pub(crate) enum Stop {
     Killed,
     /// The rollout is over, and this is what it knew then.
     Over(Box<Memory>),
-    /// It took longer than anything may.
-    Late,
     /// A promise was broken, or the code did what it never may.
     Broken(String),
 }
@@ -261,7 +260,9 @@ impl<'a> World<'a> {
                 return Stop::Over(Box::new(course.memory().clone()));
             }
             if self.install.now > self.end {
-                return Stop::Late;
+                let seen = self.see(&course);
+                let act = seen.observed.map(|o| next_act(course.rollout(), &o, false, self.clock()));
+                return Stop::Broken(format!("it does not come to an end; the next act would be {act:?}"));
             }
         }
     }
@@ -303,8 +304,10 @@ impl<'a> World<'a> {
 
     /// Somebody who is waited for comes in the end, and does one thing or another.
     fn call_person(&mut self, course: &Course) {
-        let Rollout { phase, pause, .. } = course.rollout();
+        let Rollout { phase, pause, policy, step_reached, .. } = course.rollout();
         let stuck = matches!(self.journal.last().map(|r| &r.event), Some(Event::PersonNeeded { .. }));
+        // Who only observes moves nothing, and waits for ever where nobody else does.
+        let stuck = stuck || (policy.mode == Mode::Observe && step_reached.is_none());
         let waits = *phase == Phase::Paused || stuck;
         let Some((since, patience)) = self.waits.filter(|_| waits) else {
             let patience = Span(self.rng.random_range(10_000..600_000));

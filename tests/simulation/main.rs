@@ -77,7 +77,6 @@ fn run(scenario: &Scenario, told: bool) -> (Result<Outcome, String>, Vec<(Time, 
     });
     let result = result.map_err(|stop| match stop {
         Stop::Broken(what) => what,
-        Stop::Late => "it does not come to an end".to_owned(),
         Stop::Killed | Stop::Over(_) => "it ended in the middle".to_owned(),
     });
     if world.timeline.is_some() {
