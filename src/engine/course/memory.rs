@@ -23,6 +23,8 @@ pub struct Memory {
     called: Option<String>,
     /// The time of the last look.
     looked: Option<Time>,
+    /// The number of its event.
+    look: u64,
 }
 
 impl Memory {
@@ -38,6 +40,7 @@ impl Memory {
             alarms: Vec::new(),
             called: None,
             looked: None,
+            look: 0,
         })
     }
 
@@ -71,6 +74,13 @@ impl Memory {
     #[must_use]
     pub fn looked(&self) -> Option<Time> {
         self.looked
+    }
+
+    /// The number of the last look's event; 0 before the first. What the sources' counters were by then or later is
+    /// what the next look is held against.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.look
     }
 
     /// From when on counters are counted: the beginning of the rollout; or, where nobody knows what was counted since
@@ -107,6 +117,7 @@ impl Memory {
         match &recorded.event {
             Event::Learnt { look } | Event::Looked { look, .. } => {
                 self.looked = self.looked.max(Some(Time::from_seconds(look.at)));
+                self.look = self.rollout.events;
             }
             Event::Alerted { fingerprint, starts, alarm, .. } => {
                 self.heard.insert((fingerprint.clone(), *starts));
