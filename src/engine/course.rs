@@ -20,8 +20,11 @@ use crate::rollout::{
     Act, Alarm, Answer, Command, Event, IllegalEvent, Inputs, Observed, Order, Phase, PlatformErrorKind,
     Recorded, Rollout, decide, next_act,
 };
-use crate::signal::{Gathered, Health, HealthBook, Probe, UnitLimits, UnitWatch};
-use crate::words::{Arms, Span, Time};
+use crate::signal::increments::Compare;
+use crate::signal::{
+    Gathered, Health, HealthBook, Probe, SmokeBook, SmokeFault, SmokeProbe, UnitLimits, UnitWatch,
+};
+use crate::words::{Arm, Arms, Share, Span, Time};
 
 pub use memory::Memory;
 pub use seen::Seen;
@@ -56,6 +59,7 @@ pub struct Heard {
 pub struct Course {
     memory: Memory,
     health: HealthBook,
+    smoke: SmokeBook,
     units: UnitWatch,
     /// When the platform was last seen, and what it showed.
     saw: Option<(Time, Option<Observed>)>,
@@ -72,8 +76,10 @@ impl Course {
         let rollout = memory.rollout();
         let versions = Arms { baseline: rollout.baseline, canary: rollout.canary };
         let health = HealthBook::new(rollout.policy.health.clone(), versions, rollout.process().to_owned());
+        let process = rollout.process().to_owned();
+        let smoke = SmokeBook::new(rollout.policy.smoke.clone(), rollout.canary, process);
         let units = UnitWatch::new(versions, UnitLimits::default());
-        Self { newest: rollout.deployed, memory, health, units, saw: None, shared: None }
+        Self { newest: rollout.deployed, memory, health, smoke, units, saw: None, shared: None }
     }
 
     /// What would be remembered after a restart.
@@ -160,6 +166,7 @@ impl Course {
         self.newest = seen.activity.iter().map(|activity| activity.started).fold(self.newest, Time::max);
         let Seen { observed, gathered, .. } = seen;
         let unhealthy = observed.as_ref().and_then(|observed| self.check(observed));
+        let smoke = observed.as_ref().and_then(|observed| self.smoke.state(observed));
         let mut writing = Writing::new(&mut self.memory, now);
         if let Some(Ok(why)) = &unhealthy {
             writing.note_shared(&mut self.shared, why)?;
@@ -181,6 +188,7 @@ impl Course {
                 verdict: verdict.as_ref(),
                 unhealthy: unhealthy.as_deref(),
                 alerts: &alarms,
+                smoke: smoke.as_ref(),
                 busy: busy || writing.memory.rollout().unanswered().is_some(),
                 ..Inputs::default()
             };
@@ -236,12 +244,20 @@ impl Course {
         self.watches() && self.memory.looked().is_none_or(|last| now.since(last) >= every)
     }
 
-    /// When the canary's warm-up ends, or ended: what either arm counted before is not compared. Nothing before the
-    /// canary serves.
+    /// When the last warm-up ends, or ended: what either arm counted before is not compared. Nothing before the canary
+    /// serves.
     #[must_use]
     pub fn warm_up_ends(&self) -> Option<Time> {
-        let Rollout { first_traffic, policy, .. } = self.rollout();
-        first_traffic.map(|first| first + policy.warm_up)
+        let Rollout { fresh, policy, .. } = self.rollout();
+        fresh.map(|fresh| fresh + policy.warm_up)
+    }
+
+    /// Which arms are to be compared with each other: where the canary has all of the traffic, there is no baseline to wait
+    /// for.
+    #[must_use]
+    pub fn compares(&self, observed: &Observed) -> Compare {
+        let share = self.rollout().traffic_share(observed);
+        if share == Some(Share::ALL) { Compare::Only(Arm::Canary) } else { Compare::Both }
     }
 
     /// The units to be asked now whether they are well, among those that are seen now, or were seen last.
@@ -253,6 +269,16 @@ impl Course {
     /// Takes the answer to a probe.
     pub fn probed(&mut self, probe: &Probe, answer: crate::signal::Answer) {
         self.health.record(probe, answer);
+    }
+
+    /// The smoke checks that are to be asked now, where they are wanted before users are routed to the canary.
+    pub fn smoke_probes(&mut self, observed: &Observed, now: Time) -> Vec<SmokeProbe> {
+        if self.rollout().wants_smoke() { self.smoke.due(observed, now) } else { Vec::new() }
+    }
+
+    /// Takes the answer to a smoke check.
+    pub fn smoked(&mut self, probe: &SmokeProbe, answer: Result<(), SmokeFault>) {
+        self.smoke.record(probe, answer);
     }
 
     /// Whether the probes alone speak against the canary, so that a round is due.
@@ -282,15 +308,17 @@ impl Course {
 
     /// The canary is compared in this phase.
     fn watches(&self) -> bool {
-        matches!(self.rollout().phase, Phase::Pending | Phase::Step | Phase::Paused)
+        matches!(self.rollout().phase, Phase::Pending | Phase::Step | Phase::Paused | Phase::Watching)
     }
 
     /// Units or traffic are on the move, or are waited for.
     fn is_moving(&self) -> bool {
         let rollout = self.rollout();
         match rollout.phase {
-            Phase::Pending | Phase::Promoting | Phase::RollingBack => true,
-            Phase::Step | Phase::Paused => rollout.step_began.is_some() && rollout.step_reached.is_none(),
+            Phase::Pending | Phase::Promoting | Phase::RollingBack | Phase::Leaving => true,
+            Phase::Step | Phase::Paused => {
+                rollout.step_began.is_some() && (rollout.step_reached.is_none() || rollout.wants_smoke())
+            }
             _ => false,
         }
     }
@@ -367,7 +395,7 @@ impl<'a> Writing<'a> {
     ) -> Result<Option<crate::judge::Verdict>, IllegalEvent> {
         let Gathered { signals, notes, .. } = gathered;
         let rollout = self.memory.rollout();
-        let share = rollout.step_reached.map(|_| observed.share(rollout.canary, rollout.process()));
+        let share = rollout.traffic_share(observed);
         let look = Look { at: at.seconds(), share, signals };
         if rollout.first_traffic.is_none() {
             self.learnt(look)?;

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::house::House;
 use crate::platform::{Activity, ActivityKind, App, Platform, PlatformError};
 use crate::policy::Policy;
-use crate::rollout::{Event, Observed};
+use crate::rollout::{Event, Kind, Observed};
 use crate::words::{AppName, Span, Time, Version};
 
 /// How far back the first question of all goes: what was deployed earlier is for people.
@@ -129,6 +129,7 @@ impl<P: Platform> Discovery<P> {
                 trigger: deploy.id.clone(),
                 deployed: deploy.started,
                 policy: Box::new(policy),
+                kind: Kind::Beside,
             })),
             Err(why) if waited > SHOW_UP => {
                 self.leave(deploy, ended, &why);

@@ -118,6 +118,7 @@ impl<P: Platform> Runner<P> {
         let mut seen = self.see().await;
         if let Some(observed) = &seen.observed {
             self.probe(Some(observed)).await;
+            self.smoke(observed).await;
             if self.course.is_look_due(self.now()) {
                 seen.gathered = Some(self.gather(observed).await);
             }
@@ -141,6 +142,7 @@ impl<P: Platform> Runner<P> {
         if let Some(end) = self.course.warm_up_ends() {
             self.gatherer.leave_out(end);
         }
+        self.gatherer.compare(self.course.compares(observed));
         let gathered = self.gatherer.gather(observed, at).await;
         self.house.metrics.looked(self.now().since(at));
         if gathered.failed > 0 {
@@ -153,6 +155,13 @@ impl<P: Platform> Runner<P> {
         let probes = self.course.probes(observed, self.house.clock.now());
         for (probe, answer) in self.house.prober.ask(probes).await {
             self.course.probed(&probe, answer);
+        }
+    }
+
+    async fn smoke(&mut self, observed: &Observed) {
+        let probes = self.course.smoke_probes(observed, self.house.clock.now());
+        for (probe, answer) in self.house.prober.smoke(probes).await {
+            self.course.smoked(&probe, answer);
         }
     }
 

@@ -8,12 +8,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use uguisu::demo::tsuru::faults::{Faults, Foreign};
 use uguisu::engine::course::{Course, Heard, Memory, Seen};
 use uguisu::platform::{PlatformError, PlatformErrorKind};
-use uguisu::policy::Mode;
+use uguisu::policy::{Mode, Strategy};
 use uguisu::rollout::{
     Alarm, Event, IllegalEvent, Observed, Order, OrderKind, PauseCause, Phase, Recorded, Rollout, next_act,
 };
 use uguisu::signal::increments::{Book, Compare, Kind, Point, Role, UnitSample};
-use uguisu::signal::{Answer, Gathered};
+use uguisu::signal::{Answer, Gathered, SmokeFault};
 use uguisu::words::{Arm, Arms, Span, Time};
 
 use crate::flight::Flight;
@@ -308,7 +308,10 @@ impl<'a> World<'a> {
         let stuck = matches!(self.journal.last().map(|r| &r.event), Some(Event::PersonNeeded { .. }));
         // Who only observes moves nothing, and waits for ever where nobody else does.
         let stuck = stuck || (policy.mode == Mode::Observe && step_reached.is_none());
-        let waits = *phase == Phase::Paused || stuck;
+        // Two versions side by side without an end are ended by somebody.
+        let endless = matches!(&policy.strategy, Strategy::MultiVersion(both) if both.lasts.is_none());
+        let endless = endless && *phase == Phase::Step && step_reached.is_some();
+        let waits = *phase == Phase::Paused || stuck || endless;
         let Some((since, patience)) = self.waits.filter(|_| waits) else {
             let patience = Span(self.rng.random_range(10_000..600_000));
             self.waits = waits.then_some((self.install.now, patience));
@@ -325,7 +328,7 @@ impl<'a> World<'a> {
             Some(PauseCause::Approval | PauseCause::Advice) => {
                 &[OrderKind::Approve, OrderKind::Approve, OrderKind::Approve, OrderKind::Rollback]
             }
-            _ => &[OrderKind::Resume, OrderKind::Promote, OrderKind::Rollback],
+            _ => &[OrderKind::Resume, OrderKind::Promote, OrderKind::Rollback, OrderKind::Keep],
         };
         let answer = answers[self.rng.random_range(0..answers.len())];
         self.visit(Visit::Order(answer));
@@ -342,11 +345,13 @@ impl<'a> World<'a> {
         let mut seen = self.see(course);
         if let Some(observed) = seen.observed.clone() {
             self.probe(course, Some(&observed));
+            self.smoke(course, &observed);
             if course.is_look_due(self.clock()) {
                 let at = self.clock();
                 if let Some(end) = course.warm_up_ends() {
                     book.leave_out(end);
                 }
+                book.compare(course.compares(&observed));
                 seen.gathered = Some((at, self.gather(course, book, &observed, at)));
                 self.looks += 1;
             }
@@ -408,6 +413,18 @@ impl<'a> World<'a> {
             let answers = self.install.scrape(&probe.unit).is_some();
             let answer = if answers { Answer::Good } else { Answer::Unreachable("refused".to_owned()) };
             course.probed(&probe, answer);
+        }
+    }
+
+    fn smoke(&mut self, course: &mut Course, observed: &Observed) {
+        for probe in course.smoke_probes(observed, self.clock()) {
+            let answers = self.install.scrape(&probe.unit).is_some();
+            let answer = match (answers, self.scenario.smokes) {
+                (false, _) => Err(SmokeFault::Unreachable("refused".to_owned())),
+                (true, true) => Err(SmokeFault::Status(500)),
+                (true, false) => Ok(()),
+            };
+            course.smoked(&probe, answer);
         }
     }
 

@@ -230,7 +230,11 @@ fn act(command: &Command) -> Act {
         Command::MoveAutoscalers { version } => Act::SwapAutoscale { version: version.0.to_string() },
         Command::SuspendAutoscaler { process } => Act::RemoveAutoscale { process: process.clone() },
         Command::RestoreAutoscaler { autoscaler } => {
-            Act::SetAutoscale { process: autoscaler.process.clone(), min: 1, max: 8, cpu: "700m".to_owned() }
+            let mut parts = autoscaler.spec.split(' ');
+            let mut number = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(1);
+            let (min, max) = (number(), number());
+            let cpu = parts.next().unwrap_or_default().to_owned();
+            Act::SetAutoscale { process: autoscaler.process.clone(), min, max, cpu }
         }
         Command::Quarantine { version: v, reason } => {
             Act::UpdateRollback { image: version(v), disable: true, reason: reason.clone() }

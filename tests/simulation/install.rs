@@ -7,11 +7,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Binomial, Distribution as _, Poisson};
 
 use uguisu::demo::tsuru::{
-    self, App, AppSpec, Caller, Config, Event, EventId, Phase, Pod, PodId, Slot, Start, Tsuru,
+    self, Act, App, AppSpec, Caller, Config, Event, EventId, Phase, Pod, PodId, Slot, Start, Tsuru,
 };
 use uguisu::judge::{Look, Reading};
 use uguisu::platform::{Activity, ActivityKind, PlatformError, PlatformErrorKind};
-use uguisu::rollout::{Observed, Unit};
+use uguisu::rollout::{Autoscaler, Observed, Unit};
 use uguisu::words::{AppName, Arms, Span, Time, Version};
 
 use crate::scenario::{ERRORS, Scenario};
@@ -77,6 +77,16 @@ impl Install {
         }
         let [baseline, _] = scenario.images();
         tsuru.create_app(START, spec, Some((&baseline, scenario.units))).expect("a good image");
+        if scenario.scaled {
+            let scale = Act::SetAutoscale {
+                process: "web".to_owned(),
+                min: 1,
+                max: scenario.units.max(2),
+                cpu: "700m".to_owned(),
+            };
+            let call = tsuru.begin(START, Caller::user("ops@example.com"), APP, scale).expect("the app");
+            tsuru.forget(call);
+        }
         let mut install = Self {
             tsuru,
             now: START,
@@ -208,7 +218,11 @@ impl Install {
         Ok(Observed {
             at,
             units: pods.iter().map(unit).collect(),
-            autoscaled: Vec::new(),
+            autoscaled: if look.autoscale {
+                look.app.autoscales.iter().map(autoscaler).collect()
+            } else {
+                Vec::new()
+            },
             quota_left: quota.map(|quota| quota.saturating_sub(look.app.wanted_units())),
             gaps,
         })
@@ -295,6 +309,15 @@ fn unit(pod: &Pod) -> Unit {
         status: if reason.is_empty() { status.to_owned() } else { format!("{status}: {reason}") },
         restarts: pod.restarts,
         created: Some(Time(pod.created.0 / 1000 * 1000)),
+    }
+}
+
+/// An autoscaler, with what it takes to make it again.
+fn autoscaler(autoscale: &tsuru::Autoscale) -> Autoscaler {
+    Autoscaler {
+        process: autoscale.process.clone(),
+        version: Some(Version(autoscale.version)),
+        spec: format!("{} {} {}", autoscale.min, autoscale.max, autoscale.cpu),
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use uguisu::demo::tsuru::{Act, Caller, Deploy, Standing};
-use uguisu::rollout::{Event, Recorded};
+use uguisu::rollout::{Event, Kind, Recorded};
 use uguisu::words::{AppName, Span, Time, Version};
 
 use daemon::{Stop, World};
@@ -109,7 +109,8 @@ fn run(scenario: &Scenario, told: bool) -> (Result<Outcome, String>, Vec<(Time, 
 /// Deploys the canary, as CI does, and says what the daemon makes of that.
 fn open(scenario: &Scenario, install: &mut Install) -> Recorded {
     let [_, image] = scenario.images();
-    let deploy = Deploy { image, origin: "image".to_owned(), new_version: true, ..Deploy::default() };
+    let new_version = scenario.kind == Kind::Beside;
+    let deploy = Deploy { image, origin: "image".to_owned(), new_version, ..Deploy::default() };
     let now = install.now;
     let call =
         install.tsuru.begin(now, Caller::user("ci@example.com"), APP, Act::Deploy(deploy)).expect("the app");
@@ -124,14 +125,17 @@ fn open(scenario: &Scenario, install: &mut Install) -> Recorded {
         }
     };
     install.tsuru.forget(call);
+    install.dark.clear();
     let event = install.event(event).expect("an event");
+    let wanted_back = scenario.kind == Kind::Return;
     let opened = Event::Opened {
         app: AppName(APP.to_owned()),
         baseline: Version(1),
         canary: Version(2),
-        trigger: event.id.to_string(),
-        deployed: event.started,
+        trigger: if wanted_back { "ana".to_owned() } else { event.id.to_string() },
+        deployed: if wanted_back { install.now } else { event.started },
         policy: Box::new(scenario.policy.clone()),
+        kind: scenario.kind,
     };
     Recorded { at: install.now, event: opened }
 }
@@ -189,12 +193,15 @@ fn tally(outcomes: &[Outcome]) {
         let spared = if outcome.spared { "spared" } else { "faulty" };
         let quality = format!("{:?}", outcome.quality);
         let quality = quality.split('(').next().unwrap_or_default();
+        let strategy = if outcome.spared { outcome.strategy } else { "any" };
         let why = match (outcome.blamed, outcome.proven) {
             (true, _) => "blamed",
             (_, true) => "proven",
             _ => "",
         };
-        *phases.entry(format!("{spared} {quality} {} {why}", outcome.phase.label())).or_default() += 1;
+        *phases
+            .entry(format!("{spared} {strategy} {quality} {} {why}", outcome.phase.label()))
+            .or_default() += 1;
     }
     for (what, count) in phases {
         println!("{count:>8}  {what}");

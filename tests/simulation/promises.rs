@@ -6,7 +6,7 @@ use uguisu::demo::tsuru::{App, Slot};
 use uguisu::engine::course::{Course, Memory};
 use uguisu::judge::{Reading, Verdict};
 use uguisu::policy::Mode;
-use uguisu::rollout::{Command, Event, PauseCause, Phase, Recorded, Rollout};
+use uguisu::rollout::{Command, Event, Kind, PauseCause, Phase, Recorded, Rollout};
 use uguisu::words::{Arm, RolloutId, Span, Version};
 
 use crate::daemon::{Stop, World};
@@ -16,6 +16,7 @@ use crate::scenario::{Quality, Scenario};
 /// What became of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Outcome {
+    pub(crate) strategy: &'static str,
     pub(crate) quality: Quality,
     pub(crate) spared: bool,
     pub(crate) phase: Phase,
@@ -70,10 +71,13 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
         return Ok(());
     }
     let (Some(app), Some(plan)) = (world.install.app(), &rollout.plan) else { return Ok(()) };
+    if world.scenario.scaled {
+        return Ok(());
+    }
     let most = plan.steps.iter().map(|step| step.canary).max().unwrap_or(0);
     for deployment in app.deployments.iter().filter(|d| d.gone_at.is_none() && d.key.process == "web") {
         let allowed = match deployment.key.slot {
-            Slot::Beside(_) => most.max(1),
+            Slot::Beside(_) => most.max(rollout.units).max(1),
             Slot::Base => rollout.units + most,
         };
         if deployment.replicas > allowed {
@@ -112,14 +116,14 @@ pub(crate) fn check(world: &mut World<'_>, memory: &Memory) -> Result<Outcome, S
         return broken(format!("nobody else did anything, and it ended as {}", rollout.phase.label()));
     }
     let app = world.install.app();
-    if let (Some(app), false, Mode::Act) = (app, others, rollout.policy.mode) {
+    if let (Some(app), false, Mode::Act | Mode::Advise) = (app, others, rollout.policy.mode) {
         let serves = match rollout.phase {
             Phase::Promoted => Some(rollout.canary),
             Phase::RolledBack => Some(rollout.baseline),
             _ => None,
         };
         if let Some(version) = serves
-            && let Err(what) = only(app, version, world.scenario.units)
+            && let Err(what) = only(app, version, world.scenario)
         {
             return broken(format!("it ended as {}, and {what}", rollout.phase.label()));
         }
@@ -129,8 +133,8 @@ pub(crate) fn check(world: &mut World<'_>, memory: &Memory) -> Result<Outcome, S
     Ok(outcome(world, rollout))
 }
 
-/// One version serves, with all of its units, and no other one has any.
-fn only(app: &App, version: Version, units: u32) -> Result<(), String> {
+/// One version serves, with all of its units, and no other one has any. Its autoscaler is there and in charge of it.
+fn only(app: &App, version: Version, scenario: &Scenario) -> Result<(), String> {
     let mut replicas: BTreeMap<(&str, u32), u32> = BTreeMap::new();
     for deployment in app.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped) {
         *replicas.entry((&deployment.key.process, deployment.version)).or_default() += deployment.replicas;
@@ -141,10 +145,21 @@ fn only(app: &App, version: Version, units: u32) -> Result<(), String> {
     if let Some(((process, other), units)) = replicas.iter().find(|((_, v), _)| *v != version.0) {
         return Err(format!("v{other} has {units} `{process}` unit(s)"));
     }
-    match replicas.get(&("web", version.0)) {
-        Some(have) if *have == units => Ok(()),
-        have => Err(format!("{version} has {have:?} units instead of {units}")),
+    if scenario.scaled {
+        let scalers: Vec<u32> = app.autoscales.iter().map(|a| a.version).collect();
+        return if scalers == [version.0] {
+            Ok(())
+        } else {
+            Err(format!("the autoscalers change {scalers:?}"))
+        };
     }
+    for process in &app.spec.processes {
+        let have = replicas.get(&(process.as_str(), version.0)).copied().unwrap_or(0);
+        if have != scenario.units {
+            return Err(format!("{version} has {have} `{process}` units instead of {}", scenario.units));
+        }
+    }
+    Ok(())
 }
 
 /// No request was compared twice, over all restarts.
@@ -213,6 +228,10 @@ fn outcome(world: &World<'_>, rollout: &Rollout) -> Outcome {
         }
     }
     Outcome {
+        strategy: match rollout.kind {
+            Kind::Return => "return",
+            _ => rollout.policy.strategy.label(),
+        },
         quality: *quality,
         spared: *trouble == crate::scenario::Trouble::default()
             && visits.is_empty()

@@ -6,9 +6,10 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use uguisu::demo::tsuru::faults::{Faults, Foreign, Switch};
 use uguisu::policy::{
-    Actions, Bake, Canary, Capacity, Counter, Hold, Measure, Mode, Policy, Reaction, Signal, Strategy,
+    Actions, Autoscale, Bake, BlueGreen, Canary, Capacity, Counter, Hold, Measure, Mode, MultiVersion,
+    Policy, Reaction, Rolling, Signal, SmokeCheck, Strategy,
 };
-use uguisu::rollout::OrderKind;
+use uguisu::rollout::{Kind, OrderKind};
 use uguisu::words::{Arm, Share, Span};
 
 /// The share of the baseline's requests that fail.
@@ -70,6 +71,12 @@ pub(crate) struct Scenario {
     pub(crate) units: u32,
     pub(crate) quota: Option<u32>,
     pub(crate) worker: bool,
+    /// The platform's autoscaler is in charge of `web`.
+    pub(crate) scaled: bool,
+    /// What began it.
+    pub(crate) kind: Kind,
+    /// The canary does not answer its smoke checks as it should.
+    pub(crate) smokes: bool,
     pub(crate) policy: Policy,
     pub(crate) quality: Quality,
     /// Requests a second.
@@ -96,12 +103,26 @@ impl Scenario {
             _ => Quality::Crashing(Span::seconds(rng.random_range(20..200))),
         };
         let units = rng.random_range(1..=8);
+        let worker = rng.random_bool(0.2);
+        let scaled = rng.random_bool(0.15);
+        let kind = match rng.random_range(0..20) {
+            0 => Kind::InPlace,
+            1 => Kind::Return,
+            _ => Kind::Beside,
+        };
+        let mut policy = policy(&mut rng, kind);
+        if worker && rng.random() {
+            policy.workers = vec!["worker".to_owned()];
+        }
         Self {
             seed,
             units,
             quota: rng.random_bool(0.2).then(|| units + rng.random_range(1..=units.max(2))),
-            worker: rng.random_bool(0.2),
-            policy: policy(&mut rng),
+            worker,
+            scaled,
+            kind,
+            smokes: !policy.smoke.is_empty() && rng.random_bool(0.2),
+            policy,
             quality,
             requests: *[60.0, 200.0, 800.0].choose(&mut rng).unwrap_or(&200.0),
             faults: if spared { Faults::default() } else { faults(&mut rng) },
@@ -128,19 +149,46 @@ impl Scenario {
     }
 }
 
-fn policy(rng: &mut StdRng) -> Policy {
-    let ladders: [&[f64]; 5] = [&[0.5], &[0.25, 0.5], &[0.1, 0.25, 0.5], &[0.2], &[0.05, 0.3, 0.6]];
-    let steps: Vec<Share> =
-        ladders.choose(rng).into_iter().flat_map(|s| s.iter()).filter_map(|s| Share::new(*s)).collect();
-    let approve = steps.iter().copied().filter(|_| rng.random_bool(0.05)).collect();
+fn strategy(rng: &mut StdRng, kind: Kind) -> Strategy {
     let at_least = Span::seconds(*[30, 60, 120].choose(rng).unwrap_or(&60));
-    let strategy = Strategy::Canary(Canary {
-        steps,
-        bake: Bake { at_least, at_most: Span(at_least.0 * rng.random_range(3..6)) },
-        approve,
-        process: "web".to_owned(),
-        capacity: if rng.random() { Capacity::Surge } else { Capacity::Shift },
-    });
+    let bake = Bake { at_least, at_most: Span(at_least.0 * rng.random_range(3..6)) };
+    let capacity = if rng.random() { Capacity::Surge } else { Capacity::Shift };
+    let process = "web".to_owned();
+    let share = |share: f64| Share::new(share).unwrap_or(Share::ALL);
+    match rng.random_range(0..20) {
+        _ if kind == Kind::InPlace => {
+            Strategy::Rolling(Rolling { batch: Share::ALL, bake, process, native: true })
+        }
+        0..9 => {
+            let ladders: [&[f64]; 5] = [&[0.5], &[0.25, 0.5], &[0.1, 0.25, 0.5], &[0.2], &[0.05, 0.3, 0.6]];
+            let steps: Vec<Share> =
+                ladders.choose(rng).unwrap_or(&ladders[0]).iter().map(|s| share(*s)).collect();
+            let approve = steps.iter().copied().filter(|_| rng.random_bool(0.05)).collect();
+            Strategy::Canary(Canary { steps, bake, approve, process, capacity })
+        }
+        9..13 => Strategy::BlueGreen(BlueGreen { bake, approve: rng.random_bool(0.1), process }),
+        13..17 => {
+            let batch = share(*[0.25, 0.34, 0.5, 1.0].choose(rng).unwrap_or(&0.5));
+            Strategy::Rolling(Rolling { batch, bake, process, native: false })
+        }
+        _ => {
+            let then = *[Reaction::Promote, Reaction::Rollback, Reaction::Ignore]
+                .choose(rng)
+                .unwrap_or(&Reaction::Ignore);
+            let lasts = rng.random_bool(0.8).then_some(bake.at_most);
+            Strategy::MultiVersion(MultiVersion {
+                share: share(rng.random_range(0.2..0.6)),
+                lasts,
+                then,
+                process,
+                capacity,
+            })
+        }
+    }
+}
+
+fn policy(rng: &mut StdRng, kind: Kind) -> Policy {
+    let strategy = strategy(rng, kind);
     let counter = |text: &str| Counter(text.to_owned());
     let signal = Signal {
         name: "errors".to_owned(),
@@ -180,7 +228,33 @@ fn policy(rng: &mut StdRng) -> Policy {
         _ => Mode::Act,
     };
     let warm_up = Span::seconds(*[0, 30, 60].choose(rng).unwrap_or(&0));
-    Policy { mode, warm_up, signals: vec![signal], on, ..Policy::new("simulated", strategy) }
+    let sometimes = |rng: &mut StdRng| {
+        if rng.random_bool(0.3) { Span::seconds(rng.random_range(60..300)) } else { Span::ZERO }
+    };
+    let (watch, keep_for) = (sometimes(rng), sometimes(rng));
+    let smoke = SmokeCheck {
+        path: "/".to_owned(),
+        port: None,
+        status: None,
+        contains: None,
+        timeout: Span::seconds(1),
+    };
+    let smoke = if rng.random_bool(0.2) { vec![smoke] } else { Vec::new() };
+    let autoscale = [Autoscale::Refuse, Autoscale::Suspend, Autoscale::Swap];
+    let autoscale = *autoscale.choose(rng).unwrap_or(&Autoscale::Suspend);
+    let quarantine = rng.random_bool(0.2);
+    Policy {
+        mode,
+        warm_up,
+        signals: vec![signal],
+        on,
+        watch,
+        keep_for,
+        smoke,
+        autoscale,
+        quarantine,
+        ..Policy::new("simulated", strategy)
+    }
 }
 
 /// Each kind of fault is there in a part of the rollouts, so that they meet in all combinations.
@@ -202,6 +276,9 @@ fn faults(rng: &mut StdRng) -> Faults {
         never_ready: at(0.2),
         ..Faults::default()
     };
+    if rng.random_bool(0.5) {
+        faults.autoscaling = Span::seconds(rng.random_range(20..200));
+    }
     if rng.random_bool(0.3) {
         faults.lags = (0..rng.random_range(1..3)).map(|_| Span(rng.random_range(0..8000))).collect();
     }
@@ -224,12 +301,13 @@ fn trouble(rng: &mut StdRng) -> Trouble {
 }
 
 fn visits(rng: &mut StdRng) -> Vec<(Span, Visit)> {
-    use OrderKind::{Approve, Pause, Promote, Resume, Rollback};
+    use OrderKind::{Approve, Keep, Pause, Promote, Resume, Rollback};
     let mut visits = Vec::new();
     let mut at = |rng: &mut StdRng, visit| visits.push((Span(rng.random_range(0..1_200_000)), visit));
     if rng.random_bool(0.25) {
         for _ in 0..rng.random_range(1..4) {
-            let kind = *[Pause, Pause, Resume, Approve, Promote, Rollback].choose(rng).unwrap_or(&Pause);
+            let kind =
+                *[Pause, Pause, Resume, Approve, Promote, Rollback, Keep].choose(rng).unwrap_or(&Pause);
             at(rng, Visit::Order(kind));
         }
     }

@@ -99,7 +99,8 @@ fn affair(activity: &Activity) -> Affair {
         ActivityKind::Restarted => Foreign::Changed(did("started, stopped or restarted units")),
         ActivityKind::Removed => Foreign::Removed(did("removed the app")),
         ActivityKind::Environment => {
-            return Affair::Note(did("changed the environment, which restarts every version"));
+            let what = "changed the environment, which restarts every version";
+            Foreign::Environment(did(what))
         }
         ActivityKind::Other { .. } => return Affair::Nothing,
     })
