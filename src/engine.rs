@@ -7,6 +7,7 @@
 mod clock;
 pub mod course;
 mod discovery;
+mod give_back;
 mod house;
 mod recall;
 mod record;
@@ -25,11 +26,11 @@ pub use house::{House, Reachable, Running};
 pub use runner::Message;
 
 use crate::platform::Platform;
-use crate::rollout::Recorded;
+use crate::rollout::{Event, OrderKind, Recorded};
 use crate::store::{AppendBatch, RolloutRow, StoreError};
 use crate::web::{Delivery, Errand, Part};
-use crate::words::RolloutId;
-use discovery::{Discovery, Found};
+use crate::words::{AppName, RolloutId, Version};
+use discovery::Discovery;
 use recall::Recalled;
 use runner::Runner;
 use watching::Watching;
@@ -37,11 +38,18 @@ use watching::Watching;
 /// Messages that may wait for a rollout that is busy with the platform.
 const INBOX: usize = 64;
 
-/// Runs rollouts.
+/// Runs rollouts. A clone is another hand of the same engine.
 pub struct Engine<P> {
     house: Arc<House<P>>,
     watching: Arc<Watching<P>>,
     tasks: TaskTracker,
+}
+
+impl<P> Clone for Engine<P> {
+    fn clone(&self) -> Self {
+        let (house, watching) = (Arc::clone(&self.house), Arc::clone(&self.watching));
+        Self { house, watching, tasks: self.tasks.clone() }
+    }
 }
 
 impl<P: Platform> Engine<P> {
@@ -63,7 +71,7 @@ impl<P: Platform> Engine<P> {
     ) -> Result<(), StoreError> {
         let hands = [
             tokio::spawn(Self::hand_out(Arc::clone(&self.house), alerts)),
-            tokio::spawn(Self::run_errands(Arc::clone(&self.house), orders)),
+            tokio::spawn(self.clone().run_errands(orders, shutdown.clone())),
         ];
         for id in self.house.store.reader().unfinished().await? {
             match Recalled::read(self.house.store.reader(), &id).await {
@@ -85,8 +93,8 @@ impl<P: Platform> Engine<P> {
             match discovery.ask().await {
                 Ok(found) => {
                     for found in found {
-                        match self.open(&found, &shutdown).await {
-                            Ok(()) => discovery.began(&found),
+                        match self.open(&found.opened, Some(&found.cursor), &shutdown).await {
+                            Ok(_) => discovery.began(&found),
                             Err(e) => error!("a rollout could not be begun; it is tried again: {e}"),
                         }
                     }
@@ -147,11 +155,25 @@ impl<P: Platform> Engine<P> {
     }
 
     /// Brings every order to the rollout that it names.
-    async fn run_errands(house: Arc<House<P>>, mut orders: mpsc::Receiver<Errand>) {
-        while let Some(Errand { rollout, order, answer }) = orders.recv().await {
-            let found = match house.running.find(&rollout) {
-                Ok(found) => found,
-                Err(why) => {
+    async fn run_errands(self, mut orders: mpsc::Receiver<Errand>, shutdown: CancellationToken) {
+        while let Some(Errand { rollout, order, to, answer }) = orders.recv().await {
+            let found = match (self.house.running.find(&rollout), to) {
+                (Ok(found), Some(to)) if found.baseline != to => {
+                    let why = format!(
+                        "a rollout of `{}` runs, and its way back is {}; roll that back first",
+                        found.app, found.baseline
+                    );
+                    let _gone = answer.send(Err(why));
+                    continue;
+                }
+                (Ok(found), _) => found,
+                // Nothing runs: the app itself is meant.
+                (Err(why), _) if order.kind == OrderKind::Rollback => {
+                    let begun = self.give_back(AppName(rollout), to, &order.by, &shutdown).await;
+                    let _gone = answer.send(begun.map_err(|other| format!("{why}; {other}")));
+                    continue;
+                }
+                (Err(why), _) => {
                     let _gone = answer.send(Err(why));
                     continue;
                 }
@@ -167,27 +189,47 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// Writes a rollout's first event, and lets it run.
-    async fn open(&self, found: &Found, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    /// Begins a rollout that only brings an earlier version of an app back. Gives what is to be told, or why it cannot be.
+    async fn give_back(
+        &self,
+        app: AppName,
+        to: Option<Version>,
+        by: &str,
+        shutdown: &CancellationToken,
+    ) -> Result<Vec<String>, String> {
+        let opened = give_back::opened(&self.house, app, to, by).await?;
+        let id = self.open(&opened, None, shutdown).await.map_err(|e| e.to_string())?;
+        Ok(vec![opened.sentence(), format!("see `uguisu show {id}`")])
+    }
+
+    /// Writes a rollout's first event, and lets it run. `cursor` goes into the journal with it.
+    async fn open(
+        &self,
+        opened: &Event,
+        cursor: Option<&(String, String)>,
+        shutdown: &CancellationToken,
+    ) -> Result<RolloutId, StoreError> {
         let id = RolloutId(uuid::Uuid::now_v7().to_string());
-        let first = Recorded { at: self.house.clock.now(), event: found.opened.clone() };
+        let first = Recorded { at: self.house.clock.now(), event: opened.clone() };
         let recalled = Recalled::begin(id, &first)?;
         let rollout = recalled.memory.rollout();
         let mut batch = AppendBatch::of(0, std::slice::from_ref(&first))?;
         batch.index = Some(RolloutRow::from(rollout));
-        batch.cursors.push(found.cursor.clone());
+        batch.cursors.extend(cursor.cloned());
         batch.outbox = crate::notify::messages(rollout, 0, std::slice::from_ref(&first))?;
         self.house.store.append(&rollout.id, batch).await?;
         info!(rollout = %rollout.id, app = %rollout.app, "{}", first.event.sentence());
+        let id = rollout.id.clone();
         self.spawn(recalled, shutdown);
-        Ok(())
+        Ok(id)
     }
 
     fn spawn(&self, recalled: Recalled, shutdown: &CancellationToken) {
         let (sender, inbox) = mpsc::channel(INBOX);
         let rollout = recalled.memory.rollout();
         let id = rollout.id.clone();
-        let reachable = Reachable { app: rollout.app.clone(), canary: rollout.canary, inbox: sender };
+        let (baseline, canary) = (rollout.baseline, rollout.canary);
+        let reachable = Reachable { app: rollout.app.clone(), baseline, canary, inbox: sender };
         self.house.running.add(id.clone(), reachable);
         self.house.metrics.moved(None, rollout.phase);
         let runner = Runner::new((Arc::clone(&self.house), Arc::clone(&self.watching)), recalled, inbox);

@@ -30,7 +30,9 @@ pub fn describe(policy: &Policy) -> Vec<Part> {
         ("when", actions(&policy.on)),
         ("tells", vec![policy.notify.join(", ")]),
     ];
-    parts.iter_mut().for_each(|(_, lines)| lines.retain(|line| !line.is_empty()));
+    for (_, lines) in &mut parts {
+        lines.retain(|line| !line.is_empty());
+    }
     parts.retain(|(_, lines)| !lines.is_empty());
     parts
 }

@@ -182,12 +182,13 @@ fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
     let existing = o.existing(r.baseline, process);
     if existing == 0 {
         // It was replaced already; the platform brings it back beside what serves and only then takes that away.
-        return match o.units.is_empty() {
-            true => {
-                Act::Stuck(format!("the app has no units at all, so {} cannot be brought back", r.baseline))
-            }
-            false => act(Command::MakeOnly { version: r.baseline }),
-        };
+        if o.units.is_empty() {
+            return Act::Stuck(format!(
+                "the app has no units at all, so {} cannot be brought back",
+                r.baseline
+            ));
+        }
+        return act(Command::MakeOnly { version: r.baseline });
     }
     let canary_routed = routed(o, r.canary);
     let ready = o.ready(r.baseline, process);

@@ -372,12 +372,11 @@ fn planned(plan: &Plan, units: u32, suspends: &[Autoscaler]) -> String {
     if plan.steps.is_empty() {
         text = format!("{units} serving units; nothing to move");
     }
-    for autoscaler in suspends {
-        text.push_str(&format!("; the autoscaler of `{}` is removed until the end", autoscaler.process));
-    }
-    for adjusted in &plan.adjusted {
+    let suspended =
+        suspends.iter().map(|a| format!("the autoscaler of `{}` is removed until the end", a.process));
+    for part in suspended.chain(plan.adjusted.iter().cloned()) {
         text.push_str("; ");
-        text.push_str(adjusted);
+        text.push_str(&part);
     }
     text
 }

@@ -28,6 +28,10 @@ pub struct Issued {
 
 /// One attempt to move one app from its baseline to a canary under one policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that one event states and that outlives phases"
+)]
 pub struct Rollout {
     /// Its identity.
     pub id: RolloutId,

@@ -197,7 +197,9 @@ mod tests {
         assert!(book.due(&seen, Time(1000)).is_empty(), "not asked at every moment");
         let again = book.due(&seen, Time(6000));
         assert_eq!(again.len(), 2, "who passed is left alone");
-        again.iter().for_each(|probe| book.record(probe, Ok(())));
+        for probe in &again {
+            book.record(probe, Ok(()));
+        }
         assert_eq!(book.state(&seen), Some(Smoke::Passed));
         assert_eq!(book.state(&observed(vec![unit("a", 1, true)])), None, "nobody was asked");
     }
