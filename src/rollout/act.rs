@@ -74,12 +74,16 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
 fn is_current(rollout: &Rollout, observed: &Observed, now: Time) -> bool {
     let Some(issued) = &rollout.command else { return true };
     let Some((answered, answer)) = &issued.answered else { return true };
+    // What was not done in full may still have been done in part, and where the platform goes back by itself, what it
+    // shows of that may be over. Toggles are an exception: they are safe to repeat, and urgent.
+    let moves_units = matches!(
+        issued.command,
+        Command::AddUnits { .. } | Command::RemoveUnits { .. } | Command::MakeOnly { .. }
+    );
     let may_have_acted = match answer {
         Answer::Done => true,
-        // Doing it again does no harm.
-        Answer::Error { .. } if issued.command.is_idempotent() => false,
         Answer::Error { kind, .. } => {
-            matches!(kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown)
+            moves_units && matches!(kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown)
         }
     };
     !may_have_acted || now.since(*answered) >= LAG || shows(observed, &issued.command, issued.expected)
@@ -270,12 +274,14 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     if canary_routed {
         return act(Command::Unroute { version: r.canary });
     }
-    match bring_up(o, r.baseline, process, wanted) {
-        Act::Settled => {}
-        act => match make_do(r, o, r.baseline, act, now) {
+    let up = bring_up(o, r.baseline, process, wanted);
+    // Where there is no room for them, the canary's units have to go first.
+    let no_room = o.quota_left.is_some_and(|left| left < wanted.saturating_sub(existing));
+    if !(matches!(up, Act::Do { .. }) && (no_room || r.failures > 0)) {
+        match make_do(r, o, r.baseline, up, now) {
             Act::Settled => {}
             act => return act,
-        },
+        }
     }
     if r.policy.quarantine && !r.quarantined && r.ending == Ending::RolledBack {
         let reason = format!("rolled back by Uguisu: {}", r.reason).chars().take(LONGEST_REASON).collect();

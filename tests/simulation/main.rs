@@ -80,6 +80,17 @@ fn run(scenario: &Scenario, told: bool) -> (Result<Outcome, String>, Vec<(Time, 
         Stop::Killed | Stop::Over(_) => "it ended in the middle".to_owned(),
     });
     if world.timeline.is_some() {
+        let pods: Vec<String> = world
+            .install
+            .app()
+            .into_iter()
+            .flat_map(|app| &app.pods)
+            .map(|pod| {
+                let routed = if pod.routable { ", routed" } else { "" };
+                format!("{} v{} {:?}{routed}", pod.name, pod.version, pod.phase)
+            })
+            .collect();
+        world.tell(|| format!("-- in the end: {}", pods.join("; ")));
         let lines: Vec<_> = world
             .install
             .tsuru

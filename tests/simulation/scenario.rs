@@ -117,7 +117,10 @@ impl Scenario {
         Self {
             seed,
             units,
-            quota: rng.random_bool(0.2).then(|| units + rng.random_range(1..=units.max(2))),
+            quota: rng.random_bool(0.2).then(|| {
+                let all = units * (1 + u32::from(worker));
+                all + 1 + u32::from(worker) + rng.random_range(0..=all)
+            }),
             worker,
             scaled,
             kind,
