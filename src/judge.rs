@@ -38,7 +38,9 @@ mod ladder;
 mod latency;
 mod limit;
 mod look;
+mod noise;
 mod pace;
+mod past;
 mod refusal;
 mod silence;
 mod soak;
@@ -60,6 +62,8 @@ mod tests;
 
 pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
+pub use noise::Noise;
+pub use past::{CountPast, GaugePast, Level, Past, past};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
 pub use verdict::{Outcome, SignalVerdict, Verdict};
@@ -369,6 +373,7 @@ impl Judge {
             within,
             seen: watch.evidence.seen(),
             wait: watch.evidence.wait(within, watch.safe_threshold),
+            noise: watch.evidence.noise(),
             why: String::new(),
             otherwise: String::new(),
         };
@@ -379,6 +384,8 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
+            clearest: watch.evidence.clearest(),
+            alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
             note: watch.evidence.note(),
         };

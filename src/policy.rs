@@ -11,6 +11,7 @@ mod diagnostic;
 mod file;
 mod model;
 mod nearest;
+mod places;
 pub mod query;
 mod read;
 mod resolve;
@@ -25,6 +26,7 @@ pub use model::{
     Actions, AlertRule, Autoscale, Budget, Counter, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode,
     Policy, Reaction, Selector, Signal, SmokeCheck,
 };
+pub use places::Places;
 pub use read::{Reading, read};
 pub use schema::schema;
 pub use set::{PolicySet, glob};

@@ -11,9 +11,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::explain::About;
+use super::explain::{About, Alone};
 use super::limit::Limit;
 use super::look::Reading;
+use super::noise::Noise;
 use super::pace::Pace;
 use super::refusal::{Problem, count};
 use super::soak::{self, Soak};
@@ -266,6 +267,22 @@ impl Counts {
 
     pub(super) fn both_bad(&self) -> bool {
         self.limit.as_ref().is_some_and(Limit::both_break)
+    }
+
+    /// What the canary had since it serves alone; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        let soak = self.soak.as_ref()?;
+        let seen = [soak.seen().events(), soak.seen().exposure()];
+        let blamed = soak.log_e() > self.evidence.log_e_harm();
+        Some(Alone { most: soak.most(), seen, blamed })
+    }
+
+    /// The noise that the last slice was judged by; nothing before the first.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        let Spread { phi, frailty } = self.evidence.spread()?;
+        let learnt = self.evidence.noise();
+        let (dispersion, before) = (learnt.dispersion(), learnt.has_history());
+        Some(Noise::Counts { phi, frailty, dispersion, before, slower: self.slow })
     }
 
     pub(super) fn about(&self) -> About {

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts};
-use super::explain::About;
+use super::explain::{About, Alone};
 use super::gauge::{self, Gauge};
 use super::histogram;
 use super::ladder::horizon;
 use super::latency::Latency;
 use super::look::Reading;
+use super::noise::Noise;
 use super::refusal::Problem;
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::CountKind;
@@ -220,12 +221,36 @@ impl Evidence {
         }
     }
 
+    /// The noise that it is judged by; nothing while nothing is judged.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        match self.part() {
+            Part::Proportion(counts) => counts.noise(),
+            Part::Gauge(gauge) => gauge.noise(),
+        }
+    }
+
+    /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there.
+    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+        match self {
+            Self::Latency(latency) => latency.clearest(),
+            Self::Counts(_) | Self::Gauge(_) => None,
+        }
+    }
+
+    /// What the canary had since it serves alone; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        match self.part() {
+            Part::Proportion(counts) => counts.alone(),
+            Part::Gauge(_) => None,
+        }
+    }
+
     /// What the numbers are about.
     pub(super) fn about(&self) -> About {
         match self {
             Self::Counts(counts) => counts.about(),
             Self::Latency(latency) => latency.about(),
-            Self::Gauge(_) => About::Level,
+            Self::Gauge(gauge) => gauge.about(),
         }
     }
 

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::counts::INTERVAL_ERROR;
-use super::explain::times;
+use super::explain::{About, times};
 use super::look::Reading;
+use super::noise::Noise;
 use super::refusal::Problem;
 use crate::policy::{Direction, GaugeForm};
 use crate::stats::gauge::{AdvisoryTest, Form, GaugeFit, GaugeSettings, GaugeTest, History, NoFit, Worse};
@@ -34,6 +35,24 @@ pub(super) struct Asked {
     pub(super) horizon: f64,
     /// Seconds between looks.
     pub(super) look_every: f64,
+}
+
+impl Asked {
+    /// The same for a test that begins with so many units in each arm.
+    pub(super) fn settings(&self, canary: usize, baseline: usize) -> GaugeSettings {
+        let units = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        GaugeSettings {
+            worse: worse(self.worse),
+            margin: self.margin,
+            form: match self.form {
+                GaugeForm::Strict => Form::Strict,
+                GaugeForm::Loose => Form::Loose,
+            },
+            horizon_seconds: self.horizon,
+            canary_units: units(canary),
+            baseline_units: units(baseline),
+        }
+    }
 }
 
 /// The state of one gauge.
@@ -143,19 +162,7 @@ impl Gauge {
         for (at, values) in &self.past {
             history.push(*at, values);
         }
-        let units = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let settings = GaugeSettings {
-            worse: worse(self.asked.worse),
-            margin: self.asked.margin,
-            form: match self.asked.form {
-                GaugeForm::Strict => Form::Strict,
-                GaugeForm::Loose => Form::Loose,
-            },
-            horizon_seconds: self.asked.horizon,
-            canary_units: units(canary),
-            baseline_units: units(baseline),
-        };
-        let fit = GaugeFit::from_history(&history, settings)?;
+        let fit = GaugeFit::from_history(&history, self.asked.settings(canary, baseline))?;
         self.past = VecDeque::new();
         Ok(Box::new(GaugeTest::new(fit, &self.bounds)))
     }
@@ -198,6 +205,19 @@ impl Gauge {
         let seen =
             seen.map_or_else(String::new, |ratio| format!("; so far {} times the baseline's", times(ratio)));
         Some(format!("no verdict, since the noise is not known: {why}{seen}"))
+    }
+
+    pub(super) fn about(&self) -> About {
+        match self.asked.worse {
+            Direction::Up => About::Level,
+            Direction::Down => About::Falling,
+        }
+    }
+
+    /// The noise that it is judged by; nothing while there is none.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        let State::Tested(test) = &self.state else { return None };
+        Some(Noise::Gauge(test.fit().summary()))
     }
 
     /// A ramp that is clearly there, in words.

@@ -78,6 +78,11 @@ impl Buckets {
         ArmCount::ratio(self.slower[index].clamp(0.0, self.total), self.total).ok()
     }
 
+    /// Its bounds, ascending.
+    pub(super) fn bounds(&self) -> Vec<f64> {
+        self.le.clone()
+    }
+
     /// All requests.
     pub(super) fn total(&self) -> f64 {
         self.total

@@ -60,6 +60,9 @@ struct Edge {
     rare: Tilt,
     open: PairCount,
     closed: f64,
+    /// All that was judged.
+    #[serde(default)]
+    seen: PairCount,
 }
 
 impl Latency {
@@ -136,19 +139,13 @@ impl Latency {
         let history = std::mem::take(&mut self.history);
         let past =
             |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
-        let (bound, is_fair) = match self.over {
-            // The bound itself, or the next one above it.
-            Some(over) => {
-                (bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()), true)
-            }
-            None if history.is_empty() => {
-                (nearest_tail(&bounds, |bound| now.baseline.slower_than(bound)), false)
-            }
-            None => {
-                let total = |bound: f64| past(bound).into_iter().reduce(ArmCount::plus);
-                (nearest_tail(&bounds, total), true)
-            }
+        // Without a history, this slice decides the bound.
+        let is_fair = self.over.is_some() || !history.is_empty();
+        let total = |bound: f64| match is_fair {
+            true => past(bound).into_iter().reduce(ArmCount::plus),
+            false => now.baseline.slower_than(bound),
         };
+        let bound = bound_of(&bounds, self.over, total);
         self.bound = bound;
         if let Some(bound) = bound {
             for look in past(bound) {
@@ -166,6 +163,7 @@ impl Latency {
                     rare: Tilt::harm(self.margin, self.horizon),
                     open: PairCount::default(),
                     closed: since,
+                    seen: PairCount::default(),
                 })
                 .collect();
         }
@@ -183,7 +181,7 @@ impl Latency {
         if self.edges.is_empty() {
             return 0.0;
         }
-        let each = self.edges.iter().map(|edge| log_add_exp(edge.exact.log_e(), edge.rare.log_e()));
+        let each = self.edges.iter().map(Edge::log_e);
         #[expect(clippy::cast_precision_loss, reason = "there are two engines for each of a few bounds")]
         let engines = 2.0 * self.edges.len() as f64;
         self.at_bound.log_e_harm_with(log_sum_exp(each) - engines.ln())
@@ -191,6 +189,14 @@ impl Latency {
 
     pub(super) fn at_bound(&self) -> &Counts {
         &self.at_bound
+    }
+
+    /// The bound at which harm is clearest, and what was counted there; nothing where one bound is judged alone.
+    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+        let clearest = self.edges.iter().max_by(|a, b| a.log_e().total_cmp(&b.log_e()))?;
+        let PairCount { canary, baseline } = clearest.seen;
+        let seen = [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()];
+        Some((clearest.bound, seen))
     }
 
     /// Why there can be no evidence; nothing: there can.
@@ -205,18 +211,37 @@ impl Latency {
 }
 
 impl Edge {
+    /// ln of the sum of both engines' evidence.
+    fn log_e(&self) -> f64 {
+        log_add_exp(self.exact.log_e(), self.rare.log_e())
+    }
+
     fn take(&mut self, at: f64, now: PairCount) -> Result<(), Refusal> {
         self.open = self.open.plus(now);
         if !self.open.is_closed() {
             return Ok(());
         }
         let slice = std::mem::take(&mut self.open);
+        self.seen = self.seen.plus(slice);
         let dt = at - std::mem::replace(&mut self.closed, at);
         let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure());
         self.exact.pair(dt, &slice, slowdown(spread, &slice))?;
         self.rare.look(dt, &self.noise.likelihood(&slice))?;
         self.noise.learn(&slice);
         Ok(())
+    }
+}
+
+/// The bound at which safety is proven: the one that is asked for or the next one above it; without one, the one beyond which
+/// a tenth of the requests that `slower` tells of are.
+pub(super) fn bound_of(
+    bounds: &[f64],
+    over: Option<f64>,
+    slower: impl Fn(f64) -> Option<ArmCount>,
+) -> Option<f64> {
+    match over {
+        Some(over) => bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()),
+        None => nearest_tail(bounds, slower),
     }
 }
 

@@ -58,6 +58,16 @@ impl Soak {
         Ok(())
     }
 
+    /// ln of the evidence that the canary alone has more than a good one.
+    pub(super) fn log_e(&self) -> f64 {
+        self.engine.log_e()
+    }
+
+    /// The most events for each unit of exposure that a good canary has.
+    pub(super) fn most(&self) -> f64 {
+        self.most
+    }
+
     /// What the canary had alone.
     pub(super) fn seen(&self) -> ArmCount {
         self.seen
@@ -66,6 +76,6 @@ impl Soak {
 
 /// The evidence of a comparison together with what follows it.
 pub(super) fn with(compared: f64, soak: Option<&Soak>) -> f64 {
-    let alone = soak.map_or(0.0, |soak| soak.engine.log_e());
+    let alone = soak.map_or(0.0, Soak::log_e);
     log_add_exp((1.0 - PART).ln() + compared, PART.ln() + alone)
 }

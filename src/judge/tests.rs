@@ -13,6 +13,7 @@ use crate::words::Span;
 mod gauge;
 mod latency;
 mod properties;
+mod words;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.
 pub(super) fn policy(steps: &[f64], signals: Vec<Signal>) -> Policy {
@@ -164,7 +165,7 @@ fn doubt_and_safety_explain_themselves() {
     let verdict = judge.look(&look(0.0, 0.1, &[("errors", counts(0.0, 1350.0), counts(0.0, 150.0))]));
     assert_eq!(
         verdict.why,
-        "errors: neither harm nor safety shown yet: anything is possible after none of 150 requests failed; how long it still needs cannot be said"
+        "errors: neither harm nor safety shown yet: nothing is known of its size after none of 150 requests failed; how long it still needs cannot be said"
     );
     for n in 1..6 {
         judge.take(&at(n));
@@ -181,7 +182,7 @@ fn doubt_and_safety_explain_themselves() {
     assert_eq!(verdict.score, [100.0, 100.0]);
     assert_eq!(
         verdict.signals["errors"].why,
-        "errors: 0.63 times the baseline's, between 0.38 and 1; proven to be less than the 1.5 that this step asks for; chance of saying this of a canary that is not under 1 in 1,000,000"
+        "errors: 0.63 times the baseline's, between 0.38 and 1.0; less than 1.5 times is proven, as this step asks; chance of saying this of a worse canary under 1 in 1,000,000"
     );
 }
 

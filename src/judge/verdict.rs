@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{Noise, Refusal};
 
 /// A signal's state at a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct SignalVerdict {
     /// About how many more seconds a healthy canary needs at this traffic until it is proven safe; nothing where that
     /// cannot be said.
     pub wait: Option<f64>,
+    /// The noise that it is judged by; nothing while nothing is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// A sentence for a person.
     pub why: String,
     /// What would have changed it, for a person; empty where nothing sensible can be said.

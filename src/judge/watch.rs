@@ -44,7 +44,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(signal: &Signal, ask: Ask, terms: &Terms) -> Self {
-        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs } = ask;
+        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs, .. } = ask;
         Self {
             name: signal.name.clone(),
             critical: signal.critical,

@@ -18,4 +18,5 @@ mod bad_days;
 mod harness;
 mod restarts;
 mod rollouts;
+mod strategies;
 mod webhooks;

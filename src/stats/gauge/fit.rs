@@ -112,6 +112,8 @@ pub struct NoiseSummary {
     pub offset: f64,
     /// Correlation between a tick and the next.
     pub correlation: f64,
+    /// The share of the variance around the others that is gone at the next tick.
+    pub white: f64,
     /// How much the variance was raised because the history was wilder than the model; 1 is not at all.
     pub inflation: f64,
     /// Whether ranks are compared because the history is bursty or switches.
@@ -214,6 +216,11 @@ impl GaugeFit {
         self.unranked.as_ref().unwrap_or(&self.strict)
     }
 
+    /// Whether any branch compares ranks.
+    pub(super) fn compares_ranks(&self) -> bool {
+        self.ranks.is_some()
+    }
+
     /// What it found, for a person.
     #[must_use]
     pub fn summary(&self) -> NoiseSummary {
@@ -226,8 +233,9 @@ impl GaugeFit {
             deviation: of_one(stationary),
             offset: of_one(best.offset),
             correlation: if stationary > 0.0 { best.phi * best.ar / stationary } else { 0.0 },
+            white: if stationary > 0.0 { best.white / stationary } else { 0.0 },
             inflation: self.plain().inflation,
-            by_ranks: self.ranks.is_some(),
+            by_ranks: self.compares_ranks(),
         }
     }
 }
