@@ -9,7 +9,7 @@
 
 mod configured;
 pub mod effect;
-mod guard;
+pub mod guard;
 pub mod record;
 pub mod tsuru;
 pub mod webhook;

@@ -21,6 +21,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 pub use config::{ConfigError, Deadlines, TsuruConfig};
+pub use failure::{refusal, report};
 
 // For who has an emulated Tsuru in the same process.
 pub(crate) use app_info::{autoscaler, read_gaps};

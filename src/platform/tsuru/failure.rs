@@ -135,6 +135,22 @@ pub(super) fn of_change(status: StatusCode, text: &str) -> Failure {
     }
 }
 
+/// What an answer with another status than success means for a change, for who asks without HTTP: an emulated Tsuru in
+/// the same process.
+#[must_use]
+pub fn refusal(status: u16, text: &str) -> (PlatformErrorKind, String) {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let Failure { kind, message } = of_change(status, text);
+    (kind, message)
+}
+
+/// What an error that Tsuru reports after it has begun means.
+#[must_use]
+pub fn report(text: &str) -> (PlatformErrorKind, String) {
+    let Failure { kind, message } = of_error_text(text, true);
+    (kind, message)
+}
+
 /// What an answer with another status than success means for a read.
 pub(super) fn of_read(status: StatusCode, text: &str) -> Failure {
     match status.as_u16() {
