@@ -9,6 +9,7 @@ mod builtin;
 mod describe;
 mod diagnostic;
 mod file;
+mod kayenta;
 mod model;
 mod nearest;
 pub mod query;
@@ -20,6 +21,7 @@ mod set;
 
 pub use describe::{Part, describe};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use kayenta::{Judging, KAYENTA_SAMPLES, Kayenta, Metric};
 pub use model::{
     Actions, AlertRule, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, HealthCheck, Hold,
     Measure, Mode, Policy, Reaction, Selector, Signal, Strategy,

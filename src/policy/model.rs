@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Judging;
 use crate::words::{Share, Span};
 
 /// One policy.
@@ -18,6 +19,9 @@ pub struct Policy {
     pub mode: Mode,
     /// How traffic moves.
     pub strategy: Strategy,
+    /// Who judges.
+    #[serde(default)]
+    pub judge: Judging,
     /// How often it may be wrong.
     pub budget: Budget,
     /// The time between two looks.
@@ -46,6 +50,7 @@ impl Policy {
             applies: Selector::default(),
             mode: Mode::Act,
             strategy,
+            judge: Judging::default(),
             budget: Budget::default(),
             look_every: Span::seconds(15),
             warm_up: Span::ZERO,

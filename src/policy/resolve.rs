@@ -1,5 +1,6 @@
 //! From a file's values to what they mean together: fills in the defaults and refuses what cannot be.
 
+mod kayenta;
 mod resolver;
 mod signal;
 
@@ -27,15 +28,18 @@ pub(super) fn resolve(file: &File, text: &str, findings: &mut Diagnostics) -> Po
     let warm_up = resolver.span(file.warm_up.as_ref(), WARM_UP, Span::ZERO..=Span::minutes(60));
     let file::Strategy::Canary(canary) = &file.strategy;
     let canary = resolver.canary(canary, look_every, warm_up);
+    let mut signals = resolver.signals(file);
+    let judge = resolver.judging(file, &mut signals, canary.bake, look_every);
     Policy {
         name: resolver.get(&file.policy).map_or_else(String::new, |name| name.0.clone()),
         applies: resolver.applies(&file.r#for),
         mode: resolver.or(file.mode.as_ref(), super::Mode::Act),
         strategy: Strategy::Canary(canary),
+        judge,
         budget: resolver.budget(&file.budget),
         look_every,
         warm_up,
-        signals: resolver.signals(file),
+        signals,
         health: resolver
             .list(&file.health, MOST_RULES)
             .iter()

@@ -2,11 +2,13 @@
 //! normal approximation with corrections for continuity and ties. What R's `wilcox.test(conf.int = TRUE)` does for
 //! large samples.
 
+use serde::{Deserialize, Serialize};
+
 use super::Precision;
 use super::brent::root;
 
 /// How far the first array is shifted against the second.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Shift {
     /// Lower end of the interval.
     pub lower: f64,
