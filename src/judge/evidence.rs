@@ -6,6 +6,7 @@ use super::counts::{Asked, Counts};
 use super::explain::About;
 use super::gauge::{self, Gauge};
 use super::histogram;
+use super::kayenta::Series;
 use super::ladder::horizon;
 use super::latency::Latency;
 use super::look::Reading;
@@ -62,6 +63,8 @@ pub(super) enum Evidence {
     Latency(Box<Latency>),
     /// A value of each unit.
     Gauge(Box<Gauge>),
+    /// Values of both versions, for Kayenta's judge.
+    Series(Box<Series>),
 }
 
 impl Evidence {
@@ -108,6 +111,7 @@ impl Evidence {
             Self::Counts(counts) => counts.check(reading),
             Self::Latency(_) => histogram::check(reading),
             Self::Gauge(_) => gauge::check(reading),
+            Self::Series(series) => series.check(reading),
         }
     }
 
@@ -117,6 +121,7 @@ impl Evidence {
             Self::Counts(counts) => counts.learn(baseline),
             Self::Latency(latency) => latency.learn(baseline),
             Self::Gauge(gauge) => gauge.learn(at, baseline),
+            Self::Series(_) => {}
         }
     }
 
@@ -126,6 +131,7 @@ impl Evidence {
             Self::Counts(counts) => counts.take(at, arms),
             Self::Latency(latency) => latency.take(at, arms),
             Self::Gauge(gauge) => gauge.take(at, arms),
+            Self::Series(series) => series.take(at, arms),
         }
     }
 
@@ -135,6 +141,7 @@ impl Evidence {
             Self::Counts(counts) => counts.freeze_baseline(),
             Self::Latency(latency) => latency.freeze_baseline(),
             Self::Gauge(gauge) => gauge.freeze_baseline(),
+            Self::Series(series) => series.freeze(),
         }
     }
 
@@ -144,6 +151,7 @@ impl Evidence {
             Self::Counts(counts) => counts.log_e_harm(),
             Self::Latency(latency) => latency.log_e_harm(),
             Self::Gauge(gauge) => gauge.log_e_harm(),
+            Self::Series(_) => 0.0,
         }
     }
 
@@ -152,18 +160,23 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.log_e_safe(within),
             Part::Gauge(gauge) => gauge.log_e_safe(within),
+            Part::Series(_) => 0.0,
         }
     }
 
     /// Whether the evidence of harm is an e-value that may be averaged with others, rather than a bound that only its
     /// crossing gives a meaning.
     pub(super) fn can_be_averaged(&self) -> bool {
-        !matches!(self, Self::Gauge(_))
+        !matches!(self, Self::Gauge(_) | Self::Series(_))
     }
 
     /// Whether readings tell of requests.
     pub(super) fn counts_requests(&self) -> bool {
-        matches!(self.part(), Part::Proportion(counts) if counts.counts_requests())
+        match self.part() {
+            Part::Proportion(counts) => counts.counts_requests(),
+            Part::Gauge(_) => false,
+            Part::Series(series) => series.counts_requests(),
+        }
     }
 
     /// The canary relative to the baseline: lower end, estimate, upper end.
@@ -171,6 +184,7 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.effect(),
             Part::Gauge(gauge) => gauge.effect(),
+            Part::Series(series) => series.effect(),
         }
     }
 
@@ -179,6 +193,7 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.seen(),
             Part::Gauge(_) => [0.0; 4],
+            Part::Series(series) => series.seen(),
         }
     }
 
@@ -186,7 +201,7 @@ impl Evidence {
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
         match self.part() {
             Part::Proportion(counts) => counts.wait(within, threshold),
-            Part::Gauge(_) => None,
+            Part::Gauge(_) | Part::Series(_) => None,
         }
     }
 
@@ -194,7 +209,7 @@ impl Evidence {
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
         match self.part() {
             Part::Proportion(counts) => counts.limit(),
-            Part::Gauge(_) => None,
+            Part::Gauge(_) | Part::Series(_) => None,
         }
     }
 
@@ -206,7 +221,7 @@ impl Evidence {
     /// Why there can be no evidence, in words; nothing: there can.
     pub(super) fn blind(&self) -> Option<String> {
         match self {
-            Self::Counts(_) => None,
+            Self::Counts(_) | Self::Series(_) => None,
             Self::Latency(latency) => latency.blind().map(str::to_owned),
             Self::Gauge(gauge) => gauge.blind(),
         }
@@ -225,7 +240,7 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.about(),
             Self::Latency(latency) => latency.about(),
-            Self::Gauge(_) => About::Level,
+            Self::Gauge(_) | Self::Series(_) => About::Level,
         }
     }
 
@@ -234,7 +249,18 @@ impl Evidence {
             Self::Counts(counts) => Part::Proportion(counts),
             Self::Latency(latency) => Part::Proportion(latency.at_bound()),
             Self::Gauge(gauge) => Part::Gauge(gauge),
+            Self::Series(series) => Part::Series(series),
         }
+    }
+
+    /// The values that Kayenta's judge judges; nothing where another judge judges.
+    pub(super) fn series(&self) -> Option<&Series> {
+        if let Self::Series(series) = self { Some(series) } else { None }
+    }
+
+    /// The same, to be judged.
+    pub(super) fn series_mut(&mut self) -> Option<&mut Series> {
+        if let Self::Series(series) = self { Some(series) } else { None }
     }
 }
 
@@ -242,4 +268,5 @@ impl Evidence {
 enum Part<'a> {
     Proportion(&'a Counts),
     Gauge(&'a Gauge),
+    Series(&'a Series),
 }

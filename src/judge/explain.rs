@@ -283,9 +283,9 @@ pub(super) fn seconds(value: f64) -> String {
     }
 }
 
-/// One or two sentences about all signals together. `shares`: the planned and the seen share of traffic.
-pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
-    let mut text = if v.harm {
+/// One or two sentences about all signals together.
+pub(super) fn together(v: &Verdict) -> String {
+    if v.harm {
         let strongest = v.culprits.first().and_then(|name| v.signals.get(name));
         strongest.map_or_else(|| "harm was shown".to_owned(), |signal| format!("harm: {}", signal.why))
     } else if v.source_down {
@@ -299,7 +299,11 @@ pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
         "every signal that gates is proven safe".to_owned()
     } else {
         first(v, Outcome::Inconclusive)
-    };
+    }
+}
+
+/// Adds what is wrong with the split of the traffic. `shares`: the planned and the seen one of the canary.
+pub(super) fn with_split(mut text: String, v: &Verdict, shares: Option<(f64, f64)>) -> String {
     if let (true, Some((planned, seen))) = (v.wrong_split, shares) {
         let _ = write!(
             text,
@@ -312,7 +316,7 @@ pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
 }
 
 /// Why the first gating signal with this outcome has it.
-fn first(v: &Verdict, outcome: Outcome) -> String {
+pub(super) fn first(v: &Verdict, outcome: Outcome) -> String {
     let mut found = v.signals.values().filter(|signal| signal.gates && signal.outcome == outcome);
     match (found.next(), found.count()) {
         (None, _) => "nothing is known yet".to_owned(),

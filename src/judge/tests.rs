@@ -12,7 +12,7 @@ use crate::words::Span;
 
 mod gauge;
 mod latency;
-mod properties;
+pub(super) mod properties;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.
 pub(super) fn policy(steps: &[f64], signals: Vec<Signal>) -> Policy {

@@ -14,6 +14,10 @@ pub(super) const REGRESSIONS: [f64; 6] = [1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
 /// Forecasts beyond this are of no use to anybody: a week.
 const LONGEST: f64 = 7.0 * 86_400.0;
 
+/// Why nothing can be forecast of a policy that Kayenta's judge judges.
+const KAYENTA: &str = "Kayenta's judge keeps no budget, so neither its mistakes nor what it will find can be forecast; \
+     `--simulate 1000` shows both for independent errors, which is the best case";
+
 /// What the app's traffic is like.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Load {
@@ -39,7 +43,11 @@ pub(super) struct Plan {
     pub(super) false_promotion: Share,
     /// Each step's shortest and longest bake, in seconds.
     pub(super) bake: [f64; 2],
+    /// Empty where nothing can be forecast.
     pub(super) steps: Vec<Step>,
+    /// Why nothing can be forecast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unknown: Option<&'static str>,
     /// What became of simulated rollouts, if there were any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) simulated: Option<Simulated>,
@@ -98,7 +106,9 @@ pub(super) fn plan(policy: &Policy, share: Option<Share>, load: &Load) -> Plan {
             })
             .collect(),
     };
+    let unknown = policy.judge.kayenta().map(|_| KAYENTA);
     let steps = match share {
+        _ if unknown.is_some() => Vec::new(),
         // What the last step asks for is what a canary needs in the end.
         Some(share) => vec![step(canary.steps.len().saturating_sub(1), share)],
         None => canary.steps.iter().enumerate().map(|(index, share)| step(index, *share)).collect(),
@@ -110,6 +120,7 @@ pub(super) fn plan(policy: &Policy, share: Option<Share>, load: &Load) -> Plan {
         false_promotion: policy.budget.false_promotion,
         bake: [at_least.as_seconds(), at_most.as_seconds()],
         steps,
+        unknown,
         simulated: None,
     }
 }

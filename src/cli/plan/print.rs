@@ -26,11 +26,14 @@ pub(super) fn table(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
         "{bold}{}{bold:#} at {} requests a second, {} of them failing",
         plan.policy, plan.traffic.requests, plan.traffic.errors
     )?;
-    writeln!(
-        out,
-        "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical.{dim:#}",
-        plan.false_rollback, plan.false_promotion
-    )?;
+    match plan.unknown {
+        Some(why) => writeln!(out, "{dim}{why}.{dim:#}")?,
+        None => writeln!(
+            out,
+            "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical.{dim:#}",
+            plan.false_rollback, plan.false_promotion
+        )?,
+    }
     for step in &plan.steps {
         writeln!(
             out,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::forecast::Load;
-use crate::policy::{Bake, Measure, Policy, Strategy};
+use crate::policy::{Bake, Judging, Measure, Policy, Strategy};
 use crate::simulate::{Effect, Family, Fault, Scenario, Step, Tally, Watcher, interval};
 use crate::words::Share;
 
@@ -44,6 +44,11 @@ pub(super) fn simulate(policy: &Policy, share: Option<Share>, load: &Load, runs:
     let mut policy = policy.clone();
     for signal in policy.signals.iter_mut().filter(|signal| !is_ratio(&signal.measure)) {
         signal.gates = false;
+        if let Judging::Kayenta(terms) = &mut policy.judge
+            && let Some(metric) = terms.signals.get_mut(&signal.name)
+        {
+            metric.muted = true;
+        }
     }
     let run = |regression: Option<f64>| {
         let scenario = scenario(&policy, share, load, regression);

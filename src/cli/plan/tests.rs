@@ -58,6 +58,23 @@ fn simulated_rollouts_go_through_the_judge() {
 }
 
 #[test]
+fn nothing_is_forecast_of_kayentas_judge_but_it_can_be_simulated() {
+    let policy = rules(
+        "policy: p\nfor: { apps: ['*'] }\njudge: kayenta\nstrategy: { canary: { steps: [50%], bake: { at_least: 5m, at_most: 10m } } }\n\
+         signals:\n  - name: errors\n    ratio: { events: 'e_total', total: 'r_total' }\n    critical: true\n  - use: memory\n",
+    );
+    let mut plan = plan(&policy, None, &load(100.0));
+    assert!(plan.steps.is_empty());
+    plan.simulated = simulate::simulate(&policy, None, &load(100.0), 4);
+    let found = &plan.simulated.as_ref().unwrap().found[2];
+    assert_eq!((found.share, found.after), (1.0, Some(315.0)), "at the first judgement");
+    let mut out = Vec::new();
+    print::table(&plan, &mut anstream::StripStream::new(&mut out)).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("Kayenta's judge keeps no budget") && !text.contains("At most 1%"), "{text}");
+}
+
+#[test]
 fn flags_that_make_no_sense_are_told() {
     for text in ["10", "0%", "100%", "-5%", "x%", "", "NaN%", "1e400%"] {
         assert!(percentage(text).is_err(), "{text}");
