@@ -27,6 +27,7 @@
 //! | [`web`] | webhooks in, health, metrics | engine, store |
 //! | [`simulate`] | simulated rollouts through the judge, to hold it against its promises | core, rand |
 //! | [`demo`] | an emulated Tsuru, a toy app in several versions and a load generator | engine |
+//! | [`inputs`] | what comes from outside, by kind: the door of the fuzz targets and of their corpora's replay | all |
 //! | [`config`] | the daemon's configuration | all |
 //! | [`cli`] | one file a subcommand | all |
 //!
@@ -66,6 +67,8 @@ pub mod web;
 pub mod simulate;
 
 pub mod demo;
+
+pub mod inputs;
 
 pub mod config;
 

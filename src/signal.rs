@@ -24,6 +24,7 @@ pub use gatherer::{Gathered, Gatherer, GathererState};
 pub use health::{Answer, Health, HealthBook, Probe, Prober, UnitLimits, UnitWatch};
 pub use meter::MeterError;
 pub use prometheus::Prometheus;
+pub(crate) use prometheus::read_answer;
 pub use scrape::Scraper;
 pub use source::{Source, Subject};
 pub use watcher::Watcher;

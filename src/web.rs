@@ -21,6 +21,7 @@ mod ready;
 mod server;
 mod token;
 
+pub(crate) use alertmanager::parse as read_alerts;
 pub use alertmanager::{Alert, AlertStatus, Delivery};
 pub use alerts::{AlertLabels, Match, match_alert};
 pub use metrics::Metrics;
