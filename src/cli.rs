@@ -68,8 +68,10 @@ enum Command {
     Approve(order::Args),
     /// Make the canary the only version now
     Promote(order::Args),
-    /// Go back to the baseline now
-    Rollback(order::Args),
+    /// Go back to the baseline now; of an app without a rollout, to the version that served before
+    Rollback(order::RollbackArgs),
+    /// End the coexistence of two versions, and leave both serving
+    Keep(order::Args),
     /// Run an emulated Tsuru with a toy app, over HTTP on loopback
     Emulate(emulate::Args),
 }
@@ -122,7 +124,8 @@ pub fn main() -> ExitCode {
         Command::Resume(args) => block_on(order::run("resume", args)),
         Command::Approve(args) => block_on(order::run("approve", args)),
         Command::Promote(args) => block_on(order::run("promote", args)),
-        Command::Rollback(args) => block_on(order::run("rollback", args)),
+        Command::Rollback(args) => block_on(order::roll_back(args)),
+        Command::Keep(args) => block_on(order::run("keep", args)),
         Command::Emulate(args) => block_on(emulate::run(args)),
     }
 }

@@ -5,11 +5,13 @@
 //! stopped, or killed, goes on from the journal.
 
 mod clock;
+pub mod course;
 mod discovery;
+mod give_back;
 mod house;
+mod recall;
 mod record;
 mod runner;
-mod seen;
 mod watching;
 
 use std::sync::Arc;
@@ -23,25 +25,31 @@ pub use clock::{Clock, SystemClock};
 pub use house::{House, Reachable, Running};
 pub use runner::Message;
 
-use crate::judge::Judge;
 use crate::platform::Platform;
-use crate::rollout::{Event, Recorded, Rollout};
-use crate::signal::GathererState;
-use crate::store::{AppendBatch, Reader, RolloutRow, StoreError};
+use crate::rollout::{Event, OrderKind, Recorded};
+use crate::store::{AppendBatch, RolloutRow, StoreError};
 use crate::web::{Delivery, Errand, Part};
-use crate::words::RolloutId;
-use discovery::{Discovery, Found};
-use runner::{Runner, Snapshot};
+use crate::words::{AppName, RolloutId, Version};
+use discovery::Discovery;
+use recall::Recalled;
+use runner::Runner;
 use watching::Watching;
 
 /// Messages that may wait for a rollout that is busy with the platform.
 const INBOX: usize = 64;
 
-/// Runs rollouts.
+/// Runs rollouts. A clone is another hand of the same engine.
 pub struct Engine<P> {
     house: Arc<House<P>>,
     watching: Arc<Watching<P>>,
     tasks: TaskTracker,
+}
+
+impl<P> Clone for Engine<P> {
+    fn clone(&self) -> Self {
+        let (house, watching) = (Arc::clone(&self.house), Arc::clone(&self.watching));
+        Self { house, watching, tasks: self.tasks.clone() }
+    }
 }
 
 impl<P: Platform> Engine<P> {
@@ -63,13 +71,14 @@ impl<P: Platform> Engine<P> {
     ) -> Result<(), StoreError> {
         let hands = [
             tokio::spawn(Self::hand_out(Arc::clone(&self.house), alerts)),
-            tokio::spawn(Self::run_errands(Arc::clone(&self.house), orders)),
+            tokio::spawn(self.clone().run_errands(orders, shutdown.clone())),
         ];
         for id in self.house.store.reader().unfinished().await? {
-            match recall(self.house.store.reader(), &id).await {
-                Ok(snapshot) => {
-                    info!(rollout = %id, app = %snapshot.rollout.app, phase = snapshot.rollout.phase.label(), "goes on");
-                    self.spawn(snapshot, &shutdown);
+            match Recalled::read(self.house.store.reader(), &id).await {
+                Ok(recalled) => {
+                    let rollout = recalled.memory.rollout();
+                    info!(rollout = %id, app = %rollout.app, phase = rollout.phase.label(), "goes on");
+                    self.spawn(recalled, &shutdown);
                 }
                 // One damaged rollout must not keep the others from running.
                 Err(e) => {
@@ -84,8 +93,8 @@ impl<P: Platform> Engine<P> {
             match discovery.ask().await {
                 Ok(found) => {
                     for found in found {
-                        match self.open(&found, &shutdown).await {
-                            Ok(()) => discovery.began(&found),
+                        match self.open(&found.opened, Some(&found.cursor), &shutdown).await {
+                            Ok(_) => discovery.began(&found),
                             Err(e) => error!("a rollout could not be begun; it is tried again: {e}"),
                         }
                     }
@@ -119,30 +128,52 @@ impl<P: Platform> Engine<P> {
     /// Hands every alert to every rollout that runs: each knows best whether it is meant.
     async fn hand_out(house: Arc<House<P>>, mut alerts: mpsc::Receiver<Delivery>) {
         while let Some(delivery) = alerts.recv().await {
-            let mut taken = true;
+            let (mut all, mut answers) = (true, Vec::new());
             for (id, rollout) in house.running.all() {
                 for alert in &delivery.alerts {
                     // A rollout that does not get to its messages must not keep alerts from the others.
-                    let sent = rollout.inbox.try_send(Message::Alert(Box::new(alert.clone())));
+                    let (taken, answer) = oneshot::channel();
+                    let sent = rollout.inbox.try_send(Message::Alert(Box::new(alert.clone()), taken));
                     if matches!(sent, Err(mpsc::error::TrySendError::Full(_))) {
                         warn!(rollout = %id, alert = alert.name(), "this rollout is too busy to hear of an alert");
-                        taken = false;
+                        all = false;
+                    } else if sent.is_ok() {
+                        answers.push(answer);
                     }
                 }
             }
-            // What was not taken by all is sent again by Alertmanager; who heard it already knows it.
-            if taken {
-                delivery.taken();
-            }
+            // What is not in the journal of all is sent again by Alertmanager; who heard it already knows it.
+            tokio::spawn(async move {
+                for answer in answers {
+                    all &= answer.await.is_ok();
+                }
+                if all {
+                    delivery.taken();
+                }
+            });
         }
     }
 
     /// Brings every order to the rollout that it names.
-    async fn run_errands(house: Arc<House<P>>, mut orders: mpsc::Receiver<Errand>) {
-        while let Some(Errand { rollout, order, answer }) = orders.recv().await {
-            let found = match house.running.find(&rollout) {
-                Ok(found) => found,
-                Err(why) => {
+    async fn run_errands(self, mut orders: mpsc::Receiver<Errand>, shutdown: CancellationToken) {
+        while let Some(Errand { rollout, order, to, answer }) = orders.recv().await {
+            let found = match (self.house.running.find(&rollout), to) {
+                (Ok(found), Some(to)) if found.baseline != to => {
+                    let why = format!(
+                        "a rollout of `{}` runs, and its way back is {}; roll that back first",
+                        found.app, found.baseline
+                    );
+                    let _gone = answer.send(Err(why));
+                    continue;
+                }
+                (Ok(found), _) => found,
+                // Nothing runs: the app itself is meant.
+                (Err(why), _) if order.kind == OrderKind::Rollback => {
+                    let begun = self.give_back(AppName(rollout), to, &order.by, &shutdown).await;
+                    let _gone = answer.send(begun.map_err(|other| format!("{why}; {other}")));
+                    continue;
+                }
+                (Err(why), _) => {
                     let _gone = answer.send(Err(why));
                     continue;
                 }
@@ -158,38 +189,50 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// Writes a rollout's first event, and lets it run.
-    async fn open(&self, found: &Found, shutdown: &CancellationToken) -> Result<(), StoreError> {
-        let id = RolloutId(uuid::Uuid::now_v7().to_string());
-        let first = Recorded { at: self.house.clock.now(), event: found.opened.clone() };
-        let snapshot = begin(id, &first)?;
-        self.write_first(&snapshot, &first, found.cursor.clone()).await?;
-        info!(rollout = %snapshot.rollout.id, app = %snapshot.rollout.app, "{}", first.event.sentence());
-        self.spawn(snapshot, shutdown);
-        Ok(())
-    }
-
-    async fn write_first(
+    /// Begins a rollout that only brings an earlier version of an app back. Gives what is to be told, or why it cannot be.
+    async fn give_back(
         &self,
-        snapshot: &Snapshot,
-        first: &Recorded,
-        cursor: (String, String),
-    ) -> Result<(), StoreError> {
-        let mut batch = AppendBatch::of(0, std::slice::from_ref(first))?;
-        batch.index = Some(RolloutRow::from(&snapshot.rollout));
-        batch.cursors.push(cursor);
-        batch.outbox = crate::notify::messages(&snapshot.rollout, 0, std::slice::from_ref(first))?;
-        self.house.store.append(&snapshot.rollout.id, batch).await
+        app: AppName,
+        to: Option<Version>,
+        by: &str,
+        shutdown: &CancellationToken,
+    ) -> Result<Vec<String>, String> {
+        let opened = give_back::opened(&self.house, app, to, by).await?;
+        let id = self.open(&opened, None, shutdown).await.map_err(|e| e.to_string())?;
+        Ok(vec![opened.sentence(), format!("see `uguisu show {id}`")])
     }
 
-    fn spawn(&self, snapshot: Snapshot, shutdown: &CancellationToken) {
-        let (sender, inbox) = mpsc::channel(INBOX);
-        let rollout = &snapshot.rollout;
+    /// Writes a rollout's first event, and lets it run. `cursor` goes into the journal with it.
+    async fn open(
+        &self,
+        opened: &Event,
+        cursor: Option<&(String, String)>,
+        shutdown: &CancellationToken,
+    ) -> Result<RolloutId, StoreError> {
+        let id = RolloutId(uuid::Uuid::now_v7().to_string());
+        let first = Recorded { at: self.house.clock.now(), event: opened.clone() };
+        let recalled = Recalled::begin(id, &first)?;
+        let rollout = recalled.memory.rollout();
+        let mut batch = AppendBatch::of(0, std::slice::from_ref(&first))?;
+        batch.index = Some(RolloutRow::from(rollout));
+        batch.cursors.extend(cursor.cloned());
+        batch.outbox = crate::notify::messages(rollout, 0, std::slice::from_ref(&first))?;
+        self.house.store.append(&rollout.id, batch).await?;
+        info!(rollout = %rollout.id, app = %rollout.app, "{}", first.event.sentence());
         let id = rollout.id.clone();
-        let reachable = Reachable { app: rollout.app.clone(), canary: rollout.canary, inbox: sender };
+        self.spawn(recalled, shutdown);
+        Ok(id)
+    }
+
+    fn spawn(&self, recalled: Recalled, shutdown: &CancellationToken) {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let rollout = recalled.memory.rollout();
+        let id = rollout.id.clone();
+        let (baseline, canary) = (rollout.baseline, rollout.canary);
+        let reachable = Reachable { app: rollout.app.clone(), baseline, canary, inbox: sender };
         self.house.running.add(id.clone(), reachable);
         self.house.metrics.moved(None, rollout.phase);
-        let runner = Runner::new((Arc::clone(&self.house), Arc::clone(&self.watching)), snapshot, inbox);
+        let runner = Runner::new((Arc::clone(&self.house), Arc::clone(&self.watching)), recalled, inbox);
         let runner = match runner {
             Ok(runner) => runner,
             Err(e) => {
@@ -205,42 +248,4 @@ impl<P: Platform> Engine<P> {
             house.running.remove(&id);
         });
     }
-}
-
-/// A rollout's state after its first event.
-fn begin(id: RolloutId, first: &Recorded) -> Result<Snapshot, StoreError> {
-    let wrong = StoreError::Illegal { detail: format!("rollout {id} does not begin with `opened`") };
-    let rollout = Rollout::open(id, first).ok_or(wrong)?;
-    Ok(Snapshot { judge: Judge::new(&rollout.policy, &[]), gatherer: GathererState::default(), rollout })
-}
-
-/// A rollout as the journal has it: the last state, or the fold of all events where there is none that can be read.
-async fn recall(journal: &Reader, id: &RolloutId) -> Result<Snapshot, StoreError> {
-    let missing = || StoreError::Illegal { detail: format!("rollout {id} has no events") };
-    let loaded = journal.load(id).await?.ok_or_else(missing)?;
-    let cached = loaded.snapshot.as_ref().map(|(_, body)| serde_json::from_str::<Snapshot>(body));
-    let (mut snapshot, after) = match cached {
-        Some(Ok(snapshot)) => (snapshot, loaded.after),
-        unreadable => {
-            if let Some(Err(e)) = unreadable {
-                warn!(rollout = %id, "the cached state cannot be read, so all events are folded anew: {e}");
-            }
-            let mut all = journal.events(id, 0, u32::MAX).await?;
-            if all.is_empty() {
-                return Err(missing());
-            }
-            let first = all.remove(0).read(id)?;
-            (begin(id.clone(), &first)?, all)
-        }
-    };
-    for entry in after {
-        let recorded = entry.read(id)?;
-        match &recorded.event {
-            Event::Learnt { look } => drop(snapshot.judge.learn(look)),
-            Event::Looked { look, .. } => drop(snapshot.judge.look(look)),
-            _ => {}
-        }
-        snapshot.rollout.apply(&recorded).map_err(|e| StoreError::Illegal { detail: e.to_string() })?;
-    }
-    Ok(snapshot)
 }

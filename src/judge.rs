@@ -328,6 +328,10 @@ impl Judge {
             }
         }
         (self.share, self.step) = (share, step);
+        // All of the traffic: there is no baseline beside the canary any more.
+        if share.is_some_and(|share| share >= 1.0) {
+            self.freeze_baseline();
+        }
     }
 
     fn check_split(&mut self, look: &Look) {

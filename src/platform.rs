@@ -114,6 +114,16 @@ pub trait Platform: Send + Sync + 'static {
     /// The version that the app's base deployment runs: the one that a plain deploy would replace.
     fn base(&self, app: &AppName) -> impl Future<Output = Result<Option<Version>, PlatformError>> + Send;
 
+    /// The version that served before `version` took its place; nothing where the platform does not know.
+    fn replaced(
+        &self,
+        app: &AppName,
+        version: Version,
+    ) -> impl Future<Output = Result<Option<Version>, PlatformError>> + Send {
+        let _ = (app, version);
+        std::future::ready(Ok(None))
+    }
+
     /// Does one command and waits for its end.
     fn execute(
         &self,

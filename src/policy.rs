@@ -18,14 +18,16 @@ mod resolve;
 mod schema;
 pub mod selector;
 mod set;
+mod strategy;
 
 pub use describe::{Part, describe};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use kayenta::{Judging, KAYENTA_SAMPLES, Kayenta, Metric};
 pub use model::{
-    Actions, AlertRule, Bake, Budget, Canary, Capacity, Counter, Direction, GaugeForm, HealthCheck, Hold,
-    Measure, Mode, Policy, Reaction, Selector, Signal, Strategy,
+    Actions, AlertRule, Autoscale, Budget, Counter, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode,
+    Policy, Reaction, Selector, Signal, SmokeCheck,
 };
 pub use read::{Reading, read};
 pub use schema::schema;
 pub use set::{PolicySet, glob};
+pub use strategy::{Bake, BlueGreen, Canary, Capacity, MultiVersion, Rolling, Strategy};

@@ -8,15 +8,17 @@
 mod act;
 mod decide;
 mod event;
+mod phase;
 mod plan;
 mod state;
 mod traffic;
 
 pub use act::{Act, next_act};
-pub use decide::{Alarm, Foreign, Inputs, Order, OrderKind, READY_WITHIN, decide};
-pub use event::{Answer, Ending, Event, PauseCause, Recorded, Trouble};
-pub use plan::{Plan, Step, plan};
-pub use state::{IllegalEvent, Issued, Phase, Rollout};
+pub use decide::{Alarm, Foreign, Inputs, Order, OrderKind, READY_WITHIN, Smoke, decide};
+pub use event::{Answer, Ending, Event, Kind, PauseCause, Recorded, Trouble};
+pub use phase::Phase;
+pub use plan::{Footing, Plan, Routed, Step, plan};
+pub use state::{IllegalEvent, Issued, Rollout};
 pub use traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ mod watcher;
 
 pub use config::{Labels, PrometheusConfig, ScrapeConfig, SourceConfig, SourceError};
 pub use gatherer::{Gathered, Gatherer, GathererState};
-pub use health::{Answer, Health, HealthBook, Probe, Prober, UnitLimits, UnitWatch};
+pub use health::{
+    Answer, Health, HealthBook, Probe, Prober, SmokeBook, SmokeFault, SmokeProbe, UnitLimits, UnitWatch,
+};
 pub use meter::MeterError;
 pub use prometheus::Prometheus;
 pub(crate) use prometheus::read_answer;

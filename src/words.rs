@@ -24,6 +24,16 @@ impl fmt::Display for AppName {
 #[serde(transparent)]
 pub struct Version(pub u32);
 
+impl Version {
+    /// The version that a person writes: `7` or `v7`; nothing if it is no number above 0.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('v').unwrap_or(text);
+        let is_plain = digits.bytes().all(|b| b.is_ascii_digit());
+        digits.parse().ok().filter(|number| is_plain && *number > 0).map(Self)
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.0)

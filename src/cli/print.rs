@@ -83,7 +83,7 @@ pub(super) fn words(label: &str) -> String {
 pub(super) fn style(label: &str) -> Style {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     let is = |phase: Phase| phase.label() == label;
-    if is(Phase::Promoted) {
+    if is(Phase::Promoted) || is(Phase::Watching) || is(Phase::Kept) {
         colour(AnsiColor::Green)
     } else if is(Phase::RolledBack) || is(Phase::RollingBack) || is(Phase::Failed) {
         colour(AnsiColor::Red)

@@ -55,8 +55,8 @@ fn print(story: &Story, json: bool, out: &mut impl Write) -> io::Result<()> {
     if json { writeln!(out, "{:#}", story.as_json()) } else { page::print(story, out) }
 }
 
-/// The kinds of events that make up most of a journal, one at each look.
-const LOOKS: [&str; 2] = ["learnt", "looked"];
+/// The kinds of events that tell a person nothing at each time: looks, which are most of a journal, and bookkeeping.
+const LOOKS: [&str; 3] = ["learnt", "looked", "heeded"];
 
 /// All that is known of a rollout.
 struct Story {

@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 
 use super::house::House;
 use crate::platform::{Activity, ActivityKind, App, Platform, PlatformError};
-use crate::policy::Policy;
-use crate::rollout::{Event, Observed};
+use crate::policy::{Policy, Strategy};
+use crate::rollout::{Event, Kind, Observed};
 use crate::words::{AppName, Span, Time, Version};
 
 /// How far back the first question of all goes: what was deployed earlier is for people.
@@ -73,10 +73,14 @@ impl<P: Platform> Discovery<P> {
         let activity = self.house.platform.activity(None, self.progress.since - OVERLAP).await?;
         let mut found = Vec::new();
         for deploy in activity.iter().filter(|a| !a.ours && a.error.is_none()) {
-            let (ActivityKind::NewVersion { version: Some(canary) }, Some(ended)) =
-                (&deploy.kind, deploy.ended)
-            else {
-                continue;
+            let (kind, canary, ended) = match (&deploy.kind, deploy.ended) {
+                (ActivityKind::NewVersion { version: Some(version) }, Some(ended)) => {
+                    (Kind::Beside, *version, ended)
+                }
+                (ActivityKind::Replaced { version: Some(version) }, Some(ended)) => {
+                    (Kind::InPlace, *version, ended)
+                }
+                _ => continue,
             };
             if ended < self.progress.since || self.progress.handled.contains_key(&deploy.id) {
                 continue;
@@ -91,7 +95,7 @@ impl<P: Platform> Discovery<P> {
             if overtaken {
                 self.handled(deploy, ended);
             } else if self.house.running.of(&deploy.app).is_none()
-                && let Some(opened) = self.consider(deploy, *canary, ended).await?
+                && let Some(opened) = self.consider(deploy, kind, canary, ended).await?
             {
                 let mut then = self.progress.clone();
                 then.handled.insert(deploy.id.clone(), ended);
@@ -106,6 +110,7 @@ impl<P: Platform> Discovery<P> {
     async fn consider(
         &mut self,
         deploy: &Activity,
+        kind: Kind,
         canary: Version,
         ended: Time,
     ) -> Result<Option<Event>, PlatformError> {
@@ -113,6 +118,21 @@ impl<P: Platform> Discovery<P> {
             self.leave(deploy, ended, "no policy is for it");
             return Ok(None);
         };
+        let native = matches!(&policy.strategy, Strategy::Rolling(rolling) if rolling.native);
+        match (kind, native) {
+            (Kind::InPlace, true) => return self.in_place(deploy, canary, ended, policy).await,
+            // What was deployed in place of everything is nobody's to roll out.
+            (Kind::InPlace, false) => {
+                self.handled(deploy, ended);
+                return Ok(None);
+            }
+            (_, true) => {
+                let why = format!("policy `{}` watches plain deploys, and this is one beside", policy.name);
+                self.leave(deploy, ended, &why);
+                return Ok(None);
+            }
+            (_, false) => {}
+        }
         let observed = self.house.platform.observe(&deploy.app).await?;
         let waited = self.house.clock.now().since(ended);
         if !observed.units.iter().any(|u| u.version == canary) {
@@ -129,12 +149,43 @@ impl<P: Platform> Discovery<P> {
                 trigger: deploy.id.clone(),
                 deployed: deploy.started,
                 policy: Box::new(policy),
+                kind,
             })),
             Err(why) if waited > SHOW_UP => {
                 self.leave(deploy, ended, &why);
                 Ok(None)
             }
             Err(_) => Ok(None),
+        }
+    }
+
+    /// A version that the platform rolled out by itself, and that is watched now.
+    async fn in_place(
+        &mut self,
+        deploy: &Activity,
+        canary: Version,
+        ended: Time,
+        policy: Policy,
+    ) -> Result<Option<Event>, PlatformError> {
+        match self.house.platform.replaced(&deploy.app, canary).await? {
+            // Who went back to an earlier version did so for a reason.
+            Some(baseline) if baseline < canary => Ok(Some(Event::Opened {
+                app: deploy.app.clone(),
+                baseline,
+                canary,
+                trigger: deploy.id.clone(),
+                deployed: deploy.started,
+                policy: Box::new(policy),
+                kind: Kind::InPlace,
+            })),
+            Some(baseline) => {
+                self.leave(deploy, ended, &format!("{canary} is older than {baseline}: somebody went back"));
+                Ok(None)
+            }
+            None => {
+                self.leave(deploy, ended, "no earlier version is known, so there is no way back");
+                Ok(None)
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Running {
 pub struct Reachable {
     /// Its app.
     pub app: AppName,
+    /// Its baseline.
+    pub baseline: Version,
     /// Its canary.
     pub canary: Version,
     /// Where messages for it go.

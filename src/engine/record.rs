@@ -4,85 +4,89 @@ use std::time::Duration;
 
 use tracing::{error, info};
 
+use super::course::Memory;
 use super::house::House;
-use super::runner::Snapshot;
-use crate::judge::Judge;
+use super::recall::Snapshot;
 use crate::notify::messages;
 use crate::platform::Platform;
-use crate::rollout::{Event, Recorded, Rollout};
+use crate::rollout::{Event, Phase, Recorded, Rollout};
 use crate::signal::GathererState;
-use crate::store::{AppendBatch, RolloutRow, StoreError};
+use crate::store::{AppendBatch, RolloutRow, Store, StoreError};
 use crate::web::Metrics;
 
 /// The longest wait between two attempts to write what must be written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Writes what a rollout decided.
-pub(super) struct Recorder<'a, P> {
-    house: &'a House<P>,
+pub(super) struct Recorder {
+    /// The phase that was written last.
+    phase: Phase,
 }
 
-impl<'a, P: Platform> Recorder<'a, P> {
-    pub(super) fn new(house: &'a House<P>) -> Self {
-        Self { house }
+impl Recorder {
+    /// For a rollout as the journal has it.
+    pub(super) fn new(rollout: &Rollout) -> Self {
+        Self { phase: rollout.phase }
     }
 
-    /// Writes `events` and only then lets the rollout take them. Waits for a disk that is full or away: without the
-    /// journal nothing may happen.
+    /// Writes `events`, which led to `memory`. Waits for a disk that is full or away: without the journal nothing may
+    /// happen.
     ///
     /// # Errors
-    /// When somebody else continued the rollout, or when an event cannot happen in its state.
-    pub(super) async fn record(
-        &self,
-        rollout: &mut Rollout,
-        events: Vec<Event>,
-        judge: &Judge,
-        gatherer: GathererState,
+    /// When somebody else continued the rollout.
+    pub(super) async fn record<P: Platform>(
+        &mut self,
+        house: &House<P>,
+        events: Vec<Recorded>,
+        memory: &Memory,
+        gatherer: &GathererState,
     ) -> Result<(), StoreError> {
-        let at = self.house.clock.now();
-        let mut next = rollout.clone();
-        let mut recorded = Vec::with_capacity(events.len());
-        for event in events {
-            let event = Recorded { at, event };
-            next.apply(&event).map_err(|e| StoreError::Illegal { detail: e.to_string() })?;
-            say(&next, &event.event);
-            recorded.push(event);
+        let rollout = memory.rollout();
+        for recorded in &events {
+            say(rollout, &recorded.event);
         }
-        let outbox = messages(&next, rollout.events, &recorded)?;
-        let snapshot = Snapshot { rollout: next, judge: judge.clone(), gatherer };
-        let mut batch = AppendBatch::of(rollout.events, &recorded)?;
+        let before = rollout.events.saturating_sub(events.len() as u64);
+        let mut batch = AppendBatch::of(before, &events)?;
+        batch.outbox = messages(rollout, before, &events)?;
+        let snapshot = serde_json::to_string(&Snapshot { memory, gatherer });
         batch.snapshot =
-            Some(serde_json::to_string(&snapshot).map_err(|e| StoreError::Unwritable {
+            Some(snapshot.map_err(|e| StoreError::Unwritable {
                 kind: "snapshot".to_owned(),
                 detail: e.to_string(),
             })?);
-        batch.index = Some(RolloutRow::from(&snapshot.rollout));
-        batch.outbox = outbox;
-        self.append(&snapshot.rollout, batch).await?;
-        self.house.metrics.moved(Some(rollout.phase), snapshot.rollout.phase);
-        count_decisions(&self.house.metrics, &recorded);
-        *rollout = snapshot.rollout;
+        batch.index = Some(RolloutRow::from(rollout));
+        append(&house.store, rollout, batch).await?;
+        house.metrics.moved(Some(self.phase), rollout.phase);
+        count_decisions(&house.metrics, &events);
+        self.phase = rollout.phase;
         Ok(())
     }
+}
 
-    async fn append(&self, rollout: &Rollout, batch: AppendBatch) -> Result<(), StoreError> {
-        let mut wait = Duration::from_millis(100);
-        loop {
-            match self.house.store.append(&rollout.id, batch.clone()).await {
-                Err(error) if error.may_pass() => {
-                    error!(rollout = %rollout.id, "nothing is done until this can be written: {error}");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(PATIENCE);
-                }
-                result => return result,
+async fn append(store: &Store, rollout: &Rollout, batch: AppendBatch) -> Result<(), StoreError> {
+    let mut wait = Duration::from_millis(100);
+    loop {
+        match store.append(&rollout.id, batch.clone()).await {
+            Err(error) if error.may_pass() => {
+                error!(rollout = %rollout.id, "nothing is done until this can be written: {error}");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(PATIENCE);
             }
+            result => return result,
         }
     }
 }
 
 /// Logs what a person who reads along wants to know; looks are for the journal.
 fn say(rollout: &Rollout, event: &Event) {
-    if !matches!(event, Event::Looked { .. } | Event::CommandIssued { .. } | Event::CommandAnswered { .. }) {
+    if !matches!(
+        event,
+        Event::Looked { .. }
+            | Event::Learnt { .. }
+            | Event::Heeded { .. }
+            | Event::CommandIssued { .. }
+            | Event::CommandAnswered { .. }
+    ) {
         info!(rollout = %rollout.id, app = %rollout.app, event = event.label(), "{}", event.sentence());
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Bake, Policy, Signal, Strategy};
+use crate::policy::{Policy, Signal};
 
 /// What must be proven when the policy says nothing, by the step's share: at most 5 % of traffic "less than three
 /// times as bad", and so on. The last step asks for [`LAST`] whatever its share.
@@ -20,8 +20,7 @@ pub(super) struct Ladder {
 
 impl Ladder {
     pub(super) fn new(policy: &Policy) -> Self {
-        let Strategy::Canary(canary) = &policy.strategy;
-        Self { steps: canary.steps.iter().map(|share| share.get()).collect() }
+        Self { steps: policy.strategy.shares().iter().map(|share| share.get()).collect() }
     }
 
     /// The step that a share belongs to: the one whose own share is nearest, because whole units seldom give the exact
@@ -56,10 +55,12 @@ impl Ladder {
     }
 }
 
-/// The longest that a rollout under `policy` may be analysed, in seconds: every step at its longest.
+/// The longest that a rollout under `policy` may be analysed, in seconds: every step at its longest, and the watch after
+/// the last.
 pub(super) fn horizon(policy: &Policy) -> f64 {
-    let Strategy::Canary(canary) = &policy.strategy;
-    let Bake { at_most, .. } = canary.bake;
-    let steps = u32::try_from(canary.steps.len().max(1)).unwrap_or(u32::MAX);
-    (at_most.as_seconds() * f64::from(steps)).max(policy.look_every.as_seconds()).max(1.0)
+    let strategy = &policy.strategy;
+    let steps = u32::try_from(strategy.shares().len().max(1)).unwrap_or(u32::MAX);
+    let watch = policy.watch.max(policy.keep_for).as_seconds();
+    let whole = strategy.bake().at_most.as_seconds() * f64::from(steps) + watch;
+    whole.max(policy.look_every.as_seconds()).max(1.0)
 }

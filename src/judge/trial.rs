@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Judge, Look};
-use crate::policy::{Actions, Bake, Hold, Policy, Reaction, Strategy};
+use crate::policy::{Actions, Bake, Hold, Policy, Reaction};
 
 /// What may be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,10 @@ impl Trial {
     /// A rollout that has seen nothing, with what is known of the noise beforehand.
     #[must_use]
     pub fn new(policy: &Policy, history: &[Look]) -> Self {
-        let Strategy::Canary(canary) = &policy.strategy;
         Self {
             judge: Judge::new(policy, history),
             on: policy.on,
-            bake: canary.bake,
+            bake: policy.strategy.bake(),
             step: None,
             missing: None,
             decision: Decision::Continue,

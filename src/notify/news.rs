@@ -140,11 +140,16 @@ impl Data {
             mode: rollout.policy.mode,
             phase: rollout.phase,
             decision: match rollout.phase {
-                Phase::Pending | Phase::Step => Some("continue"),
+                Phase::Pending | Phase::Step | Phase::Watching => Some("continue"),
                 Phase::Paused => Some("pause"),
                 Phase::Promoting | Phase::Promoted => Some("promote"),
                 Phase::RollingBack | Phase::RolledBack => Some("rollback"),
-                Phase::Superseded | Phase::TakenOver | Phase::Observed | Phase::Failed => None,
+                Phase::Leaving
+                | Phase::Superseded
+                | Phase::TakenOver
+                | Phase::Observed
+                | Phase::Failed
+                | Phase::Kept => None,
             },
             cause,
             culprits: rollout.culprits.clone(),

@@ -91,6 +91,10 @@ impl<P: Platform> Platform for Record<P> {
         }
     }
 
+    async fn replaced(&self, app: &AppName, version: Version) -> Result<Option<Version>, PlatformError> {
+        self.platform.replaced(app, version).await
+    }
+
     async fn execute(&self, app: &AppName, command: &Command) -> Result<(), PlatformError> {
         let error = |kind, message| PlatformError {
             action: format!("writing down for app `{app}` to {command}"),

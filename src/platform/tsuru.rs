@@ -236,6 +236,11 @@ impl Platform for Tsuru {
         found.await.map_err(|failure| failure.of(&format!("finding the base version of app `{app}`")))
     }
 
+    async fn replaced(&self, app: &AppName, version: Version) -> Result<Option<Version>, PlatformError> {
+        let found = History::before(&self.client, app, version).await;
+        found.map_err(|failure| failure.of(&format!("finding what served before {version} of app `{app}`")))
+    }
+
     async fn execute(&self, app: &AppName, command: &Command) -> Result<(), PlatformError> {
         self.run(app, command).await.map_err(|failure| failure.of(&command::action(app, command)))
     }

@@ -3,8 +3,8 @@
 mod kayenta;
 
 use super::{
-    Actions, AlertRule, Canary, Capacity, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode, Policy,
-    Reaction, Selector, Signal, Strategy,
+    Actions, AlertRule, Autoscale, Capacity, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode, Policy,
+    Reaction, Selector, Signal, SmokeCheck, Strategy,
 };
 use crate::words::{Share, Span};
 
@@ -14,21 +14,23 @@ pub type Part = (&'static str, Vec<String>);
 /// What a policy will do, part by part, for a person to check it against what was meant.
 #[must_use]
 pub fn describe(policy: &Policy) -> Vec<Part> {
-    let Strategy::Canary(canary) = &policy.strategy;
     let mut parts = vec![
         ("for", vec![applies(&policy.applies)]),
         ("mode", vec![mode(policy.mode).to_owned()]),
-        ("moves", moves(canary)),
-        ("takes", takes(canary, policy)),
+        ("moves", moves(policy)),
+        ("takes", takes(policy)),
         ("compares", policy.signals.iter().map(|signal| compares(signal, policy)).collect()),
         ("judges", policy.judge.kayenta().map_or_else(Vec::new, kayenta::judges)),
-        ("checks", policy.health.iter().map(health).collect()),
+        ("checks", policy.smoke.iter().map(smoke).chain(policy.health.iter().map(health)).collect()),
         ("alerts", policy.alerts.iter().map(alert).collect()),
         ("may be wrong", vec![may_be_wrong(policy)]),
         ("when", actions(&policy.on)),
         ("tells", vec![policy.notify.join(", ")]),
     ];
-    parts.retain(|(_, lines)| lines.iter().any(|line| !line.is_empty()));
+    for (_, lines) in &mut parts {
+        lines.retain(|line| !line.is_empty());
+    }
+    parts.retain(|(_, lines)| !lines.is_empty());
     parts
 }
 
@@ -48,34 +50,130 @@ fn mode(mode: Mode) -> &'static str {
     }
 }
 
-fn moves(canary: &Canary) -> Vec<String> {
-    let mut path: Vec<String> = Vec::new();
-    for step in &canary.steps {
-        path.push(step.to_string());
-        if canary.approve.contains(step) {
-            path.push("(a person approves)".to_owned());
-        }
-    }
-    path.push("everything".to_owned());
-    let room = match canary.capacity {
+fn moves(policy: &Policy) -> Vec<String> {
+    let room = |capacity: Capacity| match capacity {
         Capacity::Surge => "canary units come on top of the baseline's",
         Capacity::Shift => "the baseline shrinks as the canary grows, never below half",
     };
-    vec![format!("{} of process `{}`; {room}", path.join(" → "), canary.process)]
+    let process = policy.strategy.process();
+    let mut lines = match &policy.strategy {
+        Strategy::Canary(canary) => {
+            let mut path: Vec<String> = Vec::new();
+            for step in &canary.steps {
+                path.push(step.to_string());
+                if canary.approve.contains(step) {
+                    path.push("(a person approves)".to_owned());
+                }
+            }
+            path.push("everything".to_owned());
+            vec![
+                format!("{} of process `{process}`; {}", path.join(" → "), room(canary.capacity)),
+                smallest(canary.steps.first().copied(), canary.capacity),
+            ]
+        }
+        Strategy::BlueGreen(blue_green) => {
+            let person = if blue_green.approve { " a person approves," } else { "" };
+            vec![format!(
+                "as many `{process}` units of the canary as the baseline has,{person} then everything at once; the \
+                 baseline stays warm while it bakes. The app needs room for twice its units"
+            )]
+        }
+        Strategy::Rolling(rolling) if rolling.native => vec![
+            "Tsuru rolls by itself (a plain deploy): it is watched once it is over, and taken back if it is bad".to_owned(),
+        ],
+        Strategy::Rolling(rolling) => vec![format!(
+            "{} of the `{process}` units at a time, added before as many are removed",
+            rolling.batch
+        )],
+        Strategy::MultiVersion(both) => {
+            let end = match (both.lasts, both.then) {
+                (None, _) => "until a person ends it".to_owned(),
+                (Some(lasts), Reaction::Promote) => format!("for {lasts}, then the canary gets everything"),
+                (Some(lasts), Reaction::Rollback) => format!("for {lasts}, then the canary is removed"),
+                (Some(lasts), _) => format!("for {lasts}, then both are left serving, unwatched"),
+            };
+            vec![
+                format!("{} of process `{process}`, {end}; {}", both.share, room(both.capacity)),
+                smallest(Some(both.share), both.capacity),
+            ]
+        }
+    };
+    if !policy.workers.is_empty() {
+        lines.push(format!(
+            "units of {} follow the canary's share; Tsuru starts one of each at once",
+            policy.workers.join(", ")
+        ));
+    }
+    lines.push(match policy.autoscale {
+        Autoscale::Refuse => "an app with an autoscaler is refused, with the reason".to_owned(),
+        Autoscale::Swap => {
+            "autoscalers stay in charge, and are moved to the version that serves in the end".to_owned()
+        }
+        Autoscale::Suspend => "autoscalers are removed for the rollout and made again at its end".to_owned(),
+    });
+    if policy.quarantine {
+        lines.push("a version that is rolled back is marked so that nobody rolls back to it".to_owned());
+    }
+    lines
 }
 
-fn takes(canary: &Canary, policy: &Policy) -> Vec<String> {
-    let steps = u64::try_from(canary.steps.len()).unwrap_or(u64::MAX);
+/// How many units it takes for a share to be had, since Tsuru gives a version the share that its units are.
+fn smallest(share: Option<Share>, capacity: Capacity) -> String {
+    let Some(share) = share.filter(|share| *share > Share::NONE && *share < Share::ALL) else {
+        return String::new();
+    };
+    let units = match capacity {
+        Capacity::Surge => (1.0 - share.get()) / share.get(),
+        Capacity::Shift => 1.0 / share.get(),
+    };
+    format!(
+        "shares are whole units: {share} needs {:.0} units of the baseline, fewer give the nearest",
+        units.ceil()
+    )
+}
+
+fn takes(policy: &Policy) -> Vec<String> {
+    let steps = u64::try_from(policy.strategy.shares().len()).unwrap_or(u64::MAX);
     let total = |each: Span| Span(each.0.saturating_mul(steps));
-    let bake = canary.bake;
-    let waits = if canary.approve.is_empty() { "" } else { ", and however long a person takes" };
-    vec![
-        format!("{} to {} until it is promoted{waits}", total(bake.at_least), total(bake.at_most)),
-        format!(
-            "each step {} to {}, a look every {}; the first {} of a version is left out",
-            bake.at_least, bake.at_most, policy.look_every, policy.warm_up
-        ),
-    ]
+    let bake = policy.strategy.bake();
+    let asks = match &policy.strategy {
+        Strategy::Canary(canary) => !canary.approve.is_empty(),
+        Strategy::BlueGreen(blue_green) => blue_green.approve,
+        Strategy::Rolling(_) | Strategy::MultiVersion(_) => false,
+    };
+    let waits = if asks { ", and however long a person takes" } else { "" };
+    let looks =
+        format!("a look every {}; the first {} of a version is left out", policy.look_every, policy.warm_up);
+    let mut lines = match &policy.strategy {
+        Strategy::MultiVersion(_) => vec![looks],
+        _ => vec![
+            format!("{} to {} until it is promoted{waits}", total(bake.at_least), total(bake.at_most)),
+            format!("each step {} to {}, {looks}", bake.at_least, bake.at_most),
+        ],
+    };
+    if policy.keep_for > Span::ZERO {
+        lines.push(format!(
+            "the old version's units are kept for {} after that, without users",
+            policy.keep_for
+        ));
+    }
+    if policy.watch > Span::ZERO {
+        lines.push(format!(
+            "the rollback stays armed for {} after that, against what was known of the baseline",
+            policy.watch
+        ));
+    }
+    lines
+}
+
+fn smoke(check: &SmokeCheck) -> String {
+    let port = check.port.map_or_else(String::new, |port| format!(" on port {port}"));
+    let status = check.status.map_or_else(|| "200 to 399".to_owned(), |status| status.to_string());
+    let holds = check.contains.as_ref().map_or_else(String::new, |text| format!(" and `{text}` in it"));
+    format!(
+        "before any user: every canary unit answers {}{port} within {} with {status}{holds}",
+        check.path, check.timeout
+    )
 }
 
 fn may_be_wrong(policy: &Policy) -> String {

@@ -6,6 +6,7 @@
 pub(in crate::policy) mod choice;
 pub(in crate::policy) mod kayenta;
 pub(in crate::policy) mod scalar;
+pub(in crate::policy) mod strategy;
 pub(in crate::policy) mod value;
 
 use std::collections::BTreeMap;
@@ -14,11 +15,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::builtin::Builtin;
-use super::{Capacity, Direction, GaugeForm, Mode};
+use super::{Autoscale, Direction, GaugeForm, Mode};
 use crate::words::{Share, Span};
 use choice::{Alarm, HoldThen, Split, Stop, Undecided};
 use kayenta::{Judge, Kayenta, Metric};
-use scalar::{Change, Count, Name, Port, Text, UrlPath, Weight};
+use scalar::{Change, Count, Name, Port, Status, Text, UrlPath, Weight};
+use strategy::Strategy;
 use value::{At, Field, Given, List};
 
 /// The most steps that a strategy may have.
@@ -43,6 +45,32 @@ pub(in crate::policy) struct File {
     pub(in crate::policy) mode: Given<Field<Mode>>,
     /// How traffic moves.
     pub(in crate::policy) strategy: Strategy,
+    /// Processes without users' requests of their own that take part: their units follow the canary's share.
+    #[serde(default)]
+    #[schemars(length(max = MOST_NAMES))]
+    pub(in crate::policy) workers: List<Field<Name>>,
+    /// What is done about the platform's autoscalers of the processes that take part. Default: `refuse`.
+    #[serde(default)]
+    #[schemars(extend("default" = "refuse"))]
+    pub(in crate::policy) autoscale: Given<Field<Autoscale>>,
+    /// What every unit of the canary must answer at its own address before any user's request goes there.
+    #[serde(default)]
+    #[schemars(length(max = MOST_RULES))]
+    pub(in crate::policy) smoke: List<Smoke>,
+    /// How long the rollback stays armed after the canary got everything, against what was known of the baseline.
+    /// Default: `0s`, which ends the rollout then.
+    #[serde(default)]
+    #[schemars(extend("default" = "0s"))]
+    pub(in crate::policy) watch: Given<Field<Span>>,
+    /// How long the old version's units are kept, without users, after the canary got everything: the instant way back.
+    /// Default: `0s`.
+    #[serde(default)]
+    #[schemars(extend("default" = "0s"))]
+    pub(in crate::policy) keep_for: Given<Field<Span>>,
+    /// Whether a version that was rolled back is marked on the platform so that nobody rolls back to it. Default: `false`.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(in crate::policy) quarantine: Given<Field<bool>>,
     /// How often the policy may be wrong.
     #[serde(default)]
     pub(in crate::policy) budget: Budget,
@@ -99,55 +127,6 @@ pub(in crate::policy) struct For {
     #[serde(default)]
     #[schemars(length(max = MOST_NAMES))]
     pub(in crate::policy) teams: List<Field<Text>>,
-}
-
-/// How traffic moves.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(in crate::policy) enum Strategy {
-    /// In steps, each with a larger share of the traffic than the one before.
-    Canary(Canary),
-}
-
-/// The canary strategy.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-pub(in crate::policy) struct Canary {
-    /// The share of each step, growing, above 0% and below 100%. After the last one the canary gets everything.
-    #[schemars(length(min = 1, max = MOST_STEPS))]
-    pub(in crate::policy) steps: List<Field<Share>>,
-    /// How long each step lasts.
-    #[serde(default)]
-    pub(in crate::policy) bake: Bake,
-    /// The steps, by their share, after which a person must agree before the next.
-    #[serde(default)]
-    #[schemars(length(max = MOST_STEPS))]
-    pub(in crate::policy) approve: List<Field<Share>>,
-    /// The process whose units are scaled. Default: `web`.
-    #[serde(default)]
-    #[schemars(extend("default" = "web"))]
-    pub(in crate::policy) process: Given<Field<Name>>,
-    /// How room is made for the canary's units. Default: `surge`.
-    #[serde(default)]
-    #[schemars(extend("default" = "surge"))]
-    pub(in crate::policy) capacity: Given<Field<Capacity>>,
-}
-
-/// How long a step lasts: at least `at_least`, then until it is shown that the canary is good enough, at most `at_most`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-pub(in crate::policy) struct Bake {
-    /// The shortest bake. Default: `5m`, or `at_most` if that is shorter.
-    #[serde(default)]
-    #[schemars(extend("default" = "5m"))]
-    pub(in crate::policy) at_least: Given<Field<Span>>,
-    /// The longest bake; what follows then is `on: inconclusive`. Default: `60m`, or `at_least` if that is longer.
-    #[serde(default)]
-    #[schemars(extend("default" = "60m"))]
-    pub(in crate::policy) at_most: Given<Field<Span>>,
 }
 
 /// How often the policy may be wrong.
@@ -281,6 +260,29 @@ pub(in crate::policy) struct Health {
     #[serde(default)]
     #[schemars(extend("default" = 3))]
     pub(in crate::policy) fail_after: Given<Field<Count>>,
+}
+
+/// What every unit of the canary must answer before any user's request goes there.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::policy) struct Smoke {
+    /// The path that is asked for at each unit's own address.
+    #[schemars(extend("examples" = ["/healthz"]))]
+    pub(in crate::policy) http: Field<UrlPath>,
+    /// The port. Default: the platform's port for the process.
+    #[serde(default)]
+    pub(in crate::policy) port: Given<Field<Port>>,
+    /// The status that must come back. Default: any from 200 to 399.
+    #[serde(default)]
+    pub(in crate::policy) status: Given<Field<Status>>,
+    /// What the answer's text must hold.
+    #[serde(default)]
+    pub(in crate::policy) contains: Given<Field<Text>>,
+    /// How long an answer may take. Default: `5s`.
+    #[serde(default)]
+    #[schemars(extend("default" = "5s"))]
+    pub(in crate::policy) timeout: Given<Field<Span>>,
 }
 
 /// What a firing alert does to a rollout of the app that it names.

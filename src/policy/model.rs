@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Judging;
+use super::strategy::Strategy;
 use crate::words::{Share, Span};
 
 /// One policy.
@@ -19,6 +20,24 @@ pub struct Policy {
     pub mode: Mode,
     /// How traffic moves.
     pub strategy: Strategy,
+    /// Processes without users' requests of their own that take part: their units follow the canary's share.
+    #[serde(default)]
+    pub workers: Vec<String>,
+    /// What is done about autoscalers of the processes that take part.
+    #[serde(default)]
+    pub autoscale: Autoscale,
+    /// What the canary must answer at its own address before any user's request goes there.
+    #[serde(default)]
+    pub smoke: Vec<SmokeCheck>,
+    /// How long the rollback stays armed after the canary got everything.
+    #[serde(default)]
+    pub watch: Span,
+    /// How long the old version's units are kept, without users, after the canary got everything: the instant way back.
+    #[serde(default)]
+    pub keep_for: Span,
+    /// Whether a version that was rolled back is marked so that nobody rolls back to it.
+    #[serde(default)]
+    pub quarantine: bool,
     /// Who judges.
     #[serde(default)]
     pub judge: Judging,
@@ -50,6 +69,12 @@ impl Policy {
             applies: Selector::default(),
             mode: Mode::Act,
             strategy,
+            workers: Vec::new(),
+            autoscale: Autoscale::Refuse,
+            smoke: Vec::new(),
+            watch: Span::ZERO,
+            keep_for: Span::ZERO,
+            quarantine: false,
             judge: Judging::default(),
             budget: Budget::default(),
             look_every: Span::seconds(15),
@@ -85,49 +110,6 @@ pub enum Mode {
     /// Act.
     #[default]
     Act,
-}
-
-/// How traffic moves from the baseline to the canary.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// In steps, each with a larger share than the one before.
-    Canary(Canary),
-}
-
-/// The canary strategy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Canary {
-    /// The wished share of each step, growing, each above 0 and below 1.
-    pub steps: Vec<Share>,
-    /// How long each step lasts.
-    pub bake: Bake,
-    /// The steps (by their share) after which a person must agree before the next.
-    pub approve: Vec<Share>,
-    /// The process whose units are scaled; `web` unless the policy says otherwise.
-    pub process: String,
-    /// How room is made for the canary's units.
-    pub capacity: Capacity,
-}
-
-/// How long a step lasts: at least until the shortest bake is over, then until safety is shown, at most the longest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bake {
-    /// The shortest bake.
-    pub at_least: Span,
-    /// The longest bake.
-    pub at_most: Span,
-}
-
-/// How room is made for the canary's units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Capacity {
-    /// The baseline keeps all its units; canary units come on top.
-    #[default]
-    Surge,
-    /// The sum stays about what it was: as the canary grows, the baseline shrinks, but never below half of what it was.
-    Shift,
 }
 
 /// How often the policy may be wrong.
@@ -249,6 +231,35 @@ pub struct HealthCheck {
     pub timeout: Span,
     /// How many failures of one unit in a row make the canary fail.
     pub fail_after: u32,
+}
+
+/// What every unit of the canary must answer before any user's request goes there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmokeCheck {
+    /// The path asked for at each unit's own address, starting with `/`.
+    pub path: String,
+    /// The port; nothing: the platform's port for the process.
+    pub port: Option<u16>,
+    /// The status that must come back; nothing: any from 200 to 399.
+    pub status: Option<u16>,
+    /// What the answer must hold; nothing: anything.
+    pub contains: Option<String>,
+    /// How long an answer may take.
+    pub timeout: Span,
+}
+
+/// What is done about autoscalers, which change the number of units while a rollout counts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Autoscale {
+    /// No rollout begins where there is one.
+    #[default]
+    Refuse,
+    /// It stays in charge of the units, and is moved to the version that serves in the end. Where it is, the canary keeps
+    /// the unit that the platform gave it.
+    Swap,
+    /// It is removed for the rollout and made again at its end, whatever the end.
+    Suspend,
 }
 
 /// What a firing alert does to a rollout of the app that it names.

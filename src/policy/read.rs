@@ -181,7 +181,26 @@ fn shape(expected: &str) -> Cow<'static, str> {
     }
 }
 
+/// What other systems have and Tsuru has not, with what there is instead.
+const NOT_ON_TSURU: [(&[&str], &str); 3] = [
+    (
+        &["header", "headers", "match", "cookie", "cookies", "sticky", "session_affinity", "setHeaderRoute"],
+        "Tsuru cannot route by header, cookie or user: a version's share is its share of units. Leave it out",
+    ),
+    (
+        &["mirror", "mirroring", "shadow", "setMirrorRoute"],
+        "Tsuru cannot mirror requests; `smoke` asks the canary at its own address before any user does",
+    ),
+    (
+        &["weight", "weights", "setWeight", "stepWeight", "maxWeight", "traffic"],
+        "Tsuru has no weights: write `steps: [5%, 25%, 50%]`, which become whole units",
+    ),
+];
+
 fn meant(wrong: &str, possible: &[&'static str]) -> String {
+    if let Some((_, instead)) = NOT_ON_TSURU.iter().find(|(words, _)| words.contains(&wrong)) {
+        return (*instead).to_owned();
+    }
     match nearest(wrong, possible) {
         Some(word) => format!("did you mean `{word}`?"),
         None if possible.is_empty() => "leave it out".to_owned(),
@@ -196,6 +215,7 @@ fn example(field: &str) -> &'static str {
         "for" => "say which apps it is for: `for: { apps: [\"checkout-*\"] }`",
         "strategy" => "say how traffic moves: `strategy: { canary: { steps: [5%, 25%, 50%] } }`",
         "steps" => "list the shares of traffic: `steps: [5%, 25%, 50%]`",
+        "share" => "say which share the canary has: `share: 20%`",
         "http" => "say which path to ask for: `http: /healthz`",
         "do" => "say what follows: `do: rollback`, `do: pause` or `do: ignore`",
         _ => "",

@@ -3,19 +3,19 @@
 mod kayenta;
 mod resolver;
 mod signal;
+mod strategy;
 
 use super::diagnostic::Diagnostics;
 use super::file::choice::HoldThen;
 use super::file::scalar::Text;
-use super::file::value::{At, Field, Given, List};
-use super::file::{self, File, For, MOST_NAMES, MOST_RULES, MOST_STEPS};
-use super::{Actions, AlertRule, Bake, Budget, Canary, HealthCheck, Hold, Policy, Selector, Strategy};
+use super::file::value::{At, Field, List};
+use super::file::{self, File, For, MOST_NAMES, MOST_RULES};
+use super::{Actions, AlertRule, Autoscale, Budget, HealthCheck, Hold, Policy, Selector, SmokeCheck};
 use crate::words::{Share, Span};
 use resolver::Resolver;
 
 const LOOK_EVERY: Span = Span::seconds(15);
 const WARM_UP: Span = Span::seconds(60);
-const BAKE: Bake = Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) };
 const LONGEST_BAKE: Span = Span::minutes(30 * 24 * 60);
 const FALSE_ROLLBACK: f64 = 0.01;
 const FALSE_PROMOTION: f64 = 0.05;
@@ -26,15 +26,20 @@ pub(super) fn resolve(file: &File, text: &str, findings: &mut Diagnostics) -> Po
     let look_every =
         resolver.span(file.look_every.as_ref(), LOOK_EVERY, Span::seconds(1)..=Span::minutes(10));
     let warm_up = resolver.span(file.warm_up.as_ref(), WARM_UP, Span::ZERO..=Span::minutes(60));
-    let file::Strategy::Canary(canary) = &file.strategy;
-    let canary = resolver.canary(canary, look_every, warm_up);
+    let strategy = resolver.strategy(file, look_every, warm_up);
     let mut signals = resolver.signals(file);
-    let judge = resolver.judging(file, &mut signals, canary.bake, look_every);
+    let judge = resolver.judging(file, &mut signals, strategy.bake(), look_every);
     Policy {
         name: resolver.get(&file.policy).map_or_else(String::new, |name| name.0.clone()),
         applies: resolver.applies(&file.r#for),
         mode: resolver.or(file.mode.as_ref(), super::Mode::Act),
-        strategy: Strategy::Canary(canary),
+        workers: resolver.workers(file, strategy.process()),
+        autoscale: resolver.or(file.autoscale.as_ref(), Autoscale::Refuse),
+        smoke: resolver.list(&file.smoke, MOST_RULES).iter().map(|smoke| resolver.smoke(smoke)).collect(),
+        watch: resolver.span(file.watch.as_ref(), Span::ZERO, Span::ZERO..=LONGEST_BAKE),
+        keep_for: resolver.span(file.keep_for.as_ref(), Span::ZERO, Span::ZERO..=LONGEST_BAKE),
+        quarantine: resolver.or(file.quarantine.as_ref(), false),
+        strategy,
         judge,
         budget: resolver.budget(&file.budget),
         look_every,
@@ -71,99 +76,6 @@ impl Resolver<'_> {
         selector
     }
 
-    fn canary(&mut self, canary: &file::Canary, look_every: Span, warm_up: Span) -> Canary {
-        let steps = self.steps(&canary.steps);
-        let bake = self.bake(&canary.bake, look_every, warm_up);
-        // Of steps that were misread, nothing can be said.
-        let known = steps.len() == canary.steps.value.len() && !steps.is_empty();
-        let approve = if known { self.approve(&canary.approve, &steps) } else { Vec::new() };
-        let process = canary.process.as_ref().and_then(|name| self.get(name));
-        Canary {
-            steps,
-            bake,
-            approve,
-            process: process.map_or_else(|| "web".to_owned(), |name| name.0.clone()),
-            capacity: self.or(canary.capacity.as_ref(), super::Capacity::Surge),
-        }
-    }
-
-    fn steps(&mut self, list: &List<Field<Share>>) -> Vec<Share> {
-        if list.value.is_empty() {
-            self.error(&list.at, "there is no step", "list shares of traffic, as in `[5%, 25%, 50%]`");
-        }
-        let mut steps: Vec<Share> = Vec::new();
-        for field in self.list(list, MOST_STEPS) {
-            let Some(step) = self.get(field).copied() else { continue };
-            let before = steps.last().copied();
-            if step == Share::NONE {
-                self.error(
-                    &field.at,
-                    "a step of 0% tests nothing",
-                    "leave it out, or write a share above 0%",
-                );
-            } else if step == Share::ALL {
-                let help = "leave it out: after the last step the canary gets everything";
-                self.error(&field.at, "a step of 100% is no step", help);
-            } else if before.is_some_and(|before| step == before) {
-                self.error(&field.at, format!("the step {step} stands here twice"), "leave one of them out");
-            } else if let Some(before) = before.filter(|before| step < *before) {
-                let message = format!("the step {step} comes after {before}, which is larger");
-                self.error(&field.at, message, "write the steps from the smallest to the largest");
-            }
-            steps.push(step);
-        }
-        steps
-    }
-
-    fn bake(&mut self, bake: &file::Bake, look_every: Span, warm_up: Span) -> Bake {
-        let shortest = Span::seconds(1);
-        let at_least = self.span(bake.at_least.as_ref(), BAKE.at_least, shortest..=LONGEST_BAKE);
-        let at_most = self.span(bake.at_most.as_ref(), BAKE.at_most, shortest..=LONGEST_BAKE);
-        // Of a duration that was misread, nothing can be said.
-        let read = |field: &Given<Field<Span>>| field.as_ref().is_none_or(|field| field.value.is_ok());
-        match (bake.at_least.as_ref(), bake.at_most.as_ref()) {
-            _ if !read(&bake.at_least) || !read(&bake.at_most) => {}
-            (Some(field), Some(_)) if at_least > at_most => {
-                let message =
-                    format!("the shortest bake ({at_least}) is longer than the longest ({at_most})");
-                self.error(&field.at, message, "exchange them, or write one duration for both");
-            }
-            (Some(field), _) if at_least.0 < look_every.0.saturating_mul(4) => {
-                let message = format!("a bake of {at_least} has fewer than 4 looks, one every {look_every}");
-                self.warn(&field.at, message, "bake longer, or look more often with `look_every`");
-            }
-            (Some(field), _) if at_least <= warm_up => {
-                let message = format!(
-                    "the first {warm_up} of a version is left out as warm-up, which is all of this bake"
-                );
-                self.warn(&field.at, message, "bake longer, or shorten `warm_up`");
-            }
-            _ => {}
-        }
-        // The one that is given draws the other's default along.
-        match (bake.at_least.as_ref(), bake.at_most.as_ref()) {
-            (None, Some(_)) => Bake { at_least: BAKE.at_least.min(at_most), at_most },
-            (Some(_), None) => Bake { at_least, at_most: BAKE.at_most.max(at_least) },
-            _ => Bake { at_least, at_most },
-        }
-    }
-
-    fn approve(&mut self, list: &List<Field<Share>>, steps: &[Share]) -> Vec<Share> {
-        let mut approve = Vec::new();
-        for field in self.list(list, MOST_STEPS) {
-            let Some(share) = self.get(field).copied() else { continue };
-            if approve.contains(&share) {
-                self.error(&field.at, format!("{share} stands here twice"), "leave one of them out");
-            } else if !steps.contains(&share) {
-                let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
-                let message = format!("there is no step of {share} to approve");
-                self.error(&field.at, message, format!("the steps are {}", steps.join(", ")));
-            }
-            approve.push(share);
-        }
-        approve
-    }
-
     fn budget(&mut self, budget: &file::Budget) -> Budget {
         let mut part = |field: Option<&Field<Share>>, default: f64| {
             let value = self.share(field, default, 0.5);
@@ -198,6 +110,16 @@ impl Resolver<'_> {
             every,
             timeout,
             fail_after: health.fail_after.as_ref().and_then(|n| self.get(n)).map_or(3, |count| count.0),
+        }
+    }
+
+    fn smoke(&mut self, smoke: &file::Smoke) -> SmokeCheck {
+        SmokeCheck {
+            path: self.get(&smoke.http).map_or_else(String::new, |path| path.0.clone()),
+            port: smoke.port.as_ref().and_then(|port| self.get(port)).map(|port| port.0),
+            status: smoke.status.as_ref().and_then(|status| self.get(status)).map(|status| status.0),
+            contains: smoke.contains.as_ref().and_then(|text| self.get(text)).map(|text| text.0.clone()),
+            timeout: self.span(smoke.timeout.as_ref(), Span::seconds(5), Span(1)..=Span::minutes(1)),
         }
     }
 

@@ -4,9 +4,10 @@
 //! was done already is not done again, whoever did it. The order of acts keeps users served: more before less, route
 //! before unroute, and never away from the last version that can serve.
 
-use super::event::Answer;
-use super::state::{Phase, Rollout};
-use super::traffic::{Command, Observed, PlatformErrorKind};
+use super::event::{Answer, Ending};
+use super::phase::Phase;
+use super::state::Rollout;
+use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind};
 use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
 
@@ -15,6 +16,9 @@ const LAG: Span = Span::seconds(30);
 
 /// The longest wait before a failed command is tried again.
 const BACKOFF_MOST: Span = Span::seconds(30);
+
+/// The most characters of a reason that is written to the platform.
+const LONGEST_REASON: usize = 200;
 
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +48,12 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
         return Act::Wait("something is under way on the platform".to_owned());
     }
     let act = match rollout.phase {
+        // What it waits for a person after the last step, the canary has everything.
+        Phase::Paused if rollout.watch_began.is_some() => Act::Settled,
         Phase::Step | Phase::Paused => to_step(rollout, observed),
-        Phase::Promoting => to_only_canary(rollout, observed),
+        Phase::Promoting | Phase::Watching => to_only_canary(rollout, observed, now),
         Phase::RollingBack => to_only_baseline(rollout, observed),
+        Phase::Leaving => give_back(rollout, observed, None),
         _ => Act::Settled,
     };
     match act {
@@ -92,7 +99,7 @@ fn backoff(failures: u32, kind: PlatformErrorKind) -> Span {
     Span((first << failures.saturating_sub(1).min(5)).min(BACKOFF_MOST.0))
 }
 
-/// Towards the units of the current step: canary up, routed, then baseline down.
+/// Towards the units of the current step: autoscalers out of the way, canary up, routed, then baseline down.
 fn to_step(r: &Rollout, o: &Observed) -> Act {
     // Once the step's traffic was in place, the platform keeps the units; a unit that is missing for a moment is being
     // replaced by it, and a difference computed then would add one too many.
@@ -100,48 +107,107 @@ fn to_step(r: &Rollout, o: &Observed) -> Act {
         return Act::Settled;
     };
     let process = r.process();
-    if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, step.canary) {
-        return act;
+    let stays = |process: &str| r.suspends.iter().any(|a| a.process == process) && scaled(o, process);
+    if let Some(autoscaler) = o.autoscaled.iter().find(|a| stays(&a.process)) {
+        return act(Command::SuspendAutoscaler { process: autoscaler.process.clone() });
     }
-    if !all_routed(o, r.canary, process) {
+    let canary = std::iter::once((process, step.canary))
+        .chain(step.workers.iter().map(|(worker, units)| (worker.as_str(), units.canary)));
+    for (process, wanted) in canary {
+        if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, wanted) {
+            return act;
+        }
+    }
+    if step.routed.canary() && !all_routed(o, r.canary, process) {
         return act(Command::Route { version: r.canary });
     }
-    if o.existing(r.canary, process) > step.canary {
-        return remove(o, r.canary, process, step.canary);
+    if step.routed.baseline() && !all_routed(o, r.baseline, process) {
+        return act(Command::Route { version: r.baseline });
     }
-    if o.existing(r.baseline, process) > step.baseline {
-        return remove(o, r.baseline, process, step.baseline);
+    if !step.routed.baseline() && routed(o, r.baseline) {
+        return take_baseline_out(r, o, step.canary);
+    }
+    let canary = std::iter::once((process, step.canary, step.baseline))
+        .chain(step.workers.iter().map(|(worker, units)| (worker.as_str(), units.canary, units.baseline)));
+    for (process, canary, baseline) in canary {
+        for (version, wanted) in [(r.canary, canary), (r.baseline, baseline)] {
+            if !scaled(o, process) && o.existing(version, process) > wanted {
+                return remove(o, version, process, wanted);
+            }
+        }
     }
     Act::Settled
 }
 
-/// Towards the canary alone, at the size that the baseline had.
-fn to_only_canary(r: &Rollout, o: &Observed) -> Act {
+/// Users away from the baseline, once the canary can take them all.
+fn take_baseline_out(r: &Rollout, o: &Observed, wanted: u32) -> Act {
+    let serving = o.serving(r.canary, r.process());
+    if serving == 0 || serving < wanted {
+        return Act::Wait(format!("{serving} of {wanted} units of {} serve", r.canary));
+    }
+    act(Command::Unroute { version: r.baseline })
+}
+
+/// Towards the canary alone, at the size that the baseline had; the baseline's units are kept while the policy says so.
+fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
     if !o.units.iter().any(|u| u.version == r.canary) {
         return Act::Stuck(format!("{} has no units any more, so it cannot be promoted", r.canary));
     }
+    if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 {
+        if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, r.units) {
+            return act;
+        }
+        if !all_routed(o, r.canary, process) {
+            return act(Command::Route { version: r.canary });
+        }
+        if routed(o, r.baseline) {
+            return take_baseline_out(r, o, if scaled(o, process) { 1 } else { r.units });
+        }
+        return Act::Settled;
+    }
     if o.units.iter().any(|u| u.version != r.canary || !u.base) {
         return act(Command::MakeOnly { version: r.canary });
     }
-    resize(o, r.canary, process, r.units)
+    match to_size(r, o, r.canary) {
+        Act::Settled => give_back(r, o, Some(r.canary)),
+        act => act,
+    }
 }
 
 /// Towards the baseline alone, at its old size: first users away from the canary, then the baseline's units back,
 /// then the canary's units away.
 fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
     let process = r.process();
-    if o.existing(r.baseline, process) == 0 {
+    let existing = o.existing(r.baseline, process);
+    if existing == 0 {
         // It was replaced already; the platform brings it back beside what serves and only then takes that away.
+        if o.units.is_empty() {
+            return Act::Stuck(format!(
+                "the app has no units at all, so {} cannot be brought back",
+                r.baseline
+            ));
+        }
         return act(Command::MakeOnly { version: r.baseline });
     }
-    let healthy = o.units.iter().any(|u| u.version == r.baseline && u.process == process && u.ready);
-    let canary_routed = o.units.iter().any(|u| u.version == r.canary && u.routable);
-    if !healthy && canary_routed {
-        return Act::Stuck(format!(
-            "{} has no unit that is ready, so taking {} away would leave users with nothing",
-            r.baseline, r.canary
-        ));
+    let canary_routed = routed(o, r.canary);
+    let ready = o.ready(r.baseline, process);
+    let wanted = if r.units == 0 { existing } else { r.units };
+    if canary_routed {
+        // What is left of a baseline that made room for the canary must not drown in all users at once. If its units
+        // cannot be had, too few of them are better than a version that does harm.
+        if ready.saturating_mul(2) < wanted
+            && r.failures == 0
+            && let act @ Act::Do { .. } = bring_up(o, r.baseline, process, wanted)
+        {
+            return act;
+        }
+        if ready == 0 {
+            return Act::Stuck(format!(
+                "{} has no unit that is ready, so taking {} away would leave users with nothing",
+                r.baseline, r.canary
+            ));
+        }
     }
     if !all_routed(o, r.baseline, process) {
         return act(Command::Route { version: r.baseline });
@@ -149,9 +215,12 @@ fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
     if canary_routed {
         return act(Command::Unroute { version: r.canary });
     }
-    let wanted = if r.units == 0 { o.existing(r.baseline, process) } else { r.units };
     if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.baseline, process, wanted) {
         return act;
+    }
+    if r.policy.quarantine && !r.quarantined && r.ending == Ending::RolledBack {
+        let reason = format!("rolled back by Uguisu: {}", r.reason).chars().take(LONGEST_REASON).collect();
+        return act(Command::Quarantine { version: r.canary, reason });
     }
     if o.units.iter().any(|u| u.version == r.canary) {
         let others = o.units.iter().any(|u| u.version != r.canary && u.version != r.baseline);
@@ -162,23 +231,66 @@ fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
             (true, true) => {}
         }
     }
-    if r.units > 0 { resize(o, r.baseline, process, r.units) } else { Act::Settled }
+    match to_size(r, o, r.baseline) {
+        Act::Settled => give_back(r, o, Some(r.baseline)),
+        act => act,
+    }
+}
+
+/// Every process of `version` with as many units as the baseline had.
+fn to_size(r: &Rollout, o: &Observed, version: Version) -> Act {
+    let main = (r.units > 0).then_some((r.process(), r.units));
+    let others = r.others.iter().map(|(process, units)| (process.as_str(), *units));
+    for (process, wanted) in main.into_iter().chain(others) {
+        // A process that the version does not have is not ours to add.
+        if o.existing(version, process) == 0 {
+            continue;
+        }
+        match resize(o, version, process, wanted) {
+            Act::Settled => {}
+            act => return act,
+        }
+    }
+    Act::Settled
+}
+
+/// The autoscalers as they were: those that were removed made again, all of them on the version that serves.
+fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>) -> Act {
+    if let Some(autoscaler) = r.suspends.iter().find(|a| !scaled(o, &a.process)) {
+        return act(Command::RestoreAutoscaler { autoscaler: autoscaler.clone() });
+    }
+    let takes_part = |process: &str| process == r.process() || r.policy.workers.iter().any(|w| w == process);
+    let elsewhere = |a: &Autoscaler| takes_part(&a.process) && a.version.is_some() && a.version != serves;
+    match serves {
+        Some(version) if o.autoscaled.iter().any(elsewhere) => act(Command::MoveAutoscalers { version }),
+        _ => Act::Settled,
+    }
+}
+
+/// An autoscaler changes the units of a process: the platform refuses to let anybody else do so.
+fn scaled(o: &Observed, process: &str) -> bool {
+    o.autoscaled.iter().any(|a| a.process == process)
+}
+
+fn routed(o: &Observed, version: Version) -> bool {
+    o.units.iter().any(|u| u.version == version && u.routable)
 }
 
 fn act(command: Command) -> Act {
     Act::Do { command, expected: None }
 }
 
-/// Enough units of `version`, all ready.
+/// Enough units of `version`, all ready. What an autoscaler changes is taken as it is.
 fn bring_up(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
     let existing = o.existing(version, process);
+    let wanted = if scaled(o, process) { existing } else { wanted };
     if existing < wanted {
         let command = Command::AddUnits { version, process: process.to_owned(), count: wanted - existing };
         return Act::Do { command, expected: Some(wanted) };
     }
-    let ready = o.units.iter().filter(|u| u.version == version && u.process == process && u.ready).count();
-    if ready < wanted as usize {
-        return Act::Wait(format!("{ready} of {wanted} units of {version} are ready"));
+    let ready = o.ready(version, process);
+    if ready < wanted {
+        return Act::Wait(format!("{ready} of {wanted} `{process}` units of {version} are ready"));
     }
     Act::Settled
 }
@@ -193,7 +305,9 @@ fn remove(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
 
 fn resize(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
     match bring_up(o, version, process, wanted) {
-        Act::Settled if o.existing(version, process) > wanted => remove(o, version, process, wanted),
+        Act::Settled if !scaled(o, process) && o.existing(version, process) > wanted => {
+            remove(o, version, process, wanted)
+        }
         act => act,
     }
 }
@@ -212,8 +326,22 @@ impl Command {
             | (Self::Unroute { version: a }, Self::Unroute { version: b })
             | (Self::MakeOnly { version: a }, Self::MakeOnly { version: b })
             | (Self::Delete { version: a }, Self::Delete { version: b })
-            | (Self::AddUnits { version: a, .. }, Self::AddUnits { version: b, .. })
-            | (Self::RemoveUnits { version: a, .. }, Self::RemoveUnits { version: b, .. }) => a == b,
+            | (Self::MoveAutoscalers { version: a }, Self::MoveAutoscalers { version: b })
+            | (Self::Quarantine { version: a, .. }, Self::Quarantine { version: b, .. }) => a == b,
+            (
+                Self::AddUnits { version: a, process: one, .. },
+                Self::AddUnits { version: b, process: other, .. },
+            )
+            | (
+                Self::RemoveUnits { version: a, process: one, .. },
+                Self::RemoveUnits { version: b, process: other, .. },
+            ) => a == b && one == other,
+            (Self::SuspendAutoscaler { process: one }, Self::SuspendAutoscaler { process: other }) => {
+                one == other
+            }
+            (Self::RestoreAutoscaler { autoscaler: one }, Self::RestoreAutoscaler { autoscaler: other }) => {
+                one.process == other.process
+            }
             _ => false,
         }
     }

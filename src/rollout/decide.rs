@@ -3,22 +3,22 @@
 //! Order of precedence: a person's order · takeover or supersession · critical failure (health, alert, signal) ·
 //! missing data · step done · go on. The first that applies decides; the rest is for the next look.
 
-use super::event::{Ending, Event, PauseCause, Trouble};
-use super::plan::plan;
-use super::state::{Phase, Rollout};
+mod begin;
+mod course;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Ending, Event, Kind, PauseCause, Trouble};
+use super::phase::Phase;
+use super::state::Rollout;
 use super::traffic::Observed;
 use crate::judge::Verdict;
-use crate::policy::{Hold, Mode, Reaction, Strategy};
+use crate::policy::{Hold, Mode, Reaction};
 use crate::words::{Span, Time, Version};
+use begin::on_pending;
+use course::{leave_step, on_leaving, on_promoting, on_rolling_back, on_step, on_watching, step_done};
 
-/// How long a canary may take to get ready before its rollout is given up: the platform's own progress timer.
-pub const READY_WITHIN: Span = Span::minutes(10);
-
-/// Commands that may fail in a row before a promotion is given up.
-const PROMOTE_TRIES: u32 = 3;
-
-/// Commands that may fail in a row before a step waits for a person.
-const STEP_TRIES: u32 = 5;
+pub use begin::READY_WITHIN;
 
 /// What a look, the platform and people gave since the last decision.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,12 +37,23 @@ pub struct Inputs<'a> {
     pub foreign: Option<&'a Foreign>,
     /// What a person wants.
     pub order: Option<&'a Order>,
+    /// What the canary's own addresses said to the smoke checks, while those are asked.
+    pub smoke: Option<&'a Smoke>,
     /// Something holds the app's lock.
     pub busy: bool,
 }
 
-/// An alert that concerns a rollout.
+/// What the canary said to the smoke checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Smoke {
+    /// Every unit answered every check as it should.
+    Passed,
+    /// A unit did not; which and how, as a sentence.
+    Failed(String),
+}
+
+/// An alert that concerns a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
     /// Its name.
     pub name: String,
@@ -61,6 +72,8 @@ pub enum Foreign {
     Replaced(Option<Version>, String),
     /// Routing, units or processes were changed by hand.
     Changed(String),
+    /// The environment was changed, which restarts every version.
+    Environment(String),
     /// The app is gone.
     Removed(String),
 }
@@ -87,6 +100,8 @@ pub enum OrderKind {
     Promote,
     /// Go back to the baseline now.
     Rollback,
+    /// End the coexistence of two versions, and leave both serving.
+    Keep,
 }
 
 impl OrderKind {
@@ -99,6 +114,7 @@ impl OrderKind {
             "approve" => Self::Approve,
             "promote" => Self::Promote,
             "rollback" => Self::Rollback,
+            "keep" => Self::Keep,
             _ => return None,
         })
     }
@@ -116,11 +132,30 @@ pub fn decide(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     if let Some(foreign) = i.foreign {
         return on_foreign(r, foreign);
     }
+    if let Some(call) = call_for_help(r) {
+        return vec![call];
+    }
     match r.phase {
         Phase::RollingBack => on_rolling_back(r, i),
+        Phase::Leaving => on_leaving(r, i),
         Phase::Promoting => on_promoting(r, i),
+        Phase::Pending if r.kind == Kind::Return => on_pending(r, i),
         _ => on_emergency(r, i).unwrap_or_else(|| on_course(r, i)),
     }
+}
+
+/// Commands that may fail in a row before a person is called; they are tried on all the same.
+const TRIES_BEFORE_CALL: u32 = 5;
+
+/// Where nothing but trying again is left, a person hears of it, once.
+fn call_for_help(r: &Rollout) -> Option<Event> {
+    let must_go_on = matches!(r.phase, Phase::RollingBack | Phase::Watching | Phase::Leaving);
+    let stuck = must_go_on && r.failures >= TRIES_BEFORE_CALL && !r.called && r.unanswered().is_none();
+    stuck.then(|| {
+        let last = r.command.as_ref().map_or_else(String::new, |c| c.command.to_string());
+        let why = format!("the platform failed {} times to {last}; it is tried on", r.failures);
+        Event::PersonNeeded { why }
+    })
 }
 
 fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
@@ -131,7 +166,7 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
     match (order.kind, r.phase) {
         (OrderKind::Promote, _) if observes => refused("promote"),
         (OrderKind::Rollback, _) if observes => refused("roll back"),
-        (OrderKind::Pause, Phase::Pending | Phase::Step | Phase::Paused) => {
+        (OrderKind::Pause, Phase::Pending | Phase::Step | Phase::Paused | Phase::Watching) => {
             vec![paused(PauseCause::Operator, format!("{by} said so"))]
         }
         (OrderKind::Resume, Phase::Paused) => vec![Event::Resumed { by }],
@@ -142,10 +177,16 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
             events.extend(leave_step(r, &format!("{by} approved")));
             events
         }
+        (OrderKind::Promote, Phase::Watching | Phase::Paused) if r.watch_began.is_some() => {
+            vec![Event::WatchEnded { by }]
+        }
+        (OrderKind::Keep, Phase::Step | Phase::Paused) if r.coexists() && r.step_reached.is_some() => {
+            leave(r, Ending::Kept, format!("{by} said so"))
+        }
         (OrderKind::Promote, Phase::Step | Phase::Paused) if r.plan.is_some() => {
             vec![Event::PromotionDecided { why: format!("{by} said so") }]
         }
-        (OrderKind::Rollback, phase) if phase != Phase::RollingBack => {
+        (OrderKind::Rollback, phase) if !matches!(phase, Phase::RollingBack | Phase::Leaving) => {
             vec![rollback(format!("{by} said so"), Vec::new(), Ending::RolledBack)]
         }
         (OrderKind::Pause, _) => refused("pause"),
@@ -153,6 +194,7 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
         (OrderKind::Approve, _) => refused("approve"),
         (OrderKind::Promote, _) => refused("promote"),
         (OrderKind::Rollback, _) => refused("roll back"),
+        (OrderKind::Keep, _) => refused("keep both versions"),
     }
 }
 
@@ -162,17 +204,32 @@ fn no_use(r: &Rollout) -> String {
 }
 
 fn on_foreign(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
+    // The canary has everything already: whatever comes now is about another rollout.
+    let is_done = r.watch_began.is_some() && r.phase != Phase::RollingBack;
     match foreign {
-        Foreign::Replaced(version, why) if *version == Some(r.canary) => {
-            finished(Ending::TakenOver, why.clone())
+        Foreign::Removed(why) => finished(Ending::TakenOver, why.clone()),
+        Foreign::Environment(why) if matches!(r.phase, Phase::Step | Phase::Paused | Phase::Watching) => {
+            vec![Event::BakeRestarted { why: why.clone() }]
         }
-        Foreign::Replaced(_, why) => finished(Ending::Superseded, why.clone()),
+        Foreign::Environment(why) => vec![Event::Noted { what: why.clone() }],
+        Foreign::Replaced(version, why) if *version == Some(r.canary) => {
+            leave(r, if is_done { Ending::Promoted } else { Ending::TakenOver }, why.clone())
+        }
+        Foreign::Replaced(_, why) => leave(r, Ending::Superseded, why.clone()),
+        Foreign::NewVersion(_, why) if is_done => {
+            leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
+        }
         Foreign::NewVersion(_, why) if r.phase == Phase::RollingBack || r.policy.mode == Mode::Observe => {
             vec![Event::Noted { what: why.clone() }]
         }
+        Foreign::NewVersion(_, why) if r.coexists() && r.step_reached.is_some() => {
+            leave(r, Ending::Kept, format!("{why}, so which one to compare with which is not clear any more"))
+        }
         Foreign::NewVersion(_, why) => vec![rollback(why.clone(), Vec::new(), Ending::Superseded)],
-        Foreign::Changed(why) => finished(Ending::TakenOver, format!("{why}; whoever did it knows better")),
-        Foreign::Removed(why) => finished(Ending::TakenOver, why.clone()),
+        Foreign::Changed(why) if is_done => {
+            leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
+        }
+        Foreign::Changed(why) => leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better")),
     }
 }
 
@@ -203,7 +260,7 @@ fn on_course(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let mut events = track_data(r, i);
     if let Some((trouble, since)) = r.trouble
         && events.is_empty()
-        && r.phase == Phase::Step
+        && matches!(r.phase, Phase::Step | Phase::Watching)
         && let Some(reaction) = overdue(r, trouble, i.now.since(since))
     {
         events.extend(reaction);
@@ -212,6 +269,7 @@ fn on_course(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     match r.phase {
         Phase::Pending => events.extend(on_pending(r, i)),
         Phase::Step => events.extend(on_step(r, i)),
+        Phase::Watching => events.extend(on_watching(r, i)),
         _ => {}
     }
     events
@@ -257,182 +315,6 @@ fn overdue(r: &Rollout, trouble: Trouble, missing: Span) -> Option<Vec<Event>> {
     })
 }
 
-/// Waits until the canary's units are ready and the traffic is what it should be before anything is touched.
-fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
-    let Some(o) = i.observed else { return Vec::new() };
-    let process = r.process();
-    let waited = i.now.since(r.opened).rounded();
-    if r.policy.mode == Mode::Act && o.autoscaled.iter().any(|a| a.process == process) {
-        return finished(
-            Ending::Failed,
-            format!(
-                "process `{process}` is scaled by the platform's autoscaler, which would undo every step; remove the autoscaler for the rollout"
-            ),
-        );
-    }
-    let routed = |v: Version| o.units.iter().any(|u| u.version == v && u.routable);
-    if let Some(other) =
-        o.units.iter().find(|u| u.routable && u.version != r.baseline && u.version != r.canary)
-    {
-        return finished(
-            Ending::TakenOver,
-            format!("{} serves as well as {}: not ours to move", other.version, r.baseline),
-        );
-    }
-    if r.policy.mode != Mode::Observe && routed(r.canary) {
-        return finished(Ending::TakenOver, format!("somebody routed {} before the rollout began", r.canary));
-    }
-    let canary = o.existing(r.canary, process);
-    let ready = o.units.iter().filter(|u| u.version == r.canary && u.process == process && u.ready).count();
-    if canary == 0 || ready < canary as usize || o.serving(r.baseline, process) == 0 {
-        return if waited < READY_WITHIN { Vec::new() } else { never_ready(r, canary, ready, waited) };
-    }
-    let Strategy::Canary(wished) = &r.policy.strategy;
-    let units = o.serving(r.baseline, process);
-    match plan(wished, units, o.quota_left.map(|left| left.saturating_add(canary))) {
-        Ok(plan) => {
-            let mut events = vec![Event::Planned { plan, units }];
-            if r.policy.mode == Mode::Advise {
-                events.push(paused(PauseCause::Advice, format!("advises to route users to {}", r.canary)));
-            } else {
-                events.push(Event::StepBegan { step: 0 });
-            }
-            events
-        }
-        Err(why) => finished(Ending::Failed, why),
-    }
-}
-
-fn never_ready(r: &Rollout, units: u32, ready: usize, waited: Span) -> Vec<Event> {
-    if units == 0 {
-        return finished(
-            Ending::TakenOver,
-            format!("{} has no units after {waited}; it was removed", r.canary),
-        );
-    }
-    if ready < units as usize {
-        let why = format!("{ready} of {units} units of {} were ready after {waited}", r.canary);
-        return react(r, Reaction::Rollback, why, vec!["ready".to_owned()], PauseCause::Fail);
-    }
-    finished(Ending::Failed, format!("{} has had no unit that serves for {waited}", r.baseline))
-}
-
-/// The step's traffic, then its bake, then the next step.
-fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
-    let mut events = Vec::new();
-    if r.step_reached.is_none() {
-        if r.failures >= STEP_TRIES {
-            let last = r.command.as_ref().map_or_else(String::new, |c| c.command.to_string());
-            return vec![paused(
-                PauseCause::Platform,
-                format!("the platform failed {} times to {last}", r.failures),
-            )];
-        }
-        if let Some(o) = i.observed
-            && in_place(r, o)
-        {
-            events.push(Event::StepReached { step: r.step, share: o.share(r.canary, r.process()) });
-        }
-        return events;
-    }
-    let (Some(verdict), Strategy::Canary(canary)) = (i.verdict, &r.policy.strategy) else { return events };
-    let baked = r.baked(i.now);
-    if verdict.wrong_split && r.policy.on.wrong_split == Reaction::Pause {
-        return vec![paused(PauseCause::WrongSplit, verdict.why.clone())];
-    }
-    if baked >= canary.bake.at_least && verdict.safe && !verdict.both_bad {
-        return step_done(r, &format!("{} after {}: {}", step_name(r), baked.rounded(), verdict.why));
-    }
-    if baked >= canary.bake.at_most {
-        let baked = baked.rounded();
-        let why = format!("{}: neither harm nor safety was shown in {baked}; {}", step_name(r), verdict.why);
-        return match r.policy.on.inconclusive {
-            Reaction::Promote => step_done(r, &why),
-            other => react(r, other, why, vec!["inconclusive".to_owned()], PauseCause::Inconclusive),
-        };
-    }
-    events
-}
-
-/// The traffic of the current step is what was observed.
-fn in_place(r: &Rollout, o: &Observed) -> bool {
-    let (Some(step), process) = (r.current(), r.process()) else { return false };
-    let serving = |v| o.serving(v, process);
-    if r.policy.mode == Mode::Observe {
-        return serving(r.canary) > 0 && serving(r.baseline) > 0;
-    }
-    serving(r.canary) == step.canary
-        && serving(r.baseline) >= 1
-        && serving(r.baseline) <= step.baseline
-        && o.existing(r.baseline, process) == step.baseline
-}
-
-fn step_name(r: &Rollout) -> String {
-    format!("step {}", r.step + 1)
-}
-
-/// The step is done: to the next, unless a person has to agree first.
-fn step_done(r: &Rollout, why: &str) -> Vec<Event> {
-    let approve = r.current().is_some_and(|s| s.approve) && !r.approved.contains(&r.step);
-    if approve && r.policy.mode != Mode::Observe {
-        return vec![paused(
-            PauseCause::Approval,
-            format!("{why}; the policy wants a person's agreement to go on"),
-        )];
-    }
-    if r.policy.mode == Mode::Advise && !r.approved.contains(&r.step) {
-        let next = if r.at_last_step() {
-            format!("promote {}", r.canary)
-        } else {
-            "go on to the next step".to_owned()
-        };
-        return vec![paused(PauseCause::Advice, format!("advises to {next}: {why}"))];
-    }
-    leave_step(r, why)
-}
-
-fn leave_step(r: &Rollout, why: &str) -> Vec<Event> {
-    if r.policy.mode == Mode::Observe && r.at_last_step() {
-        return finished(Ending::Observed, format!("would have promoted {}: {why}", r.canary));
-    }
-    // Advice given before the first step leaves nothing behind.
-    if r.step_began.is_none() {
-        return vec![Event::StepBegan { step: 0 }];
-    }
-    if r.at_last_step() {
-        return vec![Event::PromotionDecided { why: why.to_owned() }];
-    }
-    vec![Event::StepBegan { step: r.step + 1 }]
-}
-
-fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
-    let Some(o) = i.observed else { return Vec::new() };
-    let process = r.process();
-    let only = !o.units.is_empty()
-        && o.units.iter().all(|u| u.version == r.canary && u.base)
-        && o.serving(r.canary, process) == r.units
-        && o.existing(r.canary, process) == r.units;
-    if only && !i.busy && r.unanswered().is_none() {
-        return finished(Ending::Promoted, r.reason.clone());
-    }
-    if r.failures >= PROMOTE_TRIES && r.unanswered().is_none() && o.serving(r.baseline, process) > 0 {
-        let why = format!("the platform failed {} times to make {} the only version", r.failures, r.canary);
-        return vec![rollback(why, Vec::new(), Ending::RolledBack)];
-    }
-    Vec::new()
-}
-
-fn on_rolling_back(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
-    let Some(o) = i.observed else { return Vec::new() };
-    if i.busy || r.unanswered().is_some() {
-        return Vec::new();
-    }
-    match super::act::next_act(r, o, false, i.now) {
-        super::act::Act::Settled => finished(r.ending, r.reason.clone()),
-        _ => Vec::new(),
-    }
-}
-
 /// Does what the policy says about `why`; in `observe` and `advise` it is said, not done.
 fn react(
     r: &Rollout,
@@ -467,4 +349,15 @@ fn paused(cause: PauseCause, why: String) -> Event {
 
 fn finished(ending: Ending, why: String) -> Vec<Event> {
     vec![Event::Finished { ending, why }]
+}
+
+/// Ends without moving any more traffic. What was taken away for the rollout is given back first.
+fn leave(r: &Rollout, ending: Ending, why: String) -> Vec<Event> {
+    if r.suspends.is_empty() || r.policy.mode == Mode::Observe {
+        return finished(ending, why);
+    }
+    if r.phase == Phase::Leaving {
+        return vec![Event::Noted { what: why }];
+    }
+    vec![Event::LeaveDecided { ending, why }]
 }

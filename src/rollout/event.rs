@@ -3,10 +3,13 @@
 //! A rollout's state is the fold of its events. The enum is closed and its JSON is stored for ever, so a variant is
 //! only ever added, and a field only with a default.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
-use super::traffic::{Command, PlatformErrorKind};
+use super::decide::Alarm;
+use super::plan::{Plan, Routed, Step};
+use super::traffic::{Autoscaler, Command, PlatformErrorKind};
 use crate::judge::{Look, Verdict};
 use crate::policy::Policy;
 use crate::words::{AppName, Share, Span, Time, Version};
@@ -29,6 +32,9 @@ pub enum Event {
         deployed: Time,
         /// The policy as it was at this time; later changes to the file do not touch this rollout.
         policy: Box<Policy>,
+        /// What kind of deploy or order began it.
+        #[serde(default)]
+        kind: Kind,
     },
     /// The shares of the policy became whole units.
     Planned {
@@ -36,7 +42,15 @@ pub enum Event {
         plan: Plan,
         /// Serving units of the baseline before anything was moved.
         units: u32,
+        /// Units of the baseline's other processes, likewise.
+        #[serde(default)]
+        others: BTreeMap<String, u32>,
+        /// The autoscalers that will be removed for the rollout, as they are: they must be made again at its end.
+        #[serde(default)]
+        suspends: Vec<Autoscaler>,
     },
+    /// The canary answered every smoke check at its own address.
+    Smoked,
     /// A step began: its traffic is now wanted.
     StepBegan {
         /// Which, from 0.
@@ -109,6 +123,25 @@ pub enum Event {
         /// Why, as a sentence.
         why: String,
     },
+    /// The canary has everything, and the rollback stays armed for a while.
+    WatchBegan,
+    /// A person ended the watch before its time.
+    WatchEnded {
+        /// By whom.
+        by: String,
+    },
+    /// Every unit was restarted by somebody's change: what the current step has baked counts no more.
+    BakeRestarted {
+        /// Why.
+        why: String,
+    },
+    /// It ends without moving any more traffic, once what was taken away for it is given back.
+    LeaveDecided {
+        /// How it ends.
+        ending: Ending,
+        /// Why.
+        why: String,
+    },
     /// A command is about to be sent.
     CommandIssued {
         /// The number of the command in this rollout, from 1.
@@ -142,6 +175,37 @@ pub enum Event {
         /// What.
         what: String,
     },
+    /// An alert that concerns this rollout was heard. What follows from it is decided next.
+    Alerted {
+        /// The sender's identity of it.
+        fingerprint: String,
+        /// When it began to fire.
+        starts: Time,
+        /// What the policy makes of it; nothing: it cannot be the canary's doing.
+        alarm: Option<Alarm>,
+        /// In words.
+        says: String,
+    },
+    /// What has been dealt with, and is no news after a restart.
+    Heeded {
+        /// What others did, by the platform's ids.
+        acts: Vec<String>,
+        /// How many of the alerts that were heard, the oldest first.
+        alerts: usize,
+    },
+}
+
+/// What began a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A version was deployed beside the one that serves.
+    #[default]
+    Beside,
+    /// A version was deployed in place of the one that served: the platform has moved everything by itself.
+    InPlace,
+    /// A person or an alert wants an earlier version back. It is the baseline; the canary is what serves.
+    Return,
 }
 
 /// What a command led to.
@@ -209,6 +273,8 @@ pub enum Ending {
     Observed,
     /// It could not be carried out.
     Failed,
+    /// Both versions were left serving.
+    Kept,
 }
 
 impl Event {
@@ -218,6 +284,7 @@ impl Event {
         match self {
             Self::Opened { .. } => "opened",
             Self::Planned { .. } => "planned",
+            Self::Smoked => "smoked",
             Self::StepBegan { .. } => "step_began",
             Self::StepReached { .. } => "step_reached",
             Self::Learnt { .. } => "learnt",
@@ -229,11 +296,17 @@ impl Event {
             Self::Approved { .. } => "approved",
             Self::RollbackDecided { .. } => "rollback_decided",
             Self::PromotionDecided { .. } => "promotion_decided",
+            Self::WatchBegan => "watch_began",
+            Self::WatchEnded { .. } => "watch_ended",
+            Self::BakeRestarted { .. } => "bake_restarted",
+            Self::LeaveDecided { .. } => "leave_decided",
             Self::CommandIssued { .. } => "command_issued",
             Self::CommandAnswered { .. } => "command_answered",
             Self::Finished { .. } => "finished",
             Self::PersonNeeded { .. } => "person_needed",
             Self::Noted { .. } => "noted",
+            Self::Alerted { .. } => "alerted",
+            Self::Heeded { .. } => "heeded",
         }
     }
 
@@ -241,10 +314,20 @@ impl Event {
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
-            Self::Opened { app, baseline, canary, policy, .. } => {
-                format!("{canary} of `{app}` was deployed beside {baseline}; policy `{}`", policy.name)
+            Self::Opened { app, baseline, canary, policy, kind, .. } => {
+                let name = &policy.name;
+                match kind {
+                    Kind::Beside => {
+                        format!("{canary} of `{app}` was deployed beside {baseline}; policy `{name}`")
+                    }
+                    Kind::InPlace => {
+                        format!("{canary} of `{app}` was deployed in place of {baseline}; policy `{name}`")
+                    }
+                    Kind::Return => format!("{baseline} of `{app}` is wanted back in place of {canary}"),
+                }
             }
-            Self::Planned { plan, units } => planned(plan, *units),
+            Self::Planned { plan, units, suspends, .. } => planned(plan, *units, suspends),
+            Self::Smoked => "the canary answers every smoke check at its own address".to_owned(),
             Self::StepBegan { step } => format!("step {} begins", step + 1),
             Self::StepReached { step, share } => {
                 format!("step {}: the canary serves {share} of the units", step + 1)
@@ -258,6 +341,12 @@ impl Event {
             Self::Approved { by, step } => format!("{by} approved leaving step {}", step + 1),
             Self::RollbackDecided { why, .. } => format!("roll back: {why}"),
             Self::PromotionDecided { why } => format!("promote: {why}"),
+            Self::WatchBegan => {
+                "the canary has everything; it is watched on, and the way back stays open".to_owned()
+            }
+            Self::WatchEnded { by } => format!("{by} ended the watch"),
+            Self::BakeRestarted { why } => format!("{why}; the bake begins anew"),
+            Self::LeaveDecided { ending, why } => format!("{ending}, once everything is given back: {why}"),
             Self::CommandIssued { number, command, .. } => format!("command {number}: {command}"),
             Self::CommandAnswered { number, answer: Answer::Done } => format!("command {number}: done"),
             Self::CommandAnswered { number, answer: Answer::Error { message, .. } } => {
@@ -266,20 +355,28 @@ impl Event {
             Self::Finished { ending, why } => format!("{ending}: {why}"),
             Self::PersonNeeded { why } => format!("a person is needed: {why}"),
             Self::Noted { what } => what.clone(),
+            Self::Alerted { says, .. } => says.clone(),
+            Self::Heeded { .. } => "dealt with what others did and what was heard".to_owned(),
         }
     }
 }
 
-fn planned(plan: &Plan, units: u32) -> String {
-    let steps: Vec<String> = plan
-        .steps
-        .iter()
-        .map(|s| format!("{} ({} of {})", s.share, s.canary, s.canary + s.baseline))
-        .collect();
+fn planned(plan: &Plan, units: u32, suspends: &[Autoscaler]) -> String {
+    let step = |s: &Step| match s.routed {
+        Routed::Baseline => format!("{} units stand ready", s.canary),
+        Routed::Both => format!("{} ({} of {})", s.share, s.canary, s.canary.saturating_add(s.baseline)),
+        Routed::Canary => format!("{} with {} units kept warm", s.share, s.baseline),
+    };
+    let steps: Vec<String> = plan.steps.iter().map(step).collect();
     let mut text = format!("{units} serving units; steps {}", steps.join(", "));
-    for adjusted in &plan.adjusted {
+    if plan.steps.is_empty() {
+        text = format!("{units} serving units; nothing to move");
+    }
+    let suspended =
+        suspends.iter().map(|a| format!("the autoscaler of `{}` is removed until the end", a.process));
+    for part in suspended.chain(plan.adjusted.iter().cloned()) {
         text.push_str("; ");
-        text.push_str(adjusted);
+        text.push_str(&part);
     }
     text
 }
@@ -293,6 +390,7 @@ impl std::fmt::Display for Ending {
             Self::TakenOver => "taken over",
             Self::Observed => "observed",
             Self::Failed => "failed",
+            Self::Kept => "both versions kept",
         })
     }
 }

@@ -1,12 +1,42 @@
-//! The plan of a canary rollout: wished shares of traffic as whole units.
+//! The plan of a rollout: wished shares of traffic as whole units.
 //!
 //! A platform without traffic weights gives a version the share of users' requests that its units are of all
-//! serving units. So 5 % of three units cannot be had: the plan takes the nearest share that can, and says so.
+//! serving units. So 5 % of three units cannot be had: the plan takes the nearest share that can, and says so. Each
+//! strategy comes down to steps of the same kind: so many units of each version, and who of them serves users.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Canary, Capacity};
-use crate::words::Share;
+use crate::policy::{BlueGreen, Canary, Capacity, MultiVersion, Rolling, Strategy};
+use crate::words::{Arms, Share};
+
+/// Who serves users during a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Routed {
+    /// The baseline alone; the canary stands ready.
+    Baseline,
+    /// Both.
+    #[default]
+    Both,
+    /// The canary alone; the baseline is kept warm.
+    Canary,
+}
+
+impl Routed {
+    /// Whether the baseline serves users.
+    #[must_use]
+    pub fn baseline(self) -> bool {
+        self != Self::Canary
+    }
+
+    /// Whether the canary serves users.
+    #[must_use]
+    pub fn canary(self) -> bool {
+        self != Self::Baseline
+    }
+}
 
 /// One step in whole units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +49,12 @@ pub struct Step {
     pub baseline: u32,
     /// Units of the canary while the step lasts.
     pub canary: u32,
+    /// Who serves users.
+    #[serde(default)]
+    pub routed: Routed,
+    /// Units of the processes that follow, by process.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workers: BTreeMap<String, Arms<u32>>,
     /// A person must agree before the step after this one begins.
     pub approve: bool,
 }
@@ -26,46 +62,206 @@ pub struct Step {
 /// The steps of a rollout, with what had to be adjusted in words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The steps, each with a larger share than the one before.
+    /// The steps, each with a larger share than the one before. None: there is nothing to move, only to watch.
     pub steps: Vec<Step>,
     /// What the units made impossible, a sentence each.
     pub adjusted: Vec<String>,
 }
 
-/// Turns the wished shares into whole units, for an app with `units` serving units of the baseline.
+/// What a plan stands on: the app as it is before anything is moved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Footing {
+    /// Serving units of the baseline's process.
+    pub units: u32,
+    /// Units of the baseline's processes that follow.
+    pub workers: BTreeMap<String, u32>,
+    /// How many units the canary may have in all, the ones that it has included; nothing: no limit.
+    pub room: Option<u32>,
+    /// An autoscaler is in charge, so the canary's units stay as many as these.
+    pub fixed: Option<u32>,
+}
+
+/// Turns a strategy into steps of whole units.
 ///
-/// `room` is how many units may exist beside the baseline's (a quota); nothing: no limit. The platform made one unit
-/// of the canary already, so one is always possible.
+/// The platform made one unit of each of the canary's processes already, so one is always possible.
 ///
 /// # Errors
-/// In words, when no step is possible: the app has no serving unit.
-pub fn plan(canary: &Canary, units: u32, room: Option<u32>) -> Result<Plan, String> {
-    if units == 0 {
+/// In words, when the strategy cannot be carried out on this app.
+pub fn plan(strategy: &Strategy, footing: &Footing) -> Result<Plan, String> {
+    if footing.units == 0 {
         return Err(
             "the baseline has no unit that serves, so there is nothing to compare the canary with".to_owned()
         );
     }
-    let most = room.map_or(u32::MAX, |room| room.max(1));
     let mut plan = Plan { steps: Vec::new(), adjusted: Vec::new() };
-    for wished in &canary.steps {
-        let (baseline, wanted) = nearest(canary.capacity, *wished, units);
-        let count = wanted.min(most);
-        if count < wanted {
-            plan.adjusted.push(format!(
-                "{wished} would take {wanted} canary units, and the quota leaves room for {count}"
-            ));
-        }
-        let baseline = if count < wanted { units } else { baseline };
-        let step = Step {
-            wished: *wished,
-            share: Share::of(count, baseline.saturating_add(count)),
-            baseline,
-            canary: count,
-            approve: canary.approve.contains(wished),
-        };
-        push(&mut plan, step);
+    match strategy {
+        Strategy::Canary(canary) => shares(canary, footing, &mut plan),
+        Strategy::BlueGreen(blue_green) => switch(blue_green, footing, &mut plan)?,
+        Strategy::Rolling(rolling) => batches(rolling, footing, &mut plan),
+        Strategy::MultiVersion(both) => coexist(both, footing, &mut plan),
     }
     Ok(plan)
+}
+
+fn shares(canary: &Canary, footing: &Footing, plan: &mut Plan) {
+    for wished in &canary.steps {
+        let approve = canary.approve.contains(wished);
+        let step = side_by_side(*wished, canary.capacity, approve, footing, plan);
+        push(plan, step);
+    }
+}
+
+fn coexist(both: &MultiVersion, footing: &Footing, plan: &mut Plan) {
+    let step = side_by_side(both.share, both.capacity, false, footing, plan);
+    push(plan, step);
+}
+
+/// A step in which both serve, the canary with the share that comes nearest to the wished one.
+fn side_by_side(
+    wished: Share,
+    capacity: Capacity,
+    approve: bool,
+    footing: &Footing,
+    plan: &mut Plan,
+) -> Step {
+    let (mut baseline, wanted) = nearest(capacity, wished, footing.units);
+    let mut workers: BTreeMap<String, Arms<u32>> = footing
+        .workers
+        .iter()
+        .map(|(process, units)| {
+            let (baseline, canary) = nearest(capacity, wished, *units);
+            (process.clone(), Arms { baseline, canary })
+        })
+        .collect();
+    let mut canary = wanted;
+    if let Some(fixed) = footing.fixed {
+        (baseline, canary) = (footing.units, fixed.max(1));
+        workers.clear();
+        if canary != wanted {
+            plan.adjusted.push(format!(
+                "{wished} would take {wanted} canary units, and the autoscaler that is in charge leaves it {canary}"
+            ));
+        }
+    } else if let Some(room) = footing.room {
+        // Each process that follows has a unit already; users' requests come first in what is left.
+        let others = u32::try_from(workers.len()).unwrap_or(u32::MAX);
+        let most = room.saturating_sub(others).max(1);
+        if canary > most {
+            (baseline, canary) = (footing.units, most);
+            plan.adjusted.push(format!(
+                "{wished} would take {wanted} canary units, and the quota leaves room for {most}"
+            ));
+        }
+        let mut left = room.saturating_sub(canary);
+        for (process, arms) in &mut workers {
+            let most = left.max(1);
+            if arms.canary > most {
+                (arms.baseline, arms.canary) = (footing.workers.get(process).copied().unwrap_or(0), most);
+            }
+            left = left.saturating_sub(arms.canary);
+        }
+    }
+    Step {
+        wished,
+        share: Share::of(canary, baseline.saturating_add(canary)),
+        baseline,
+        canary,
+        routed: Routed::Both,
+        workers,
+        approve,
+    }
+}
+
+/// A full set of units beside the old one, then every user at once.
+fn switch(blue_green: &BlueGreen, footing: &Footing, plan: &mut Plan) -> Result<(), String> {
+    let all = footing.workers.values().fold(footing.units, |sum, units| sum.saturating_add(*units));
+    if let Some(room) = footing.room.filter(|room| *room < all) {
+        return Err(format!(
+            "blue-green needs {all} units beside the {all} that serve, and the quota leaves room for {room}; raise the \
+             quota by {}, or use `canary` or `rolling`",
+            all - room
+        ));
+    }
+    if let Some(fixed) = footing.fixed.filter(|fixed| *fixed < footing.units) {
+        return Err(format!(
+            "blue-green needs {} units that stand ready, and the autoscaler that is in charge gives the canary {fixed}; \
+             write `autoscale: suspend`",
+            footing.units
+        ));
+    }
+    let canary = footing.fixed.unwrap_or(footing.units).max(footing.units);
+    let workers: BTreeMap<_, _> = footing
+        .workers
+        .iter()
+        .map(|(process, units)| (process.clone(), Arms { baseline: *units, canary: *units }))
+        .collect();
+    let step = |share: Share, routed: Routed, approve: bool| Step {
+        wished: share,
+        share,
+        baseline: footing.units,
+        canary,
+        routed,
+        workers: workers.clone(),
+        approve,
+    };
+    plan.steps.push(step(Share::NONE, Routed::Baseline, blue_green.approve));
+    plan.steps.push(step(Share::ALL, Routed::Canary, false));
+    Ok(())
+}
+
+/// Batch by batch, the sum staying what it was, until the next batch would leave the baseline nothing.
+fn batches(rolling: &Rolling, footing: &Footing, plan: &mut Plan) {
+    if rolling.native {
+        return;
+    }
+    let wished = rounded(f64::from(footing.units) * rolling.batch.get()).max(1);
+    let batch = wished.min(footing.room.unwrap_or(u32::MAX).max(1));
+    if batch < wished {
+        plan.adjusted
+            .push(format!("a batch of {wished} units is more than the quota leaves room for: {batch}"));
+    }
+    if footing.units == 1 {
+        plan.adjusted.push("the app has one unit, so the canary's comes on top of it".to_owned());
+    }
+    let of = |units: u32, share: Share| {
+        let canary = rounded(f64::from(units) * share.get()).clamp(1, units.max(1));
+        Arms { baseline: units.saturating_sub(canary).max(1).min(units), canary }
+    };
+    let mut canary = 0_u32;
+    loop {
+        canary = canary.saturating_add(batch);
+        let baseline = if footing.units == 1 { 1 } else { footing.units.saturating_sub(canary) };
+        if baseline == 0 || canary > footing.units {
+            break;
+        }
+        let share = Share::of(canary, baseline + canary);
+        plan.steps.push(Step {
+            wished: share,
+            share,
+            baseline,
+            canary,
+            routed: Routed::Both,
+            workers: footing.workers.iter().map(|(p, units)| (p.clone(), of(*units, share))).collect(),
+            approve: false,
+        });
+        if footing.units == 1 {
+            break;
+        }
+    }
+    if plan.steps.is_empty() {
+        // One batch of everything: as many as leave the baseline one unit.
+        let canary = footing.units.saturating_sub(1).max(1);
+        let share = Share::of(canary, canary + 1);
+        plan.steps.push(Step {
+            wished: share,
+            share,
+            baseline: 1,
+            canary,
+            routed: Routed::Both,
+            workers: footing.workers.iter().map(|(p, units)| (p.clone(), of(*units, share))).collect(),
+            approve: false,
+        });
+    }
 }
 
 /// Adds a step, or makes it one with the step before if their units are the same.
@@ -122,68 +318,4 @@ fn rounded(count: f64) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::Bake;
-    use crate::words::Span;
-
-    fn canary(steps: &[f64], capacity: Capacity) -> Canary {
-        Canary {
-            steps: steps.iter().filter_map(|s| Share::new(*s)).collect(),
-            bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) },
-            approve: Share::new(0.25).into_iter().collect(),
-            process: "web".to_owned(),
-            capacity,
-        }
-    }
-
-    fn counts(plan: &Plan) -> Vec<(u32, u32)> {
-        plan.steps.iter().map(|s| (s.baseline, s.canary)).collect()
-    }
-
-    #[test]
-    fn many_units_give_the_wished_shares() {
-        let plan = plan(&canary(&[0.05, 0.25, 0.5], Capacity::Surge), 57, None).unwrap();
-        assert_eq!(counts(&plan), [(57, 3), (57, 19), (57, 57)]);
-        assert_eq!(plan.adjusted, Vec::<String>::new());
-        assert_eq!(plan.steps.iter().map(|s| s.approve).collect::<Vec<_>>(), [false, true, false]);
-    }
-
-    #[test]
-    fn few_units_give_the_nearest_share_and_say_so() {
-        let plan = plan(&canary(&[0.05, 0.25, 0.5], Capacity::Surge), 3, None).unwrap();
-        assert_eq!(counts(&plan), [(3, 1), (3, 3)]);
-        assert_eq!(
-            plan.adjusted,
-            [
-                "5% cannot be had with whole units; the nearest: 1 of 4 units are the canary's (25%)",
-                "5% and 25% come out alike, so they are one step: 1 of 4 units are the canary's (25%)",
-            ]
-        );
-        assert!(plan.steps[0].approve, "the approval after 25% is kept");
-    }
-
-    #[test]
-    fn one_unit_leaves_one_step() {
-        let plan = plan(&canary(&[0.05, 0.25, 0.5], Capacity::Surge), 1, None).unwrap();
-        assert_eq!(counts(&plan), [(1, 1)]);
-    }
-
-    #[test]
-    fn the_quota_bounds_the_canary() {
-        let plan = plan(&canary(&[0.1, 0.5], Capacity::Surge), 10, Some(3)).unwrap();
-        assert_eq!(counts(&plan), [(10, 1), (10, 3)]);
-        assert!(plan.adjusted.iter().any(|a| a.contains("quota")), "{:?}", plan.adjusted);
-    }
-
-    #[test]
-    fn shifting_keeps_the_sum_until_half_is_gone() {
-        let plan = plan(&canary(&[0.1, 0.5, 0.8], Capacity::Shift), 10, None).unwrap();
-        assert_eq!(counts(&plan), [(9, 1), (5, 5), (5, 8)]);
-    }
-
-    #[test]
-    fn no_serving_unit_is_refused() {
-        assert!(super::plan(&canary(&[0.1], Capacity::Surge), 0, None).is_err());
-    }
-}
+mod tests;

@@ -1,81 +1,15 @@
 //! A rollout's state: the fold of its events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Answer, Ending, Event, PauseCause, Recorded, Trouble};
-use super::plan::{Plan, Step};
-use super::traffic::{Command, PlatformErrorKind};
+use super::event::{Answer, Ending, Event, Kind, PauseCause, Recorded, Trouble};
+use super::phase::Phase;
+use super::plan::{Plan, Routed, Step};
+use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind};
 use crate::policy::{Policy, Strategy};
-use crate::words::{AppName, RolloutId, Span, Time, Version};
-
-/// Where a rollout is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// The canary was found; nothing has been moved.
-    Pending,
-    /// The canary gets a step's share.
-    Step,
-    /// It stands still and waits for a person.
-    Paused,
-    /// The canary becomes the only version.
-    Promoting,
-    /// The baseline becomes the only version that serves.
-    RollingBack,
-    /// The canary serves alone.
-    Promoted,
-    /// The baseline serves alone.
-    RolledBack,
-    /// A newer deploy took its place.
-    Superseded,
-    /// Somebody changed the app.
-    TakenOver,
-    /// It was only to observe.
-    Observed,
-    /// It could not be carried out.
-    Failed,
-}
-
-impl Phase {
-    /// Whether nothing follows.
-    #[must_use]
-    pub fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Step | Self::Paused | Self::Promoting | Self::RollingBack)
-    }
-
-    /// The word that programs read.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Step => "step",
-            Self::Paused => "paused",
-            Self::Promoting => "promoting",
-            Self::RollingBack => "rolling_back",
-            Self::Promoted => "promoted",
-            Self::RolledBack => "rolled_back",
-            Self::Superseded => "superseded",
-            Self::TakenOver => "taken_over",
-            Self::Observed => "observed",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl From<Ending> for Phase {
-    fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Promoted => Self::Promoted,
-            Ending::RolledBack => Self::RolledBack,
-            Ending::Superseded => Self::Superseded,
-            Ending::TakenOver => Self::TakenOver,
-            Ending::Observed => Self::Observed,
-            Ending::Failed => Self::Failed,
-        }
-    }
-}
+use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
 /// The last command that was issued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,6 +28,10 @@ pub struct Issued {
 
 /// One attempt to move one app from its baseline to a canary under one policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that one event states and that outlives phases"
+)]
 pub struct Rollout {
     /// Its identity.
     pub id: RolloutId,
@@ -103,6 +41,9 @@ pub struct Rollout {
     pub baseline: Version,
     /// The version that wants to replace it.
     pub canary: Version,
+    /// What began it.
+    #[serde(default)]
+    pub kind: Kind,
     /// The platform's id of the deploy that began it.
     pub trigger: String,
     /// When that deploy began, by the platform's clock: what others did later is foreign, and units that were made
@@ -118,6 +59,15 @@ pub struct Rollout {
     pub plan: Option<Plan>,
     /// Serving units of the baseline before anything was moved.
     pub units: u32,
+    /// Units of the baseline's other processes, likewise.
+    #[serde(default)]
+    pub others: BTreeMap<String, u32>,
+    /// The autoscalers that are removed for the rollout, to be made again at its end.
+    #[serde(default)]
+    pub suspends: Vec<Autoscaler>,
+    /// The canary answered every smoke check.
+    #[serde(default)]
+    pub smoked: bool,
     /// The current step, from 0.
     pub step: usize,
     /// When the current step's traffic was first wanted.
@@ -126,6 +76,15 @@ pub struct Rollout {
     pub step_reached: Option<Time>,
     /// When the canary first served users.
     pub first_traffic: Option<Time>,
+    /// Since when the canary's units that serve are new ones, which need a warm-up; nothing before it serves.
+    #[serde(default)]
+    pub fresh: Option<Time>,
+    /// When the watch after the last step began.
+    #[serde(default)]
+    pub watch_began: Option<Time>,
+    /// A person ended the watch.
+    #[serde(default)]
+    pub watch_ended: bool,
     /// What data is missing, since when.
     pub trouble: Option<(Trouble, Time)>,
     /// How long data was missing in this step: it does not count towards any bake.
@@ -144,8 +103,14 @@ pub struct Rollout {
     pub command: Option<Issued>,
     /// Commands that failed in a row.
     pub failures: u32,
+    /// A person was called because commands kept failing.
+    #[serde(default)]
+    pub called: bool,
     /// The platform does not let this daemon delete a version.
     pub cannot_delete: bool,
+    /// The canary was quarantined, or the platform does not let this daemon do so.
+    #[serde(default)]
+    pub quarantined: bool,
     /// The last score.
     pub score: Option<[f64; 2]>,
     /// When it ended.
@@ -172,7 +137,7 @@ impl Rollout {
     /// The state after the first event; nothing if that is not `Opened`.
     #[must_use]
     pub fn open(id: RolloutId, first: &Recorded) -> Option<Self> {
-        let Event::Opened { app, baseline, canary, trigger, deployed, policy } = &first.event else {
+        let Event::Opened { app, baseline, canary, trigger, deployed, policy, kind } = &first.event else {
             return None;
         };
         Some(Self {
@@ -180,6 +145,7 @@ impl Rollout {
             app: app.clone(),
             baseline: *baseline,
             canary: *canary,
+            kind: *kind,
             trigger: trigger.clone(),
             deployed: *deployed,
             policy: Policy::clone(policy),
@@ -187,10 +153,16 @@ impl Rollout {
             phase: Phase::Pending,
             plan: None,
             units: 0,
+            others: BTreeMap::new(),
+            suspends: Vec::new(),
+            smoked: false,
             step: 0,
             step_began: None,
             step_reached: None,
             first_traffic: None,
+            fresh: None,
+            watch_began: None,
+            watch_ended: false,
             trouble: None,
             held: Span::ZERO,
             approved: BTreeSet::new(),
@@ -200,7 +172,9 @@ impl Rollout {
             ending: Ending::RolledBack,
             command: None,
             failures: 0,
+            called: false,
             cannot_delete: false,
+            quarantined: false,
             score: None,
             finished: None,
             events: 1,
@@ -210,8 +184,67 @@ impl Rollout {
     /// The process whose units are scaled.
     #[must_use]
     pub fn process(&self) -> &str {
-        let Strategy::Canary(canary) = &self.policy.strategy;
-        &canary.process
+        self.policy.strategy.process()
+    }
+
+    /// Whether the canary is to be asked by smoke checks now: it is not served yet and has not passed them.
+    #[must_use]
+    pub fn wants_smoke(&self) -> bool {
+        let before_users = match self.phase {
+            Phase::Pending => self.kind == Kind::Beside,
+            Phase::Step => self.current().is_some_and(|step| step.routed == Routed::Baseline),
+            _ => false,
+        };
+        before_users && !self.smoked && !self.policy.smoke.is_empty()
+    }
+
+    /// Whether both versions are meant to go on serving side by side.
+    #[must_use]
+    pub fn coexists(&self) -> bool {
+        matches!(self.policy.strategy, Strategy::MultiVersion(_))
+    }
+
+    /// The canary's share of users' requests, as it is meant and as far as it was observed; nothing before it serves.
+    ///
+    /// All of it only where the baseline was taken out on purpose: a baseline whose units all fail is still compared with.
+    #[must_use]
+    pub fn traffic_share(&self, observed: &Observed) -> Option<Share> {
+        self.first_traffic?;
+        let step = self.current();
+        if self.watch_began.is_some() || step.is_some_and(|step| step.routed == Routed::Canary) {
+            return Some(Share::ALL);
+        }
+        let share = observed.share(self.canary, self.process());
+        let is_some = share > Share::NONE && share < Share::ALL;
+        Some(if is_some { share } else { step.map_or(share, |step| step.share) })
+    }
+
+    /// Whether an autoscaler that stays in charge changes the units of `process`.
+    #[must_use]
+    pub fn is_scaled(&self, observed: &Observed, process: &str) -> bool {
+        let suspended = self.suspends.iter().any(|a| a.process == process);
+        !suspended && observed.autoscaled.iter().any(|a| a.process == process)
+    }
+
+    /// How long the rollback stays armed after the canary got everything.
+    #[must_use]
+    pub fn watch_lasts(&self) -> Span {
+        let native =
+            if self.kind == Kind::InPlace { self.policy.strategy.bake().at_most } else { Span::ZERO };
+        self.policy.watch.max(self.policy.keep_for).max(native)
+    }
+
+    /// Whether the old version's units are still kept at `now`, without users, for the instant way back.
+    #[must_use]
+    pub fn keeps_baseline(&self, now: Time) -> bool {
+        let kept = |began: Time| now.since(began) < self.policy.keep_for;
+        self.policy.keep_for > Span::ZERO && !self.watch_ended && self.watch_began.is_none_or(kept)
+    }
+
+    /// Whether the watch is over at `now`.
+    #[must_use]
+    pub fn is_watched(&self, now: Time) -> bool {
+        self.watch_ended || self.watch_began.is_some_and(|began| now.since(began) >= self.watch_lasts())
     }
 
     /// The current step in whole units; nothing while pending.
@@ -264,7 +297,7 @@ impl Rollout {
         let active = !self.phase.is_final();
         match event {
             Event::Opened { .. } => false,
-            Event::Noted { .. } => true,
+            Event::Noted { .. } | Event::Alerted { .. } | Event::Heeded { .. } => true,
             Event::CommandAnswered { number, .. } => self.unanswered().is_some_and(|c| c.number == *number),
             Event::CommandIssued { number, .. } => {
                 active
@@ -274,8 +307,12 @@ impl Rollout {
             Event::StepBegan { step } | Event::StepReached { step, .. } | Event::Approved { step, .. } => {
                 active && self.plan.as_ref().is_some_and(|p| *step < p.steps.len())
             }
-            Event::Planned { plan, .. } => self.phase == Phase::Pending && !plan.steps.is_empty(),
+            Event::Planned { plan, .. } => {
+                self.phase == Phase::Pending && (!plan.steps.is_empty() || self.kind != Kind::Beside)
+            }
             Event::PromotionDecided { .. } => matches!(self.phase, Phase::Step | Phase::Paused),
+            Event::WatchBegan => matches!(self.phase, Phase::Pending | Phase::Promoting),
+            Event::WatchEnded { .. } => self.watch_began.is_some() && active,
             Event::Resumed { .. } => self.phase == Phase::Paused,
             _ => active,
         }
@@ -285,12 +322,17 @@ impl Rollout {
         match event {
             Event::Opened { .. }
             | Event::Learnt { .. }
-            | Event::PersonNeeded { .. }
-            | Event::Noted { .. } => {}
-            Event::Planned { plan, units } => {
+            | Event::Noted { .. }
+            | Event::Alerted { .. }
+            | Event::Heeded { .. } => {}
+            Event::PersonNeeded { .. } => self.called = true,
+            Event::Planned { plan, units, others, suspends } => {
                 self.plan = Some(plan.clone());
                 self.units = *units;
+                self.others.clone_from(others);
+                self.suspends.clone_from(suspends);
             }
+            Event::Smoked => self.smoked = true,
             Event::StepBegan { step } => {
                 self.enter(Phase::Step);
                 self.step = *step;
@@ -298,7 +340,32 @@ impl Rollout {
             }
             Event::StepReached { .. } => {
                 self.step_reached = Some(at);
+                if self.current().is_some_and(|step| step.routed.canary()) && self.first_traffic.is_none() {
+                    (self.first_traffic, self.fresh) = (Some(at), Some(at));
+                }
+            }
+            Event::WatchBegan => {
+                self.enter(Phase::Watching);
+                (self.watch_began, self.fresh) = (Some(at), Some(at));
                 self.first_traffic.get_or_insert(at);
+                self.trouble = None;
+            }
+            Event::WatchEnded { .. } => {
+                self.enter(Phase::Watching);
+                self.watch_ended = true;
+            }
+            Event::BakeRestarted { .. } => {
+                if self.step_reached.is_some() {
+                    self.step_reached = Some(at);
+                }
+                self.fresh = self.fresh.map(|_| at);
+                self.held = Span::ZERO;
+                self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
+            }
+            Event::LeaveDecided { ending, why } => {
+                self.enter(Phase::Leaving);
+                self.ending = *ending;
+                self.reason.clone_from(why);
             }
             Event::Looked { verdict, .. } => self.score = Some(verdict.score),
             Event::TroubleBegan { trouble, .. } => self.trouble = Some((*trouble, at)),
@@ -308,7 +375,11 @@ impl Rollout {
                 self.pause = Some(*cause);
             }
             Event::Resumed { .. } => {
-                self.phase = if self.step_began.is_some() { Phase::Step } else { Phase::Pending };
+                self.phase = match (self.watch_began, self.step_began) {
+                    (Some(_), _) => Phase::Watching,
+                    (None, Some(_)) => Phase::Step,
+                    (None, None) => Phase::Pending,
+                };
                 // A person's word starts the bake anew; what is known of the canary stays known.
                 if self.step_reached.is_some() {
                     self.step_reached = Some(at);
@@ -355,6 +426,7 @@ impl Rollout {
         self.phase = phase;
         self.pause = None;
         self.failures = 0;
+        self.called = false;
     }
 
     fn end_trouble(&mut self, at: Time) {
@@ -369,11 +441,20 @@ impl Rollout {
         let Some(issued) = &mut self.command else { return };
         issued.answered = Some((at, answer.clone()));
         match answer {
-            Answer::Done => self.failures = 0,
+            Answer::Done => {
+                self.quarantined |= matches!(issued.command, Command::Quarantine { .. });
+                (self.failures, self.called) = (0, false);
+            }
             Answer::Error { kind, .. } => {
                 self.failures = self.failures.saturating_add(1);
-                if *kind == PlatformErrorKind::Refused && matches!(issued.command, Command::Delete { .. }) {
+                let refused = *kind == PlatformErrorKind::Refused;
+                if refused && matches!(issued.command, Command::Delete { .. }) {
                     self.cannot_delete = true;
+                    self.failures = 0;
+                }
+                // Marking a version is not worth holding a rollback up.
+                if matches!(issued.command, Command::Quarantine { .. }) && (refused || self.failures >= 3) {
+                    self.quarantined = true;
                     self.failures = 0;
                 }
             }

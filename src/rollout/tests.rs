@@ -7,6 +7,8 @@ use crate::judge::Verdict;
 use crate::policy::{Bake, Canary, Capacity, Hold, Mode, Policy, Reaction, Strategy};
 use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
+mod strategies;
+
 const B: Version = Version(1);
 const C: Version = Version(2);
 
@@ -49,6 +51,7 @@ struct World {
     log: Vec<&'static str>,
     commands: Vec<String>,
     made: u32,
+    autoscaled: Vec<Autoscaler>,
 }
 
 impl World {
@@ -60,11 +63,19 @@ impl World {
             trigger: "t".to_owned(),
             deployed: Time(0),
             policy: Box::new(policy),
+            kind: Kind::Beside,
         };
         let rollout =
             Rollout::open(RolloutId("r".to_owned()), &Recorded { at: Time(0), event: opened }).unwrap();
-        let mut world =
-            Self { rollout, now: Time(0), units: Vec::new(), log: Vec::new(), commands: Vec::new(), made: 0 };
+        let mut world = Self {
+            rollout,
+            now: Time(0),
+            units: Vec::new(),
+            log: Vec::new(),
+            commands: Vec::new(),
+            made: 0,
+            autoscaled: Vec::new(),
+        };
         for _ in 0..baseline_units {
             world.add(B, true, true);
         }
@@ -92,7 +103,7 @@ impl World {
         Observed {
             at: self.now,
             units: self.units.clone(),
-            autoscaled: vec![],
+            autoscaled: self.autoscaled.clone(),
             quota_left: None,
             gaps: vec![],
         }
@@ -129,29 +140,40 @@ impl World {
         match command {
             Command::Route { version } => self.route(*version, true),
             Command::Unroute { version } => self.route(*version, false),
-            Command::AddUnits { version, count, .. } => {
+            Command::AddUnits { version, process, count } => {
                 let like = self.units.iter().find(|u| u.version == *version).cloned();
                 let (routable, base) = like.map_or((false, false), |u| (u.routable, u.base));
-                (0..*count).for_each(|_| self.add(*version, routable, base));
+                for _ in 0..*count {
+                    self.add(*version, routable, base);
+                    self.units.last_mut().unwrap().process.clone_from(process);
+                }
             }
-            Command::RemoveUnits { version, count, .. } => {
+            Command::RemoveUnits { version, process, count } => {
                 let mut left = *count;
                 self.units.retain(|u| {
-                    let gone = left > 0 && u.version == *version;
+                    let gone = left > 0 && u.version == *version && u.process == *process;
                     left -= u32::from(gone);
                     !gone
                 });
             }
             Command::MakeOnly { version } => {
-                let count = self.units.iter().filter(|u| u.routable).count();
-                self.units.clear();
-                (0..count).for_each(|_| self.add(*version, true, true));
+                let routed: Vec<_> = self.units.drain(..).filter(|u| u.routable).collect();
+                for unit in routed {
+                    self.add(*version, true, true);
+                    self.units.last_mut().unwrap().process = unit.process;
+                }
             }
             Command::Delete { version } => self.units.retain(|u| u.version != *version),
-            Command::MoveAutoscalers { .. }
-            | Command::SuspendAutoscaler { .. }
-            | Command::RestoreAutoscaler { .. }
-            | Command::Quarantine { .. } => {}
+            Command::MoveAutoscalers { version } => {
+                self.autoscaled.iter_mut().for_each(|a| a.version = Some(*version));
+            }
+            Command::SuspendAutoscaler { process } => self.autoscaled.retain(|a| a.process != *process),
+            Command::RestoreAutoscaler { autoscaler } => {
+                // The platform chooses the lowest version that serves.
+                let version = self.units.iter().filter(|u| u.routable).map(|u| u.version).min();
+                self.autoscaled.push(Autoscaler { version, ..autoscaler.clone() });
+            }
+            Command::Quarantine { .. } => {}
         }
     }
 
@@ -273,7 +295,7 @@ fn a_source_that_lost_both_versions_never_blames_the_canary() {
 #[test]
 fn an_approval_is_asked_for_once() {
     let mut wanted = policy();
-    let Strategy::Canary(canary) = &mut wanted.strategy;
+    let Strategy::Canary(canary) = &mut wanted.strategy else { unreachable!() };
     canary.approve = vec![canary.steps[0]];
     let mut world = in_step(wanted);
     let safe = Verdict { safe: true, ..verdict() };

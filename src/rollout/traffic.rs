@@ -62,6 +62,12 @@ impl Observed {
         self.count(|u| u.version == version && u.process == process && u.ready && u.routable)
     }
 
+    /// How many units of `version` are ready, routed or not.
+    #[must_use]
+    pub fn ready(&self, version: Version, process: &str) -> u32 {
+        self.count(|u| u.version == version && u.process == process && u.ready)
+    }
+
     /// How many units of `version` exist, ready or not.
     #[must_use]
     pub fn existing(&self, version: Version, process: &str) -> u32 {

@@ -7,6 +7,7 @@
 //! this daemon and the units, a dependency that is down, a node that is gone.
 
 mod probe;
+mod smoke;
 mod units;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::rollout::{Observed, Unit};
 use crate::words::{Arms, Time, Version};
 
 pub use probe::{Answer, Probe, Prober};
+pub use smoke::{SmokeBook, SmokeFault, SmokeProbe};
 pub use units::{UnitLimits, UnitWatch};
 
 /// How many units of the baseline are asked beside the canary's.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::rollout::IllegalEvent;
 use crate::words::RolloutId;
 
 /// Why the journal could not be opened, read or written.
@@ -171,6 +172,12 @@ impl StoreError {
                 | Self::Other { .. }
                 | Self::Directory { .. }
         )
+    }
+}
+
+impl From<IllegalEvent> for StoreError {
+    fn from(illegal: IllegalEvent) -> Self {
+        Self::Illegal { detail: illegal.to_string() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A rollout for tests of what is kept, told and shown.
 
 use crate::policy::{Bake, Canary, Capacity, Policy, Strategy};
-use crate::rollout::{Event, Recorded, Rollout};
+use crate::rollout::{Event, Kind, Recorded, Rollout};
 use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
 /// A policy called `web` that compares nothing and tells `notify`.
@@ -29,6 +29,7 @@ pub(crate) fn opened(id: &str, app: &str, at: Time, policy: Policy) -> (Rollout,
         trigger: "e1".to_owned(),
         deployed: at,
         policy: Box::new(policy),
+        kind: Kind::Beside,
     };
     let recorded = Recorded { at, event };
     (Rollout::open(RolloutId(id.to_owned()), &recorded).unwrap(), recorded)

@@ -21,11 +21,13 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 const LOOK_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// All phases.
-const PHASES: [Phase; 11] = [
+const PHASES: [Phase; 14] = [
     Phase::Pending,
     Phase::Step,
     Phase::Paused,
     Phase::Promoting,
+    Phase::Watching,
+    Phase::Leaving,
     Phase::RollingBack,
     Phase::Promoted,
     Phase::RolledBack,
@@ -33,6 +35,7 @@ const PHASES: [Phase; 11] = [
     Phase::TakenOver,
     Phase::Observed,
     Phase::Failed,
+    Phase::Kept,
 ];
 
 type Counted<L> = Family<L, Counter<u64, AtomicU64>>;

@@ -1,6 +1,7 @@
 //! Orders from people: `POST /rollouts/{rollout}/{order}?by=NAME`, under a bearer token of its own.
 //!
-//! The rollout is named by its id, a beginning of it that fits no other, or its app. The answer is what became of the
+//! `rollback` of an app that has no rollout brings an earlier version back; `&to=7` says which. Where there is a rollout, it
+//! is named by its id, a beginning of it that fits no other, or its app. The answer is what became of the
 //! order, a sentence a line, once that is in the journal.
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 use super::server::Doors;
 use super::token;
 use crate::rollout::{Order, OrderKind};
+use crate::words::Version;
 
 /// How long a rollout may take to answer: it may be waiting for the platform.
 const ANSWERED_WITHIN: Duration = Duration::from_mins(1);
@@ -30,6 +32,8 @@ pub struct Errand {
     pub rollout: String,
     /// What is wanted, by whom.
     pub order: Order,
+    /// For a rollback where no rollout runs: the version that is wanted back; nothing: the one that served before.
+    pub to: Option<Version>,
     /// Where the answer goes: what became of it, or why there is no such rollout.
     pub answer: oneshot::Sender<Result<Vec<String>, String>>,
 }
@@ -38,6 +42,7 @@ pub struct Errand {
 #[derive(Deserialize)]
 pub(super) struct Giver {
     by: Option<String>,
+    to: Option<String>,
 }
 
 /// Takes an order, and answers when it has been dealt with.
@@ -55,14 +60,22 @@ pub(super) async fn receive(
         return ([(WWW_AUTHENTICATE, "Bearer")], response).into_response();
     }
     let Some(kind) = OrderKind::of(&order) else {
-        let known = "the orders are `pause`, `resume`, `approve`, `promote` and `rollback`";
+        let known = "the orders are `pause`, `resume`, `approve`, `promote`, `rollback` and `keep`";
         return refuse(StatusCode::NOT_FOUND, &format!("there is no order `{order}`; {known}"));
+    };
+    let to = match giver.to.as_deref().map(Version::read) {
+        None => None,
+        Some(Some(version)) if kind == OrderKind::Rollback => Some(version),
+        Some(Some(_)) => return refuse(StatusCode::BAD_REQUEST, "`to` goes with `rollback` alone"),
+        Some(None) => {
+            return refuse(StatusCode::BAD_REQUEST, "`to` is not a version; write its number, as in `to=7`");
+        }
     };
     let by = giver.by.unwrap_or_default();
     let by: String = by.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
     let by = if by.trim().is_empty() { "an operator".to_owned() } else { by };
     let (answer, answered) = oneshot::channel();
-    let errand = Errand { rollout, order: Order { kind, by }, answer };
+    let errand = Errand { rollout, order: Order { kind, by }, to, answer };
     if doors.orders.try_send(errand).is_err() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "the daemon is busy or stopping; try again");
     }

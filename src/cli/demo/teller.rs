@@ -85,7 +85,9 @@ impl Teller {
 
     fn worth_telling(&mut self, at: Time, event: &Event) -> bool {
         match event {
-            Event::Learnt { .. } | Event::CommandAnswered { answer: Answer::Done, .. } => false,
+            Event::Learnt { .. }
+            | Event::Heeded { .. }
+            | Event::CommandAnswered { answer: Answer::Done, .. } => false,
             Event::Looked { .. } => {
                 let worth = self.told_look.is_none_or(|last| at.since(last) >= LOOKS);
                 if worth {

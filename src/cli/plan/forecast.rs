@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::simulate::Simulated;
 use crate::judge::{Ask, asks};
-use crate::policy::{Bake, Measure, Policy, Signal, Strategy};
+use crate::policy::{Bake, Measure, Policy, Signal};
 use crate::stats::power::{DETECTION_NATS, LATE_NATS, Traffic};
 use crate::words::{Share, Span};
 
@@ -92,8 +92,8 @@ pub(super) struct Detection {
 
 /// Forecasts every signal at every step of a policy, or at `share` alone.
 pub(super) fn plan(policy: &Policy, share: Option<Share>, load: &Load) -> Plan {
-    let Strategy::Canary(canary) = &policy.strategy;
-    let Bake { at_least, at_most } = canary.bake;
+    let Bake { at_least, at_most } = policy.strategy.bake();
+    let shares = policy.strategy.shares();
     let asks = asks(policy);
     let step = |index: usize, share: Share| Step {
         share,
@@ -110,8 +110,8 @@ pub(super) fn plan(policy: &Policy, share: Option<Share>, load: &Load) -> Plan {
     let steps = match share {
         _ if unknown.is_some() => Vec::new(),
         // What the last step asks for is what a canary needs in the end.
-        Some(share) => vec![step(canary.steps.len().saturating_sub(1), share)],
-        None => canary.steps.iter().enumerate().map(|(index, share)| step(index, *share)).collect(),
+        Some(share) => vec![step(shares.len().saturating_sub(1), share)],
+        None => shares.iter().enumerate().map(|(index, share)| step(index, *share)).collect(),
     };
     Plan {
         policy: policy.name.clone(),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::forecast::Load;
-use crate::policy::{Bake, Judging, Measure, Policy, Strategy};
+use crate::policy::{Bake, Judging, Measure, Policy};
 use crate::simulate::{Effect, Family, Fault, Scenario, Step, Tally, Watcher, interval};
 use crate::words::Share;
 
@@ -75,8 +75,7 @@ pub(super) fn simulate(policy: &Policy, share: Option<Share>, load: &Load, runs:
 }
 
 fn scenario(policy: &Policy, share: Option<Share>, load: &Load, regression: Option<f64>) -> Scenario {
-    let Strategy::Canary(canary) = &policy.strategy;
-    let Bake { at_most, .. } = canary.bake;
+    let Bake { at_most, .. } = policy.strategy.bake();
     let every = policy.look_every.as_seconds().max(1.0);
     #[expect(
         clippy::cast_possible_truncation,
@@ -84,7 +83,7 @@ fn scenario(policy: &Policy, share: Option<Share>, load: &Load, regression: Opti
         reason = "a bake has a number of looks"
     )]
     let slices = (at_most.as_seconds() / every).ceil().clamp(1.0, 1e5) as usize;
-    let shares = share.map_or_else(|| canary.steps.clone(), |share| vec![share]);
+    let shares = share.map_or_else(|| policy.strategy.shares(), |share| vec![share]);
     Scenario {
         requests: load.requests,
         base: load.errors.get(),

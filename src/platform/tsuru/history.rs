@@ -125,6 +125,24 @@ impl History {
         }
         Ok(None)
     }
+
+    /// The version of the newest deploy in place of the others that came before the one of `version`.
+    pub(super) async fn before(
+        client: &Client,
+        app: &AppName,
+        version: Version,
+    ) -> Result<Option<Version>, Failure> {
+        let mut seen = false;
+        for event in list(client, Some(app), &[("kindname", "app.deploy")], DEPLOYS).await? {
+            let detail = detail(client, &event).await?;
+            match event.made_base(&detail) {
+                Some(made) if made == version => seen = true,
+                Some(made) if seen => return Ok(Some(made)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// It began or ended since `since`, or still runs.

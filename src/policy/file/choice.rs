@@ -4,7 +4,7 @@ use schemars::{Schema, json_schema};
 
 use super::value::{Misread, Scalar};
 use crate::policy::nearest::nearest;
-use crate::policy::{Capacity, Direction, GaugeForm, Mode, Reaction};
+use crate::policy::{Autoscale, Capacity, Direction, GaugeForm, Mode, Reaction};
 use crate::words::Span;
 
 /// A value that is one of a few words.
@@ -56,6 +56,22 @@ impl Choice for Capacity {
     const WORDS: &'static [(&'static str, Self, &'static str)] = &[
         ("surge", Self::Surge, "The baseline keeps all its units; canary units come on top."),
         ("shift", Self::Shift, "The sum stays about what it was: the baseline shrinks, never below half."),
+    ];
+}
+
+impl Choice for Autoscale {
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("refuse", Self::Refuse, "No rollout begins where there is an autoscaler."),
+        (
+            "suspend",
+            Self::Suspend,
+            "Autoscalers are removed for the rollout and made again at its end, whatever the end.",
+        ),
+        (
+            "swap",
+            Self::Swap,
+            "Autoscalers stay in charge and are moved to the version that serves in the end; the canary keeps the units that the platform gives it.",
+        ),
     ];
 }
 
@@ -113,6 +129,11 @@ reactions! {
     Split:
         "ignore" Ignore "Report it, and go on.",
         "pause" Pause "Stop here and ask a person.";
+    /// What may follow when two versions have served side by side for long enough.
+    End:
+        "keep" Ignore "Leave both serving, unwatched.",
+        "promote" Promote "Make the canary the only version.",
+        "rollback" Rollback "Go back to the baseline.";
     /// What may follow from an alert.
     Alarm:
         "rollback" Rollback "Go back to the baseline.",

@@ -235,6 +235,20 @@ impl Scalar for UrlPath {
     }
 }
 
+/// A status of HTTP.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::policy) struct Status(pub(in crate::policy) u16);
+
+impl Scalar for Status {
+    fn read(text: &str) -> Result<Self, Misread> {
+        number(text, 100..=599, "a status of HTTP").map(Self)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "integer", "minimum": 100, "maximum": 599 })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -6,9 +6,13 @@ use futures_util::StreamExt as _;
 use reqwest::Client;
 
 use super::super::http;
+use super::smoke::{SmokeFault, SmokeProbe};
 use crate::policy::HealthCheck;
 use crate::rollout::Unit;
 use crate::words::Span;
+
+/// The most bytes of a page that are searched for what a smoke check wants.
+const LONGEST_PAGE: usize = 1024 * 1024;
 
 /// How many units are asked at the same time.
 const AT_ONCE: usize = 32;
@@ -90,6 +94,32 @@ impl Prober {
     pub async fn ask(&self, probes: Vec<Probe>) -> Vec<(Probe, Answer)> {
         let asking: Vec<_> = probes.into_iter().map(|probe| self.ask_one(probe)).collect();
         futures_util::stream::iter(asking).buffered(AT_ONCE).collect().await
+    }
+
+    /// Sends all smoke probes and waits for all answers.
+    pub async fn smoke(&self, probes: Vec<SmokeProbe>) -> Vec<(SmokeProbe, Result<(), SmokeFault>)> {
+        let asking: Vec<_> = probes.into_iter().map(|probe| self.smoke_one(probe)).collect();
+        futures_util::stream::iter(asking).buffered(AT_ONCE).collect().await
+    }
+
+    async fn smoke_one(&self, probe: SmokeProbe) -> (SmokeProbe, Result<(), SmokeFault>) {
+        let within = probe.check.timeout;
+        let request = self.client.get(&probe.url).timeout(within.as_duration());
+        let unreachable = |error| SmokeFault::Unreachable(http::explained(error, within));
+        let answer = async {
+            let mut response = request.send().await.map_err(unreachable)?;
+            let (status, mut body) = (response.status().as_u16(), Vec::new());
+            // Only as much of a page is read as a check may want.
+            while probe.check.contains.is_some() && body.len() < LONGEST_PAGE {
+                match response.chunk().await.map_err(unreachable)? {
+                    Some(piece) => body.extend_from_slice(&piece),
+                    None => break,
+                }
+            }
+            probe.check.judge(status, &String::from_utf8_lossy(&body))
+        };
+        let answer = answer.await;
+        (probe, answer)
     }
 
     async fn ask_one(&self, probe: Probe) -> (Probe, Answer) {

@@ -1,0 +1,121 @@
+//! What a course remembers: the fold of the journal's events, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::seen::OVERLAP;
+use crate::judge::Judge;
+use crate::rollout::{Alarm, Event, IllegalEvent, Recorded, Rollout};
+use crate::words::{RolloutId, Span, Time};
+
+/// How long what others did is remembered after it was dealt with. The platform is not asked that far back.
+const REMEMBERED: Span = Span(3 * OVERLAP.0);
+
+/// What a rollout needs to go on as if it had never stopped, besides its sources' state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    rollout: Rollout,
+    judge: Judge,
+    /// What others did that has been dealt with, by the platform's ids, and when that was.
+    heeded: BTreeMap<String, Time>,
+    /// Alerts that were heard, by fingerprint and beginning: their sender repeats itself.
+    heard: BTreeSet<(String, Time)>,
+    /// Alerts that were heard and not dealt with yet, oldest first.
+    alarms: Vec<Alarm>,
+    /// What a person was last told that they are needed for.
+    called: Option<String>,
+    /// The time of the last look.
+    looked: Option<Time>,
+}
+
+impl Memory {
+    /// What is known after a rollout's first event; nothing if that is not `Opened`.
+    #[must_use]
+    pub fn begin(id: RolloutId, first: &Recorded) -> Option<Self> {
+        let rollout = Rollout::open(id, first)?;
+        Some(Self {
+            judge: Judge::new(&rollout.policy, &[]),
+            rollout,
+            heeded: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            alarms: Vec::new(),
+            called: None,
+            looked: None,
+        })
+    }
+
+    /// Takes the next event of the journal, and lets the judge see what it saw then.
+    ///
+    /// # Errors
+    /// When it cannot have happened in this state: the journal is damaged.
+    pub fn replay(&mut self, recorded: &Recorded) -> Result<(), IllegalEvent> {
+        self.take(recorded)?;
+        match &recorded.event {
+            Event::Learnt { look } => drop(self.judge.learn(look)),
+            Event::Looked { look, .. } => drop(self.judge.look(look)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The rollout.
+    #[must_use]
+    pub fn rollout(&self) -> &Rollout {
+        &self.rollout
+    }
+
+    /// The judge.
+    #[must_use]
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// The time of the last look.
+    #[must_use]
+    pub fn looked(&self) -> Option<Time> {
+        self.looked
+    }
+
+    pub(super) fn judge_mut(&mut self) -> &mut Judge {
+        &mut self.judge
+    }
+
+    pub(super) fn has_heeded(&self, act: &str) -> bool {
+        self.heeded.contains_key(act)
+    }
+
+    pub(super) fn has_heard(&self, fingerprint: &str, starts: Time) -> bool {
+        self.heard.contains(&(fingerprint.to_owned(), starts))
+    }
+
+    pub(super) fn alarms(&self) -> &[Alarm] {
+        &self.alarms
+    }
+
+    pub(super) fn called(&self) -> Option<&String> {
+        self.called.as_ref()
+    }
+
+    /// Takes an event whose look the judge has seen.
+    pub(super) fn take(&mut self, recorded: &Recorded) -> Result<(), IllegalEvent> {
+        self.rollout.apply(recorded)?;
+        match &recorded.event {
+            Event::Learnt { look } | Event::Looked { look, .. } => {
+                self.looked = self.looked.max(Some(Time::from_seconds(look.at)));
+            }
+            Event::Alerted { fingerprint, starts, alarm, .. } => {
+                self.heard.insert((fingerprint.clone(), *starts));
+                self.alarms.extend(alarm.clone());
+            }
+            Event::Heeded { acts, alerts } => {
+                self.heeded.retain(|_, heeded| recorded.at.since(*heeded) < REMEMBERED);
+                self.heeded.extend(acts.iter().map(|act| (act.clone(), recorded.at)));
+                self.alarms.drain(..(*alerts).min(self.alarms.len()));
+            }
+            Event::PersonNeeded { why } => self.called = Some(why.clone()),
+            _ => {}
+        }
+        Ok(())
+    }
+}

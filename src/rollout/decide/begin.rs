@@ -1,0 +1,213 @@
+//! The beginning: what must hold before anything is touched, and the plan.
+
+use std::collections::BTreeMap;
+
+use super::{Inputs, Smoke, finished, paused, react, rollback};
+use crate::policy::{Autoscale, Mode, Reaction};
+use crate::rollout::event::{Ending, Event, Kind, PauseCause};
+use crate::rollout::plan::{Footing, Plan, Routed, plan};
+use crate::rollout::state::Rollout;
+use crate::rollout::traffic::{Autoscaler, Observed};
+use crate::words::{Span, Time, Version};
+
+/// How long a canary may take to get ready before its rollout is given up: the platform's own progress timer.
+pub const READY_WITHIN: Span = Span::minutes(10);
+
+/// How long a canary may fail its smoke checks before its rollout is given up.
+const SMOKE_WITHIN: Span = Span::minutes(2);
+
+/// Waits until the canary's units are ready and the traffic is what it should be before anything is touched.
+pub(super) fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    let Some(o) = i.observed else { return Vec::new() };
+    match r.kind {
+        Kind::Beside => beside(r, o, i),
+        Kind::InPlace => in_place(r, o),
+        Kind::Return => give_back(r, o),
+    }
+}
+
+fn beside(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
+    let (process, waited) = (r.process(), i.now.since(r.opened).rounded());
+    if let Some(why) = obstacle(r, o) {
+        return why;
+    }
+    let canary = o.existing(r.canary, process);
+    let ready = o.units.iter().filter(|u| u.version == r.canary && u.process == process && u.ready).count();
+    if canary == 0 || ready < canary as usize || o.serving(r.baseline, process) == 0 {
+        return if waited < READY_WITHIN { Vec::new() } else { never_ready(r, canary, ready, waited) };
+    }
+    let footing = footing(r, o);
+    let planned = match plan(&r.policy.strategy, &footing) {
+        Ok(planned) => planned,
+        Err(why) => return finished(Ending::Failed, why),
+    };
+    let stands_ready_first = planned.steps.first().is_some_and(|step| step.routed == Routed::Baseline);
+    let mut events = Vec::new();
+    if !stands_ready_first && let Some(wait) = smoke(r, i, r.opened) {
+        let passed = matches!(wait.as_slice(), [Event::Smoked]);
+        if !passed {
+            return wait;
+        }
+        events.extend(wait);
+    }
+    let start = if r.policy.mode == Mode::Advise {
+        let how = if stands_ready_first { "to set units of" } else { "to route users to" };
+        let what = if stands_ready_first { " up beside the baseline" } else { "" };
+        paused(PauseCause::Advice, format!("advises {how} {}{what}", r.canary))
+    } else {
+        Event::StepBegan { step: 0 }
+    };
+    events.extend([planned_event(r, o, planned, footing.units), start]);
+    events
+}
+
+/// What keeps the rollout from beginning at all.
+fn obstacle(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
+    let acts = r.policy.mode != Mode::Observe;
+    let takes_part = |process: &String| process == r.process() || r.policy.workers.contains(process);
+    if let Some(scaler) = o.autoscaled.iter().find(|a| takes_part(&a.process))
+        && acts
+        && r.policy.autoscale == Autoscale::Refuse
+    {
+        let process = &scaler.process;
+        return Some(finished(
+            Ending::Failed,
+            format!(
+                "process `{process}` is scaled by the platform's autoscaler, which would undo every step; write \
+                 `autoscale: suspend` in the policy, or remove the autoscaler"
+            ),
+        ));
+    }
+    let routed = |v: Version| o.units.iter().any(|u| u.version == v && u.routable);
+    if let Some(other) =
+        o.units.iter().find(|u| u.routable && u.version != r.baseline && u.version != r.canary)
+    {
+        return Some(finished(
+            Ending::TakenOver,
+            format!("{} serves as well as {}: not ours to move", other.version, r.baseline),
+        ));
+    }
+    if acts && routed(r.canary) {
+        return Some(finished(
+            Ending::TakenOver,
+            format!("somebody routed {} before the rollout began", r.canary),
+        ));
+    }
+    missing_process(r, o).map(|why| finished(Ending::Failed, why))
+}
+
+/// A process of the policy that the baseline does not have.
+fn missing_process(r: &Rollout, o: &Observed) -> Option<String> {
+    let mut has: Vec<&str> =
+        o.units.iter().filter(|u| u.version == r.baseline).map(|u| u.process.as_str()).collect();
+    has.sort_unstable();
+    has.dedup();
+    // Without any unit of the baseline, its processes are not known.
+    let wanted = std::iter::once(r.process()).chain(r.policy.workers.iter().map(String::as_str));
+    let missing = wanted.into_iter().find(|process| !has.is_empty() && !has.contains(process))?;
+    Some(format!(
+        "policy `{}` is for process `{missing}`, and app `{}` has {}; correct the policy",
+        r.policy.name,
+        r.app,
+        has.iter().map(|process| format!("`{process}`")).collect::<Vec<_>>().join(", ")
+    ))
+}
+
+fn footing(r: &Rollout, o: &Observed) -> Footing {
+    let of = |version: Version, process: &str| o.existing(version, process);
+    let scaled = o.autoscaled.iter().any(|a| a.process == r.process());
+    let canary: u32 = std::iter::once(r.process())
+        .chain(r.policy.workers.iter().map(String::as_str))
+        .map(|process| of(r.canary, process))
+        .fold(0, u32::saturating_add);
+    Footing {
+        units: o.serving(r.baseline, r.process()),
+        workers: r.policy.workers.iter().map(|w| (w.clone(), of(r.baseline, w))).collect(),
+        room: o.quota_left.map(|left| left.saturating_add(canary)),
+        fixed: (scaled && r.policy.autoscale == Autoscale::Swap).then(|| of(r.canary, r.process())),
+    }
+}
+
+fn planned_event(r: &Rollout, o: &Observed, plan: Plan, units: u32) -> Event {
+    let mut others: BTreeMap<String, u32> = BTreeMap::new();
+    for unit in o.units.iter().filter(|u| u.version == r.baseline && u.process != r.process()) {
+        *others.entry(unit.process.clone()).or_default() += 1;
+    }
+    Event::Planned { plan, units, others, suspends: suspended(r, o) }
+}
+
+/// The autoscalers that are removed for the rollout: those of the processes that take part.
+fn suspended(r: &Rollout, o: &Observed) -> Vec<Autoscaler> {
+    if r.policy.autoscale != Autoscale::Suspend || r.policy.mode == Mode::Observe {
+        return Vec::new();
+    }
+    let takes_part = |process: &String| process == r.process() || r.policy.workers.contains(process);
+    o.autoscaled.iter().filter(|a| takes_part(&a.process)).cloned().collect()
+}
+
+/// What follows from the smoke checks before users are routed to the canary; nothing: go on.
+pub(super) fn smoke(r: &Rollout, i: &Inputs<'_>, since: Time) -> Option<Vec<Event>> {
+    if r.policy.smoke.is_empty() || r.smoked {
+        return None;
+    }
+    Some(match i.smoke {
+        Some(Smoke::Passed) => vec![Event::Smoked],
+        Some(Smoke::Failed(why)) if i.now.since(since) >= SMOKE_WITHIN => {
+            let why = format!("{why}; no user was sent to {}", r.canary);
+            react(r, Reaction::Rollback, why, vec!["smoke".to_owned()], PauseCause::Fail)
+        }
+        _ => Vec::new(),
+    })
+}
+
+fn never_ready(r: &Rollout, units: u32, ready: usize, waited: Span) -> Vec<Event> {
+    if units == 0 {
+        return finished(
+            Ending::TakenOver,
+            format!("{} has no units after {waited}; it was removed", r.canary),
+        );
+    }
+    if ready < units as usize {
+        let why = format!("{ready} of {units} units of {} were ready after {waited}", r.canary);
+        return react(r, Reaction::Rollback, why, vec!["ready".to_owned()], PauseCause::Fail);
+    }
+    finished(Ending::Failed, format!("{} has had no unit that serves for {waited}", r.baseline))
+}
+
+/// The platform has moved everything by itself: what is left is to watch.
+fn in_place(r: &Rollout, o: &Observed) -> Vec<Event> {
+    let units = o.serving(r.canary, r.process());
+    if units == 0 {
+        return Vec::new();
+    }
+    if o.units.iter().any(|u| u.version != r.canary && u.routable) {
+        return finished(
+            Ending::TakenOver,
+            format!("other versions serve as well as {}: not ours to move", r.canary),
+        );
+    }
+    let mut others: BTreeMap<String, u32> = BTreeMap::new();
+    for unit in o.units.iter().filter(|u| u.process != r.process()) {
+        *others.entry(unit.process.clone()).or_default() += 1;
+    }
+    let plan = Plan { steps: Vec::new(), adjusted: Vec::new() };
+    vec![Event::Planned { plan, units, others, suspends: Vec::new() }, Event::WatchBegan]
+}
+
+/// A person or an alert wants the earlier version back.
+fn give_back(r: &Rollout, o: &Observed) -> Vec<Event> {
+    let serving = o.serving(r.canary, r.process());
+    let mut others: BTreeMap<String, u32> = BTreeMap::new();
+    for unit in o.units.iter().filter(|u| u.version == r.canary && u.process != r.process()) {
+        *others.entry(unit.process.clone()).or_default() += 1;
+    }
+    // Both may serve: what is wanted in the end is what serves now, in sum.
+    let units = serving.saturating_add(o.serving(r.baseline, r.process()));
+    let mut events = Vec::new();
+    if units > 0 {
+        let step = Plan { steps: Vec::new(), adjusted: Vec::new() };
+        events.push(Event::Planned { plan: step, units, others, suspends: Vec::new() });
+    }
+    events.push(rollback(format!("{} is wanted back", r.baseline), Vec::new(), Ending::RolledBack));
+    events
+}

@@ -1,0 +1,220 @@
+//! The course of a rollout once traffic moves: steps, the last step, the watch, and the way back.
+
+use super::begin::smoke;
+use super::{Inputs, finished, paused, react, rollback};
+use crate::policy::{Mode, Reaction, Strategy};
+use crate::rollout::act::{Act, next_act};
+use crate::rollout::event::{Ending, Event, PauseCause};
+use crate::rollout::phase::Phase;
+use crate::rollout::plan::Routed;
+use crate::rollout::state::Rollout;
+use crate::rollout::traffic::Observed;
+use crate::words::{Share, Span, Time};
+
+/// Commands that may fail in a row before a promotion is given up.
+const PROMOTE_TRIES: u32 = 3;
+
+/// Commands that may fail in a row before a step waits for a person.
+const STEP_TRIES: u32 = 5;
+
+/// How long the units of a step may take to be in place: the platform's own progress timer, and time to ask for them.
+const PLACE_WITHIN: Span = Span::minutes(15);
+
+/// The step's traffic, then its bake, then the next step.
+pub(super) fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    let Some(reached) = r.step_reached else { return to_place(r, i) };
+    let Some(step) = r.current() else { return Vec::new() };
+    if step.routed == Routed::Baseline {
+        return stands_ready(r, i, reached);
+    }
+    let Some(verdict) = i.verdict else { return Vec::new() };
+    if verdict.wrong_split && r.policy.on.wrong_split == Reaction::Pause {
+        return vec![paused(PauseCause::WrongSplit, verdict.why.clone())];
+    }
+    if let Strategy::MultiVersion(both) = &r.policy.strategy {
+        let over = both.lasts.filter(|lasts| i.now.since(reached) >= *lasts);
+        return over.map_or_else(Vec::new, |lasts| end_of_coexistence(r, both.then, lasts, &verdict.why));
+    }
+    let (bake, baked) = (r.policy.strategy.bake(), r.baked(i.now));
+    if baked >= bake.at_least && verdict.safe && !verdict.both_bad {
+        return step_done(r, &format!("{} after {}: {}", step_name(r), baked.rounded(), verdict.why));
+    }
+    if baked >= bake.at_most {
+        let baked = baked.rounded();
+        let why = format!("{}: neither harm nor safety was shown in {baked}; {}", step_name(r), verdict.why);
+        return match r.policy.on.inconclusive {
+            Reaction::Promote => step_done(r, &why),
+            other => react(r, other, why, vec!["inconclusive".to_owned()], PauseCause::Inconclusive),
+        };
+    }
+    Vec::new()
+}
+
+/// Waits for the step's traffic.
+fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    if r.failures >= STEP_TRIES {
+        let last = r.command.as_ref().map_or_else(String::new, |c| c.command.to_string());
+        let why = format!("the platform failed {} times to {last}", r.failures);
+        return vec![paused(PauseCause::Platform, why)];
+    }
+    let Some(o) = i.observed else { return Vec::new() };
+    if is_in_place(r, o) {
+        let share = r.current().map_or(Share::NONE, |step| match step.routed {
+            Routed::Both => o.share(r.canary, r.process()),
+            Routed::Baseline | Routed::Canary => step.share,
+        });
+        return vec![Event::StepReached { step: r.step, share }];
+    }
+    match (r.current(), r.step_began) {
+        (Some(step), Some(began))
+            if r.policy.mode != Mode::Observe
+                && i.now.since(began) >= PLACE_WITHIN
+                && r.unanswered().is_none() =>
+        {
+            let waited = i.now.since(began).rounded();
+            let ready = o.ready(r.canary, r.process());
+            if ready < step.canary {
+                let why =
+                    format!("{ready} of {} units of {} were ready after {waited}", step.canary, r.canary);
+                return react(r, Reaction::Rollback, why, vec!["ready".to_owned()], PauseCause::Fail);
+            }
+            let why = format!("{} is not in place after {waited}", step_name(r));
+            vec![paused(PauseCause::Platform, why)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The canary's units stand ready beside the baseline's: the smoke checks, then the switch.
+fn stands_ready(r: &Rollout, i: &Inputs<'_>, reached: Time) -> Vec<Event> {
+    match smoke(r, i, reached) {
+        Some(events) => events,
+        None => step_done(r, &format!("{} units of {} stand ready", r.units, r.canary)),
+    }
+}
+
+fn end_of_coexistence(r: &Rollout, then: Reaction, lasts: Span, why: &str) -> Vec<Event> {
+    let over = format!("both have served side by side for {}; {why}", lasts.rounded());
+    match then {
+        Reaction::Promote => step_done(r, &over),
+        Reaction::Rollback => react(r, Reaction::Rollback, over, Vec::new(), PauseCause::Advice),
+        Reaction::Pause | Reaction::Ignore => super::leave(r, Ending::Kept, over),
+    }
+}
+
+/// The traffic of the current step is what was observed.
+fn is_in_place(r: &Rollout, o: &Observed) -> bool {
+    let (Some(step), process) = (r.current(), r.process()) else { return false };
+    let serving = |v| o.serving(v, process);
+    if r.policy.mode == Mode::Observe {
+        return match step.routed {
+            // What is only observed stands ready as it is.
+            Routed::Baseline => true,
+            _ => serving(r.canary) > 0,
+        };
+    }
+    let suspended = r.suspends.iter().all(|a| o.autoscaled.iter().all(|there| there.process != a.process));
+    let canary = match step.routed {
+        Routed::Baseline => o.ready(r.canary, process) == step.canary && serving(r.canary) == 0,
+        _ => serving(r.canary) == step.canary,
+    };
+    let baseline = match step.routed {
+        Routed::Canary => serving(r.baseline) == 0,
+        _ => serving(r.baseline) >= 1 && serving(r.baseline) <= step.baseline,
+    };
+    let workers = step.workers.iter().all(|(worker, units)| {
+        o.ready(r.canary, worker) >= units.canary && o.existing(r.baseline, worker) <= units.baseline
+    });
+    // An autoscaler that stays in charge changes the baseline's units as it likes.
+    let sized = r.is_scaled(o, process) || o.existing(r.baseline, process) == step.baseline;
+    suspended && canary && (baseline || r.is_scaled(o, process)) && sized && workers
+}
+
+fn step_name(r: &Rollout) -> String {
+    format!("step {}", r.step + 1)
+}
+
+/// The step is done: to the next, unless a person has to agree first.
+pub(super) fn step_done(r: &Rollout, why: &str) -> Vec<Event> {
+    let approve = r.current().is_some_and(|s| s.approve) && !r.approved.contains(&r.step);
+    if approve && r.policy.mode != Mode::Observe {
+        return vec![paused(
+            PauseCause::Approval,
+            format!("{why}; the policy wants a person's agreement to go on"),
+        )];
+    }
+    if r.policy.mode == Mode::Advise && !r.approved.contains(&r.step) {
+        let next = if r.at_last_step() {
+            format!("promote {}", r.canary)
+        } else {
+            "go on to the next step".to_owned()
+        };
+        return vec![paused(PauseCause::Advice, format!("advises to {next}: {why}"))];
+    }
+    leave_step(r, why)
+}
+
+pub(super) fn leave_step(r: &Rollout, why: &str) -> Vec<Event> {
+    if r.policy.mode == Mode::Observe && r.at_last_step() {
+        return finished(Ending::Observed, format!("would have promoted {}: {why}", r.canary));
+    }
+    // Advice given before the first step leaves nothing behind.
+    if r.step_began.is_none() {
+        return vec![Event::StepBegan { step: 0 }];
+    }
+    if r.at_last_step() {
+        return vec![Event::PromotionDecided { why: why.to_owned() }];
+    }
+    vec![Event::StepBegan { step: r.step + 1 }]
+}
+
+pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    let Some(o) = i.observed else { return Vec::new() };
+    if !i.busy && r.unanswered().is_none() && next_act(r, o, false, i.now) == Act::Settled {
+        return if r.watch_lasts() > Span::ZERO {
+            vec![Event::WatchBegan]
+        } else {
+            finished(Ending::Promoted, r.reason.clone())
+        };
+    }
+    if r.failures >= PROMOTE_TRIES && r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 {
+        let why = format!("the platform failed {} times to make {} the only version", r.failures, r.canary);
+        return vec![rollback(why, Vec::new(), Ending::RolledBack)];
+    }
+    Vec::new()
+}
+
+/// The canary has everything: until the watch is over, and the old version is away.
+pub(super) fn on_watching(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    let Some(o) = i.observed else { return Vec::new() };
+    let settled = || next_act(r, o, false, i.now) == Act::Settled;
+    if !i.busy && r.unanswered().is_none() && r.is_watched(i.now) && settled() {
+        if r.policy.mode == Mode::Observe {
+            return finished(Ending::Observed, format!("nothing speaks against {}", r.canary));
+        }
+        let why = if r.reason.is_empty() {
+            format!("nothing spoke against {} in {}", r.canary, r.watch_lasts().rounded())
+        } else {
+            r.reason.clone()
+        };
+        return finished(Ending::Promoted, why);
+    }
+    Vec::new()
+}
+
+pub(super) fn on_rolling_back(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    let Some(o) = i.observed else { return Vec::new() };
+    if i.busy || r.unanswered().is_some() {
+        return Vec::new();
+    }
+    match next_act(r, o, false, i.now) {
+        Act::Settled => finished(r.ending, r.reason.clone()),
+        _ => Vec::new(),
+    }
+}
+
+/// Everything is given back: the end.
+pub(super) fn on_leaving(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    debug_assert_eq!(r.phase, Phase::Leaving);
+    on_rolling_back(r, i)
+}
