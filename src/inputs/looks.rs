@@ -1,6 +1,7 @@
 //! Looks out of bytes, and what must hold of a judge that is shown any looks at all.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::ensure;
 use crate::judge::{Decision, Judge, Look, Reading, Trial, Verdict};
@@ -61,12 +62,17 @@ const AWKWARD: [f64; 16] = [
 /// The most looks that are made of one input.
 const MOST: usize = 400;
 
-pub(super) fn sequential() -> Result<Policy, String> {
-    read(SEQUENTIAL)
+pub(super) fn sequential() -> Result<&'static Policy, String> {
+    static POLICY: LazyLock<Result<Policy, String>> = LazyLock::new(|| read(SEQUENTIAL));
+    POLICY.as_ref().map_err(Clone::clone)
 }
 
-pub(super) fn kayenta(exact: bool) -> Result<Policy, String> {
-    read(&KAYENTA.replace("EXACT", if exact { "true" } else { "false" }))
+pub(super) fn kayenta(exact: bool) -> Result<&'static Policy, String> {
+    static SCALED: LazyLock<Result<Policy, String>> =
+        LazyLock::new(|| read(&KAYENTA.replace("EXACT", "false")));
+    static EXACT: LazyLock<Result<Policy, String>> =
+        LazyLock::new(|| read(&KAYENTA.replace("EXACT", "true")));
+    if exact { EXACT.as_ref() } else { SCALED.as_ref() }.map_err(Clone::clone)
 }
 
 fn read(text: &str) -> Result<Policy, String> {
@@ -85,7 +91,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let (history, cut, freezes) = (bytes.next() % 64, bytes.next(), bytes.next().is_multiple_of(8));
     let mut at = 0.0;
     let history: Vec<Look> = (0..history).map_while(|_| bytes.look(&mut at)).collect();
-    let mut trial = Trial::new(&policy, &history);
+    let mut trial = Trial::new(policy, &history);
     let (mut harm, mut over) = (false, None::<Decision>);
     for index in 0..MOST {
         let Some(look) = bytes.look(&mut at) else { break };
@@ -112,7 +118,14 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
 fn is_sound(verdict: &Verdict, judge: &Judge) -> Result<(), String> {
     let signals = verdict.signals.values().flat_map(|s| {
         let told = s.effect.iter().flatten().copied().chain(s.wait);
-        told.chain(s.seen).chain([s.log_e_harm, s.log_e_safe, s.harm_threshold, s.safe_threshold, s.within, s.allowed])
+        told.chain(s.seen).chain([
+            s.log_e_harm,
+            s.log_e_safe,
+            s.harm_threshold,
+            s.safe_threshold,
+            s.within,
+            s.allowed,
+        ])
     });
     let numbers = signals.chain([verdict.at, verdict.log_e_harm, verdict.harm_threshold]).all(f64::is_finite);
     ensure(numbers, || format!("a number that is none: {verdict:?}"))?;
@@ -121,8 +134,14 @@ fn is_sound(verdict: &Verdict, judge: &Judge) -> Result<(), String> {
     ensure(!(verdict.harm && verdict.safe), || "both harmful and safe".to_owned())?;
     ensure((verdict.harm, verdict.safe) == (judge.harm(), judge.safe()), || "two answers".to_owned())?;
     let words = verdict.signals.values().map(|signal| &signal.why).chain([&verdict.why]);
-    let are_words = |why: &String| !why.is_empty() && !why.contains("NaN") && !why.contains("inf ");
-    ensure(words.clone().all(are_words), || format!("no words for a person: {:?}", words.collect::<Vec<_>>()))
+    ensure(words.clone().all(|why| is_told(why)), || {
+        format!("no words for a person: {:?}", words.collect::<Vec<_>>())
+    })
+}
+
+/// Whether a reason is one: words, and no number that is none.
+pub(super) fn is_told(why: &str) -> bool {
+    !why.is_empty() && !why.contains("NaN") && !why.contains("inf ")
 }
 
 /// What is left of the bytes.
@@ -168,7 +187,7 @@ impl Bytes<'_> {
         }
         let step = match self.next() {
             0..=199 => 15.0,
-            seconds @ 200..=239 => f64::from(seconds - 220),
+            seconds @ 200..=239 => f64::from(seconds) - 220.0,
             _ => self.number(),
         };
         let when = *at + step;

@@ -151,6 +151,10 @@ fn size(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         Some(estimate) => {
             format!("{}{} times the baseline's, {}", topic(facts.about), times(estimate), interval(v.effect))
         }
+        // That nothing bad happened may prove a lot, and still bound no ratio.
+        None if v.effect == [None; 3] && !so_far(facts.about, v).is_empty() => {
+            format!("{}{}", topic(facts.about), so_far(facts.about, v).trim_start_matches(" after "))
+        }
         None => format!("{}{}{}", topic(facts.about), bounds(facts.about, v), so_far(facts.about, v)),
     }
 }
@@ -201,7 +205,8 @@ fn so_far(about: About, v: &SignalVerdict) -> String {
     let [events, total, base_events, _] = v.seen;
     match about {
         About::Level | About::Latency => String::new(),
-        _ if total <= 0.0 => " before the canary's first request".to_owned(),
+        About::Events if total <= 0.0 => " before both versions were seen together".to_owned(),
+        _ if total <= 0.0 => " before both versions had requests".to_owned(),
         About::Events => {
             format!(" after {} events, and {} of the baseline's", count(events), count(base_events))
         }

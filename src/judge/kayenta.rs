@@ -20,6 +20,11 @@ mod series;
 mod tell;
 
 #[cfg(test)]
+#[expect(
+    clippy::float_cmp,
+    clippy::unnecessary_wraps,
+    reason = "scores are compared that must be the same to the bit, and readings as looks hold them"
+)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -28,31 +28,6 @@ use super::{Activity, App, Platform, PlatformError, PlatformErrorKind, guard};
 use crate::rollout::{Command, Observed};
 use crate::words::{AppName, Time, Version};
 
-/// Reads bytes as each of Tsuru's answers, and says what of it could not be: whatever they are, they are understood or
-/// refused in words, and a stream is the same in any pieces.
-pub(crate) fn read_any(bytes: &[u8]) -> Result<(), String> {
-    let refusals = [
-        app_info::read(bytes, Time(0), 8888).err(),
-        app_info::read_list(bytes).err(),
-        event::read_one(bytes).map(|(event, detail)| event.activity(&detail, "uguisu")).err(),
-        event::read_list(bytes).err(),
-    ];
-    if refusals.iter().flatten().any(|failure| failure.message.is_empty()) {
-        return Err("an answer is refused without a word".to_owned());
-    }
-    let said = |pieces: &[&[u8]]| {
-        let mut reader = stream::Reader::default();
-        pieces.iter().for_each(|piece| reader.push(piece));
-        reader.finish()
-    };
-    let (whole, halves) = (said(&[bytes]), bytes.split_at(bytes.len() / 2));
-    if whole == said(&[halves.0, halves.1]) {
-        Ok(())
-    } else {
-        Err(format!("another stream in two pieces than in one: {whole:?}"))
-    }
-}
-
 /// The domain of the e-mail that Tsuru makes up for a team token.
 const TOKEN_DOMAIN: &str = "@tsuru-team-token";
 
@@ -248,6 +223,34 @@ impl Platform for Tsuru {
     fn describe(&self) -> String {
         format!("Tsuru at {}", self.client.base())
     }
+}
+
+/// Reads bytes as each of Tsuru's answers: they are understood, or refused in words, and a stream is the same in any
+/// pieces. Gives what they tell of an app's units.
+///
+/// # Errors
+/// What of that is not true.
+pub(crate) fn check_answers(bytes: &[u8]) -> Result<Option<Observed>, String> {
+    let observed = app_info::read(bytes, Time(0), 8888);
+    let refusals = [
+        observed.as_ref().err().cloned(),
+        app_info::read_list(bytes).err(),
+        event::read_one(bytes).map(|(event, detail)| event.activity(&detail, "uguisu")).err(),
+        event::read_list(bytes).err(),
+    ];
+    if refusals.iter().flatten().any(|failure| failure.message.is_empty()) {
+        return Err("an answer is refused without a word".to_owned());
+    }
+    let said = |length: usize| {
+        let mut reader = stream::Reader::default();
+        bytes.chunks(length).for_each(|piece| reader.push(piece));
+        reader.finish()
+    };
+    let whole = said(bytes.len().max(1));
+    if whole != said(7) {
+        return Err(format!("another stream in pieces than as a whole: {whole:?}"));
+    }
+    Ok(observed.ok())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod auth;
 mod history;
 mod wire;
 
-pub(crate) use wire::check as read_answer;
+pub(crate) use wire::check as check_answer;
 
 use std::collections::BTreeMap;
 

@@ -19,7 +19,7 @@ use crate::judge::histogram::{self, Buckets, common};
 use crate::judge::look::Reading;
 use crate::judge::refusal::{Problem, count};
 use crate::policy::{KAYENTA_SAMPLES, Kayenta, Measure, Signal};
-use crate::stats::kayenta::{Judgement, Label, Settings, Shift, judge};
+use crate::stats::kayenta::{Judgement, Label, Settings, judge};
 use crate::words::Arms;
 
 /// What one look gives.
@@ -198,11 +198,7 @@ impl Series {
             self.samples.iter().map(|sample| arm(sample).unwrap_or(f64::NAN)).collect()
         };
         let (control, experiment) = (of(|sample| sample.baseline), of(|sample| sample.canary));
-        let mut judgement = judge(&control, &experiment, &self.settings);
-        // Differences of huge values may be beyond what a number can hold.
-        let is_told =
-            |shift: &Shift| [shift.lower, shift.estimate, shift.upper].into_iter().all(f64::is_finite);
-        judgement.shift = judgement.shift.filter(is_told);
+        let judgement = judge(&control, &experiment, &self.settings);
         let known = |values: &[f64]| values.iter().filter(|value| value.is_finite()).count();
         let values = Arms { baseline: known(&control), canary: known(&experiment) };
         self.judged = Some(Judged { judgement, values });

@@ -61,7 +61,7 @@ fn change(deviation: Option<f64>, shift: Option<Shift>) -> String {
     let ratio = match deviation {
         Some(ratio) if ratio.abs() < MOST => format!("{} times the baseline's mean", times(ratio)),
         Some(_) => format!("more than {} times the baseline's mean", count(MOST)),
-        None => "no ratio to the baseline's mean, since one of them is 0".to_owned(),
+        None => "no ratio to the baseline's mean can be told".to_owned(),
     };
     match shift {
         Some(Shift { lower, estimate, upper }) => format!(

@@ -7,7 +7,7 @@ use super::resolver::Resolver;
 use crate::policy::file::kayenta::{Judge, Metric, Outliers, Size};
 use crate::policy::file::scalar::Name;
 use crate::policy::file::value::{Field, Given, List};
-use crate::policy::file::{self, File, MOST_NAMES};
+use crate::policy::file::{self, File, MOST_NAMES, strategy};
 use crate::policy::{self, Bake, Judging, Kayenta, Measure, Signal};
 use crate::stats::kayenta::{Direction, Effect, Limits, Missing, Precision, Settings, Thresholds};
 use crate::words::Span;
@@ -58,6 +58,7 @@ impl Resolver<'_> {
             let help = "add `signals: [{ use: http-errors }]`";
             self.error(at, "there is nothing for Kayenta's judge to compare", help);
         }
+        self.not_side_by_side(file);
         for field in
             [&file.budget.false_rollback, &file.budget.false_promotion].into_iter().filter_map(|f| f.as_ref())
         {
@@ -73,6 +74,32 @@ impl Resolver<'_> {
             judge_every: self.judge_every(asked, bake, look_every),
             lookback: self.lookback(asked, look_every),
             signals: metrics,
+        }
+    }
+
+    /// Refuses what leaves nothing to compare: the values of one version are held against those that the other has at the
+    /// same time.
+    fn not_side_by_side(&mut self, file: &File) {
+        let alone = match &file.strategy {
+            strategy::Strategy::BlueGreen(_) => Some("with `blue_green` one serves after the other"),
+            strategy::Strategy::Rolling(rolling) if self.or(rolling.native.as_ref(), false) => {
+                Some("a native rolling update is watched once it is over")
+            }
+            _ => None,
+        };
+        if let (Some(why), Some(judge)) = (alone, file.judge.as_ref()) {
+            let message = format!("Kayenta's judge compares versions that serve side by side; {why}");
+            self.error(&judge.at, message, "leave `judge` out, or write another strategy");
+        }
+        let watch =
+            file.watch.as_ref().filter(|field| field.value.as_ref().is_ok_and(|span| *span > Span::ZERO));
+        if let Some(field) = watch {
+            let message = "nothing is compared in this time: Kayenta's judge needs a baseline that serves";
+            self.warn(
+                &field.at,
+                message,
+                "health checks and alerts still count in it; leave out `watch`, or `judge`",
+            );
         }
     }
 

@@ -67,15 +67,6 @@ pub(super) fn read(answer: &Answer) -> Result<(Vec<Series>, Vec<String>), String
     Ok((series, body.warnings))
 }
 
-/// Reads a body as if it came with a status of success, and says what of it could not be.
-pub(crate) fn check(body: &[u8]) -> Result<(), String> {
-    let answer = Answer { status: reqwest::StatusCode::OK, content_type: None, body: body.to_vec() };
-    match read(&answer) {
-        Err(why) if why.is_empty() => Err("an answer is refused without a word".to_owned()),
-        _ => Ok(()),
-    }
-}
-
 impl Entry {
     fn series(self) -> Result<Series, String> {
         let mut points = Vec::with_capacity(self.values.len() + usize::from(self.value.is_some()));
@@ -100,5 +91,17 @@ fn foreign(answer: &Answer) -> String {
             format!("it answers with {status} and a web page; is this the address of a Prometheus?")
         }
         _ => format!("it answers with {status} and what Prometheus would not say: `{start}`"),
+    }
+}
+
+/// Reads a body as if it came with a status of success: its series, or a reason.
+///
+/// # Errors
+/// Where it gives neither.
+pub(crate) fn check(body: &[u8]) -> Result<(), String> {
+    let answer = Answer { status: reqwest::StatusCode::OK, content_type: None, body: body.to_vec() };
+    match read(&answer) {
+        Err(why) if why.is_empty() => Err("an answer is refused without a word".to_owned()),
+        _ => Ok(()),
     }
 }
