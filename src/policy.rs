@@ -9,6 +9,7 @@ mod builtin;
 mod describe;
 mod diagnostic;
 mod file;
+mod kayenta;
 mod model;
 mod nearest;
 mod places;
@@ -22,6 +23,7 @@ mod strategy;
 
 pub use describe::{Part, describe};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use kayenta::{Judging, KAYENTA_SAMPLES, Kayenta, Metric};
 pub use model::{
     Actions, AlertRule, Autoscale, Budget, Counter, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode,
     Policy, Reaction, Selector, Signal, SmokeCheck,

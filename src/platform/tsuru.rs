@@ -273,5 +273,33 @@ impl Platform for Tsuru {
     }
 }
 
+/// Reads bytes as each of Tsuru's answers: they are understood, or refused in words, and a stream is the same in any
+/// pieces. Gives what they tell of an app's units.
+///
+/// # Errors
+/// What of that is not true.
+pub(crate) fn check_answers(bytes: &[u8]) -> Result<Option<Observed>, String> {
+    let observed = app_info::read(bytes, Time(0), 8888);
+    let refusals = [
+        observed.as_ref().err().cloned(),
+        app_info::read_list(bytes).err(),
+        event::read_one(bytes).map(|(event, detail)| event.activity(&detail, "uguisu")).err(),
+        event::read_list(bytes).err(),
+    ];
+    if refusals.iter().flatten().any(|failure| failure.message.is_empty()) {
+        return Err("an answer is refused without a word".to_owned());
+    }
+    let said = |length: usize| {
+        let mut reader = stream::Reader::default();
+        bytes.chunks(length).for_each(|piece| reader.push(piece));
+        reader.finish()
+    };
+    let whole = said(bytes.len().max(1));
+    if whole != said(7) {
+        return Err(format!("another stream in pieces than as a whole: {whole:?}"));
+    }
+    Ok(observed.ok())
+}
+
 #[cfg(test)]
 mod tests;
