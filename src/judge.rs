@@ -35,6 +35,7 @@ mod explain;
 mod frozen;
 mod gauge;
 mod histogram;
+mod kayenta;
 mod ladder;
 mod latency;
 mod level;
@@ -70,6 +71,7 @@ pub use trial::{Decision, Trial};
 pub use verdict::{FrozenBaseline, Outcome, SignalVerdict, TotalUnit, Verdict};
 
 use evidence::Terms;
+use kayenta::Panel;
 use ladder::Ladder;
 use silence::Quiet;
 use split::Split;
@@ -100,6 +102,9 @@ pub struct Judge {
     harm: Option<Vec<String>>,
     /// What was refused of the last look.
     refused: Vec<Refusal>,
+    /// Judges in place of the evidence, where the policy asks for Kayenta's judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kayenta: Option<Panel>,
 }
 
 impl Judge {
@@ -113,7 +118,7 @@ impl Judge {
             .signals
             .iter()
             .zip(asks(policy))
-            .map(|(signal, ask)| Watch::new(signal, ask, &terms))
+            .map(|(signal, ask)| Watch::new(signal, policy, ask, &terms))
             .collect();
         let traffic = watches.iter().position(|watch| watch.evidence.counts_requests());
         let step = ladder.step(None);
@@ -129,6 +134,7 @@ impl Judge {
             frozen: false,
             harm: None,
             refused: Vec::new(),
+            kayenta: Panel::of(policy),
         };
         for look in history {
             judge.learn(look);
@@ -212,6 +218,9 @@ impl Judge {
     #[must_use]
     pub fn safe(&self) -> bool {
         let at = self.at.unwrap_or_default();
+        if let Some(panel) = &self.kayenta {
+            return panel.passes() && self.harm.is_none() && !self.no_data() && !self.source_down();
+        }
         let is_proven = |watch: &Watch| watch.outcome(at, self.step, self.frozen) == Outcome::Pass;
         let proven = self.at.is_some() && self.watches.iter().filter(|watch| watch.gates).all(is_proven);
         proven && self.harm.is_none() && !self.both_bad() && self.sum(at).log_e < SUSPICION * self.threshold()
@@ -263,7 +272,7 @@ impl Judge {
             at,
             score: sum.score,
             log_e_harm: tell(sum.log_e),
-            harm_threshold: self.threshold(),
+            harm_threshold: if self.kayenta.is_some() { 0.0 } else { self.threshold() },
             harm: self.harm(),
             culprits: self.harm.clone().unwrap_or_default(),
             safe: self.safe(),
@@ -275,7 +284,11 @@ impl Judge {
             refused: self.refused.clone(),
             why: String::new(),
         };
-        verdict.why = explain::together(&verdict, self.split.shares());
+        let why = match &self.kayenta {
+            Some(panel) => kayenta::together(&verdict, panel),
+            None => explain::together(&verdict),
+        };
+        verdict.why = explain::with_split(why, &verdict, self.split.shares());
         verdict
     }
 
@@ -313,6 +326,9 @@ impl Judge {
             for watch in &mut self.watches {
                 watch.step_seen = 0.0;
             }
+            if let Some(panel) = &mut self.kayenta {
+                panel.enter();
+            }
         }
         (self.share, self.step) = (share, step);
         // All of the traffic: there is no baseline beside the canary any more.
@@ -336,6 +352,16 @@ impl Judge {
 
     /// Decides whether there is harm now, and by which signals.
     fn find_harm(&mut self, at: f64) {
+        if let Some(panel) = &mut self.kayenta {
+            if panel.look(at, &mut self.watches) {
+                let culprits = Panel::culprits(&self.watches);
+                for watch in self.watches.iter_mut().filter(|watch| culprits.contains(&watch.name)) {
+                    watch.failed = Some(0.0);
+                }
+                self.harm = Some(culprits);
+            }
+            return;
+        }
         // Most looks end here, long before outcomes and scores are needed.
         if log_sum_exp(self.watches.iter().map(Watch::term)) < self.threshold() || !self.sum(at).harm {
             return;
@@ -347,6 +373,9 @@ impl Judge {
     }
 
     fn sum(&self, at: f64) -> combine::Sum {
+        if let Some(panel) = &self.kayenta {
+            return panel.sum(self.harm());
+        }
         let parts: Vec<_> =
             self.watches.iter().map(|watch| watch.part(watch.outcome(at, self.step, self.frozen))).collect();
         combine::sum(&parts, self.threshold())
@@ -398,6 +427,9 @@ impl Judge {
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);
+        if let Some(series) = watch.evidence.series() {
+            kayenta::signal(&watch.name, series, &mut verdict);
+        }
         verdict
     }
 }

@@ -27,6 +27,7 @@ pub use health::{
 pub use increments::Compare;
 pub use meter::MeterError;
 pub use prometheus::Prometheus;
+pub(crate) use prometheus::check_answer;
 pub use scrape::Scraper;
 pub use source::{Source, Subject};
 pub use watcher::Watcher;

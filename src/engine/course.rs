@@ -20,18 +20,22 @@ use crate::rollout::{
     Act, Alarm, Answer, Command, Event, IllegalEvent, Inputs, Observed, Order, Phase, PlatformErrorKind,
     Recorded, Rollout, decide, next_act,
 };
+use crate::signal::increments::Compare;
 use crate::signal::{
     Gathered, Health, HealthBook, Probe, SmokeBook, SmokeFault, SmokeProbe, UnitLimits, UnitWatch,
 };
-use crate::words::{Arms, Span, Time};
+use crate::words::{Arm, Arms, Share, Span, Time};
 
 pub use memory::Memory;
-pub use seen::{Seen, activity_since};
+pub use seen::Seen;
 
 use seen::{Affair, News};
 
 /// The time between two looks at the platform while units or traffic are on the move.
 const MOVING: Span = Span::seconds(2);
+
+/// How far back activity is asked for: a long deploy begins early and ends late.
+const OVERLAP: Span = Span::minutes(60);
 
 /// The shortest time between two rounds.
 const SHORTEST: Span = Span(50);
@@ -59,6 +63,8 @@ pub struct Course {
     units: UnitWatch,
     /// When the platform was last seen, and what it showed.
     saw: Option<(Time, Option<Observed>)>,
+    /// When the newest thing began that was done to the app and seen, by the platform's clock.
+    newest: Time,
     /// What both versions were last seen to fail alike.
     shared: Option<String>,
 }
@@ -73,7 +79,7 @@ impl Course {
         let process = rollout.process().to_owned();
         let smoke = SmokeBook::new(rollout.policy.smoke.clone(), rollout.canary, process);
         let units = UnitWatch::new(versions, UnitLimits::default());
-        Self { memory, health, smoke, units, saw: None, shared: None }
+        Self { newest: rollout.deployed, memory, health, smoke, units, saw: None, shared: None }
     }
 
     /// What would be remembered after a restart.
@@ -157,6 +163,7 @@ impl Course {
     /// When an event cannot happen in the rollout's state: the code is wrong. The course is to be thrown away.
     pub fn round(&mut self, now: Time, seen: Seen) -> Written {
         let News { busy, affairs } = seen.news(&self.memory);
+        self.newest = seen.activity.iter().map(|activity| activity.started).fold(self.newest, Time::max);
         let Seen { observed, gathered, .. } = seen;
         let unhealthy = observed.as_ref().and_then(|observed| self.check(observed));
         let smoke = observed.as_ref().and_then(|observed| self.smoke.state(observed));
@@ -213,6 +220,13 @@ impl Course {
         self.take_answer(now, answer)
     }
 
+    /// Since when the platform is to be asked for what was done to the app. What ended before was seen, or is none of
+    /// this rollout's business.
+    #[must_use]
+    pub fn activity_since(&self) -> Time {
+        self.newest - OVERLAP
+    }
+
     /// Whether it is time for a round. If not, [`Self::probes`] may be due all the same.
     #[must_use]
     pub fn is_round_due(&self, now: Time) -> bool {
@@ -236,6 +250,14 @@ impl Course {
     pub fn warm_up_ends(&self) -> Option<Time> {
         let Rollout { fresh, policy, .. } = self.rollout();
         fresh.map(|fresh| fresh + policy.warm_up)
+    }
+
+    /// Which arms are to be compared with each other: where the canary has all of the traffic, there is no baseline to wait
+    /// for.
+    #[must_use]
+    pub fn compares(&self, observed: &Observed) -> Compare {
+        let share = self.rollout().traffic_share(observed);
+        if share == Some(Share::ALL) { Compare::Only(Arm::Canary) } else { Compare::Both }
     }
 
     /// The units to be asked now whether they are well, among those that are seen now, or were seen last.

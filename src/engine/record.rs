@@ -6,7 +6,6 @@ use tracing::{error, info};
 
 use super::course::Memory;
 use super::house::House;
-use super::recall::Snapshot;
 use crate::notify::messages;
 use crate::platform::Platform;
 use crate::rollout::{Event, Phase, Recorded, Rollout};
@@ -17,16 +16,22 @@ use crate::web::Metrics;
 /// The longest wait between two attempts to write what must be written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// After so many events the state is written with them. A snapshot is much larger than a look; folding these at a restart
+/// takes some milliseconds.
+const SNAPSHOT: usize = 40;
+
 /// Writes what a rollout decided.
 pub(super) struct Recorder {
     /// The phase that was written last.
     phase: Phase,
+    /// How many events were written since the last snapshot.
+    since_snapshot: usize,
 }
 
 impl Recorder {
     /// For a rollout as the journal has it.
     pub(super) fn new(rollout: &Rollout) -> Self {
-        Self { phase: rollout.phase }
+        Self { phase: rollout.phase, since_snapshot: 0 }
     }
 
     /// Writes `events`, which led to `memory`. Waits for a disk that is full or away: without the journal nothing may
@@ -48,12 +53,16 @@ impl Recorder {
         let before = rollout.events.saturating_sub(events.len() as u64);
         let mut batch = AppendBatch::of(before, &events)?;
         batch.outbox = messages(rollout, before, &events)?;
-        let snapshot = serde_json::to_string(&Snapshot { memory, gatherer });
-        batch.snapshot =
-            Some(snapshot.map_err(|e| StoreError::Unwritable {
-                kind: "snapshot".to_owned(),
-                detail: e.to_string(),
-            })?);
+        let is_look =
+            |recorded: &Recorded| matches!(recorded.event, Event::Learnt { .. } | Event::Looked { .. });
+        if events.iter().any(is_look) {
+            batch.samples = Some(json("samples", gatherer)?);
+        }
+        self.since_snapshot += events.len();
+        if self.phase != rollout.phase || self.since_snapshot >= SNAPSHOT {
+            batch.snapshot = Some(json("snapshot", memory)?);
+            self.since_snapshot = 0;
+        }
         batch.index = Some(RolloutRow::from(rollout));
         append(&house.store, rollout, batch).await?;
         house.metrics.moved(Some(self.phase), rollout.phase);
@@ -61,6 +70,11 @@ impl Recorder {
         self.phase = rollout.phase;
         Ok(())
     }
+}
+
+fn json(kind: &str, value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|e| StoreError::Unwritable { kind: kind.to_owned(), detail: e.to_string() })
 }
 
 async fn append(store: &Store, rollout: &Rollout, batch: AppendBatch) -> Result<(), StoreError> {

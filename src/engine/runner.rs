@@ -11,17 +11,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::course::{Course, Heard, Seen, activity_since};
+use super::course::{Course, Heard, Seen};
 use super::house::House;
 use super::recall::Recalled;
 use super::record::Recorder;
 use super::watching::Watching;
 use crate::platform::{Platform, PlatformError};
 use crate::rollout::{Command, Event, Observed, Order, PlatformErrorKind, Recorded};
-use crate::signal::{Compare, Gathered, Gatherer, Subject};
+use crate::signal::{Gathered, Gatherer, Subject};
 use crate::store::StoreError;
 use crate::web::{Alert, Match, match_alert};
-use crate::words::{Arm, Arms, Share, Time};
+use crate::words::{Arms, Time};
 
 /// How long a command that runs at shutdown is waited for. Its outcome is looked up after the next start.
 const LAST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -62,11 +62,7 @@ impl<P: Platform> Runner<P> {
         let subject = Subject {
             app: rollout.app.clone(),
             versions: Arms { baseline: Some(rollout.baseline), canary: Some(rollout.canary) },
-            // Where it is not known what was counted already, nothing of the time before the last look is.
-            since: match (&gatherer, memory.looked()) {
-                (None, Some(looked)) => rollout.deployed.max(looked),
-                _ => rollout.deployed,
-            },
+            since: memory.counts_since(gatherer.is_none()),
         };
         let source = Arc::clone(&house.source);
         let gatherer = Gatherer::restore(&rollout.policy, subject, source, gatherer.unwrap_or_default())
@@ -135,7 +131,7 @@ impl<P: Platform> Runner<P> {
 
     async fn see(&self) -> Seen {
         let rollout = self.course.rollout();
-        let (platform, since) = (&self.house.platform, activity_since(self.course.memory()));
+        let (platform, since) = (&self.house.platform, self.course.activity_since());
         let (observed, activity) =
             tokio::join!(platform.observe(&rollout.app), platform.activity(Some(&rollout.app), since));
         Seen::of(rollout, observed, activity)
@@ -146,9 +142,7 @@ impl<P: Platform> Runner<P> {
         if let Some(end) = self.course.warm_up_ends() {
             self.gatherer.leave_out(end);
         }
-        // A canary that has all traffic does not wait for a baseline that has none.
-        let is_alone = self.course.rollout().traffic_share(observed) == Some(Share::ALL);
-        self.gatherer.compare(if is_alone { Compare::Only(Arm::Canary) } else { Compare::Both });
+        self.gatherer.compare(self.course.compares(observed));
         let gathered = self.gatherer.gather(observed, at).await;
         self.house.metrics.looked(self.now().since(at));
         if gathered.failed > 0 {

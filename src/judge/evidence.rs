@@ -7,6 +7,7 @@ use super::explain::{About, Alone};
 use super::frozen::{self, After, Frozen};
 use super::gauge::{self, Gauge};
 use super::histogram;
+use super::kayenta::Series;
 use super::ladder::{horizon, watch};
 use super::latency::Latency;
 use super::level;
@@ -74,6 +75,8 @@ pub(super) enum Evidence {
     Latency(Box<Latency>),
     /// A value of each unit.
     Gauge(Box<Gauge>),
+    /// Values of both versions, for Kayenta's judge.
+    Series(Box<Series>),
 }
 
 impl Evidence {
@@ -120,6 +123,7 @@ impl Evidence {
             Self::Counts(counts) => counts.check(reading),
             Self::Latency(_) => histogram::check(reading),
             Self::Gauge(_) => gauge::check(reading),
+            Self::Series(series) => series.check(reading),
         }
     }
 
@@ -129,6 +133,7 @@ impl Evidence {
             Self::Counts(counts) => counts.learn(baseline),
             Self::Latency(latency) => latency.learn(baseline),
             Self::Gauge(gauge) => gauge.learn(at, baseline),
+            Self::Series(_) => {}
         }
     }
 
@@ -138,6 +143,7 @@ impl Evidence {
             Self::Counts(counts) => counts.take(at, arms),
             Self::Latency(latency) => latency.take(at, arms),
             Self::Gauge(gauge) => gauge.take(at, arms),
+            Self::Series(series) => series.take(at, arms),
         }
     }
 
@@ -147,6 +153,7 @@ impl Evidence {
             Self::Counts(counts) => counts.freeze_baseline(),
             Self::Latency(latency) => latency.freeze_baseline(),
             Self::Gauge(gauge) => gauge.freeze_baseline(),
+            Self::Series(series) => series.freeze(),
         }
     }
 
@@ -156,6 +163,7 @@ impl Evidence {
             Self::Counts(counts) => counts.log_e_harm(),
             Self::Latency(latency) => latency.log_e_harm(),
             Self::Gauge(gauge) => gauge.log_e_harm(),
+            Self::Series(_) => 0.0,
         }
     }
 
@@ -164,18 +172,23 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.log_e_safe(within),
             Part::Gauge(gauge) => gauge.log_e_safe(within),
+            Part::Series(_) => 0.0,
         }
     }
 
     /// Whether the evidence of harm is an e-value that may be averaged with others, rather than a bound that only its
     /// crossing gives a meaning.
     pub(super) fn can_be_averaged(&self) -> bool {
-        !matches!(self, Self::Gauge(_))
+        !matches!(self, Self::Gauge(_) | Self::Series(_))
     }
 
     /// Whether readings tell of requests.
     pub(super) fn counts_requests(&self) -> bool {
-        matches!(self.part(), Part::Proportion(counts) if counts.counts_requests())
+        match self.part() {
+            Part::Proportion(counts) => counts.counts_requests(),
+            Part::Gauge(_) => false,
+            Part::Series(series) => series.counts_requests(),
+        }
     }
 
     /// The canary relative to the baseline: lower end, estimate, upper end.
@@ -183,6 +196,7 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.effect(),
             Part::Gauge(gauge) => gauge.effect(),
+            Part::Series(series) => series.effect(),
         }
     }
 
@@ -191,6 +205,7 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.seen(),
             Part::Gauge(_) => [0.0; 4],
+            Part::Series(series) => series.seen(),
         }
     }
 
@@ -198,7 +213,7 @@ impl Evidence {
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
         match self.part() {
             Part::Proportion(counts) => counts.wait(within, threshold),
-            Part::Gauge(_) => None,
+            Part::Gauge(_) | Part::Series(_) => None,
         }
     }
 
@@ -206,7 +221,7 @@ impl Evidence {
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
         match self.part() {
             Part::Proportion(counts) => counts.limit(),
-            Part::Gauge(_) => None,
+            Part::Gauge(_) | Part::Series(_) => None,
         }
     }
 
@@ -219,6 +234,7 @@ impl Evidence {
     pub(super) fn blind(&self) -> Option<String> {
         match self {
             Self::Counts(counts) => counts.blind().map(str::to_owned),
+            Self::Series(_) => None,
             Self::Latency(latency) => latency.blind().map(str::to_owned),
             Self::Gauge(gauge) => gauge.blind(),
         }
@@ -241,6 +257,7 @@ impl Evidence {
                 let known = counts.frozen().and_then(Frozen::known)?;
                 Some((Some(known.counts.exposure()), frozen::DRIFT))
             }
+            Part::Series(_) => None,
         }
     }
 
@@ -249,6 +266,7 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.noise(),
             Part::Gauge(gauge) => gauge.noise(),
+            Part::Series(_) => None,
         }
     }
 
@@ -256,7 +274,7 @@ impl Evidence {
     pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
         match self {
             Self::Latency(latency) => latency.clearest(),
-            Self::Counts(_) | Self::Gauge(_) => None,
+            Self::Counts(_) | Self::Gauge(_) | Self::Series(_) => None,
         }
     }
 
@@ -265,7 +283,7 @@ impl Evidence {
         match self {
             Self::Counts(counts) => counts.alone(),
             Self::Latency(latency) => latency.alone(),
-            Self::Gauge(_) => None,
+            Self::Gauge(_) | Self::Series(_) => None,
         }
     }
 
@@ -275,6 +293,7 @@ impl Evidence {
             Self::Counts(counts) => counts.about(),
             Self::Latency(latency) => latency.about(),
             Self::Gauge(gauge) => gauge.about(),
+            Self::Series(_) => About::Level,
         }
     }
 
@@ -283,7 +302,18 @@ impl Evidence {
             Self::Counts(counts) => Part::Proportion(counts),
             Self::Latency(latency) => Part::Proportion(latency.at_bound()),
             Self::Gauge(gauge) => Part::Gauge(gauge),
+            Self::Series(series) => Part::Series(series),
         }
+    }
+
+    /// The values that Kayenta's judge judges; nothing where another judge judges.
+    pub(super) fn series(&self) -> Option<&Series> {
+        if let Self::Series(series) = self { Some(series) } else { None }
+    }
+
+    /// The same, to be judged.
+    pub(super) fn series_mut(&mut self) -> Option<&mut Series> {
+        if let Self::Series(series) = self { Some(series) } else { None }
     }
 }
 
@@ -291,4 +321,5 @@ impl Evidence {
 enum Part<'a> {
     Proportion(&'a Counts),
     Gauge(&'a Gauge),
+    Series(&'a Series),
 }

@@ -286,6 +286,10 @@ fn size(facts: &Facts<'_>, v: &SignalVerdict) -> String {
                 interval(v.effect)
             )
         }
+        // That nothing bad happened may prove a lot, and still bound no ratio.
+        None if v.effect == [None; 3] && !so_far(facts.about, v).is_empty() => {
+            format!("{}{}", topic(facts.about), so_far(facts.about, v).trim_start_matches(" after "))
+        }
         None => format!("{}{}{}", topic(facts.about), bounds(facts.about, v), so_far(facts.about, v)),
     }
 }
@@ -376,7 +380,8 @@ fn so_far(about: About, v: &SignalVerdict) -> String {
     let [events, total, base_events, _] = v.seen;
     match about {
         About::Level | About::Falling | About::Latency => String::new(),
-        _ if total <= 0.0 => " before the canary's first request".to_owned(),
+        About::Events if total <= 0.0 => " before both versions were seen together".to_owned(),
+        _ if total <= 0.0 => " before both versions had requests".to_owned(),
         About::Events => {
             format!(" after {} events, and {} of the baseline's", count(events), count(base_events))
         }
@@ -480,9 +485,9 @@ fn lasting(value: f64) -> String {
     }
 }
 
-/// One or two sentences about all signals together. `shares`: the planned and the seen share of traffic.
-pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
-    let mut text = if v.harm {
+/// One or two sentences about all signals together.
+pub(super) fn together(v: &Verdict) -> String {
+    if v.harm {
         let strongest = v.culprits.first().and_then(|name| v.signals.get(name));
         strongest.map_or_else(|| "harm was shown".to_owned(), |signal| format!("harm: {}", signal.why))
     } else if v.source_down {
@@ -500,7 +505,11 @@ pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
         }
     } else {
         first(v, Outcome::Inconclusive)
-    };
+    }
+}
+
+/// Adds what is wrong with the split of the traffic. `shares`: the planned and the seen one of the canary.
+pub(super) fn with_split(mut text: String, v: &Verdict, shares: Option<(f64, f64)>) -> String {
     if let (true, Some((planned, seen))) = (v.wrong_split, shares) {
         let _ = write!(
             text,
@@ -513,7 +522,7 @@ pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
 }
 
 /// Why the first gating signal with this outcome has it.
-fn first(v: &Verdict, outcome: Outcome) -> String {
+pub(super) fn first(v: &Verdict, outcome: Outcome) -> String {
     let mut found = v.signals.values().filter(|signal| signal.gates && signal.outcome == outcome);
     match (found.next(), found.count()) {
         (None, _) => "nothing is known yet".to_owned(),

@@ -13,7 +13,7 @@ use crate::words::Span;
 mod frozen;
 mod gauge;
 mod latency;
-mod properties;
+pub(super) mod properties;
 mod words;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.

@@ -12,7 +12,8 @@ use super::{Noise, Refusal};
 pub enum Outcome {
     /// Proven to be within what must be proven.
     Pass,
-    /// Evidence of harm beyond this signal's part of the budget. Final: it stays so for this rollout.
+    /// Evidence of harm beyond this signal's part of the budget. Final: it stays so for this rollout. With Kayenta's judge,
+    /// a change that matters; not final before it is harm.
     Fail,
     /// Neither.
     Inconclusive,
@@ -67,7 +68,7 @@ pub struct SignalVerdict {
     pub log_e_harm: f64,
     /// Natural logarithm of the evidence of being within what must be proven.
     pub log_e_safe: f64,
-    /// What the evidence of harm is held against: ln(1/(alpha·weight)).
+    /// What the evidence of harm is held against: ln(1/(alpha·weight)). 0 with Kayenta's judge, which keeps no evidence.
     pub harm_threshold: f64,
     /// What the evidence of safety is held against: ln(1/beta).
     pub safe_threshold: f64,
@@ -108,9 +109,10 @@ pub struct Verdict {
     pub score: [f64; 2],
     /// Natural logarithm of the combined evidence of harm: the weighted mean of the signals' e-values.
     pub log_e_harm: f64,
-    /// What it is held against: ln(1/alpha).
+    /// What it is held against: ln(1/alpha). 0 with Kayenta's judge, which keeps no evidence.
     pub harm_threshold: f64,
-    /// Evidence of harm beyond the budget. Final: once true, it stays true for this rollout.
+    /// Evidence of harm beyond the budget; with Kayenta's judge, a score below `marginal`. Final: once true, it stays true for
+    /// this rollout.
     pub harm: bool,
     /// The signals that the harm rests on, strongest first; empty without harm.
     pub culprits: Vec<String>,

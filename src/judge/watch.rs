@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Terms};
 use super::frozen::After;
+use super::kayenta::Series;
 use super::look::Reading;
 use super::refusal::Problem;
 use super::silence::{Quiet, Silence};
 use super::{Ask, Outcome, combine};
-use crate::policy::Signal;
+use crate::policy::{Policy, Signal};
 use crate::words::{Arm, Arms};
 
 /// Requests that a canary must have had in this step before it can be called safe in it.
@@ -46,9 +47,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(signal: &Signal, ask: Ask, terms: &Terms) -> Self {
+    pub(super) fn new(signal: &Signal, policy: &Policy, ask: Ask, terms: &Terms) -> Self {
+        let series = policy.judge.kayenta().and_then(|kayenta| Series::new(signal, kayenta));
         let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs, .. } = ask;
-        let evidence = Evidence::new(signal, &rungs, terms, After::new(terms, harm_threshold));
+        let evidence = series.map_or_else(
+            || Evidence::new(signal, &rungs, terms, After::new(terms, harm_threshold)),
+            |series| Evidence::Series(Box::new(series)),
+        );
         Self {
             name: signal.name.clone(),
             critical: signal.critical,
@@ -117,7 +122,7 @@ impl Watch {
             self.hear_baseline(at, arms.baseline);
         }
         self.log_e_harm = self.evidence.log_e_harm();
-        if self.log_e_harm >= self.harm_threshold {
+        if self.log_e_harm >= self.harm_threshold && self.evidence.series().is_none() {
             self.failed = Some(self.failed.unwrap_or(self.log_e_harm).max(self.log_e_harm));
         }
         refused
@@ -150,6 +155,7 @@ impl Watch {
         match self.silence.quiet(at, frozen) {
             Quiet::Baseline => Outcome::SourceDown,
             Quiet::Canary => Outcome::NoData,
+            Quiet::Neither if self.evidence.series().is_some_and(Series::is_failing) => Outcome::Fail,
             Quiet::Neither if self.is_proven(step) => Outcome::Pass,
             Quiet::Neither => Outcome::Inconclusive,
         }
@@ -161,6 +167,9 @@ impl Watch {
     }
 
     fn is_proven(&self, step: usize) -> bool {
+        if let Some(series) = self.evidence.series() {
+            return series.passes();
+        }
         self.evidence.log_e_safe(self.within(step)) >= self.safe_threshold
             && self.step_seen >= self.step_needs()
     }

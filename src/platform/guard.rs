@@ -10,12 +10,16 @@ use crate::words::Version;
 const FRONT: &str = "web";
 
 /// Whether the change needs a look at the app first.
-pub(super) fn concerns(command: &Command) -> bool {
+#[must_use]
+pub fn concerns(command: &Command) -> bool {
     matches!(command, Command::Unroute { .. } | Command::Delete { .. } | Command::RemoveUnits { .. })
 }
 
-/// Refuses what would hurt, in words. `base` is the base version as far as it is known without units.
-pub(super) fn check(observed: &Observed, base: Option<Version>, command: &Command) -> Result<(), String> {
+/// Refuses what would hurt. `base` is the base version as far as it is known without units.
+///
+/// # Errors
+/// Why it would hurt, in words.
+pub fn check(observed: &Observed, base: Option<Version>, command: &Command) -> Result<(), String> {
     match command {
         Command::Unroute { version } => others_serve(observed, *version),
         Command::Delete { version } => {

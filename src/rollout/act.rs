@@ -4,6 +4,9 @@
 //! was done already is not done again, whoever did it. The order of acts keeps users served: more before less, route
 //! before unroute, and never away from the last version that can serve.
 
+use std::collections::BTreeMap;
+
+use super::decide::READY_WITHIN;
 use super::event::{Answer, Ending};
 use super::phase::Phase;
 use super::state::Rollout;
@@ -47,12 +50,15 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
     if rollout.unanswered().is_some() || busy {
         return Act::Wait("something is under way on the platform".to_owned());
     }
+    if !is_current(rollout, observed, now) {
+        return Act::Wait("the platform's listing does not show the last act yet".to_owned());
+    }
     let act = match rollout.phase {
         // What it waits for a person after the last step, the canary has everything.
         Phase::Paused if rollout.watch_began.is_some() => Act::Settled,
         Phase::Step | Phase::Paused => to_step(rollout, observed),
         Phase::Promoting | Phase::Watching => to_only_canary(rollout, observed, now),
-        Phase::RollingBack => to_only_baseline(rollout, observed),
+        Phase::RollingBack => to_only_baseline(rollout, observed, now),
         Phase::Leaving => give_back(rollout, observed, None),
         _ => Act::Settled,
     };
@@ -62,26 +68,64 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
     }
 }
 
-/// Holds a command back while the listing may still lag behind the one before, or the one before has just failed.
+/// Whether the listing can be taken for what is. What it shows may be old, and each read may be answered by another
+/// replica of the platform's API; one that shows the last act shows all acts before it. Whoever goes by an older one
+/// takes units away that are gone, or adds those that are there.
+fn is_current(rollout: &Rollout, observed: &Observed, now: Time) -> bool {
+    let Some(issued) = &rollout.command else { return true };
+    let Some((answered, answer)) = &issued.answered else { return true };
+    // What was not done in full may still have been done in part, and where the platform goes back by itself, what it
+    // shows of that may be over. Toggles are an exception: they are safe to repeat, and urgent.
+    let moves_units = matches!(
+        issued.command,
+        Command::AddUnits { .. } | Command::RemoveUnits { .. } | Command::MakeOnly { .. }
+    );
+    let may_have_acted = match answer {
+        Answer::Done => true,
+        Answer::Error { kind, .. } => {
+            moves_units && matches!(kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown)
+        }
+    };
+    !may_have_acted || now.since(*answered) >= LAG || shows(observed, &issued.command, issued.expected)
+}
+
+/// Whether the listing shows what the command was to do.
+fn shows(o: &Observed, command: &Command, expected: Option<u32>) -> bool {
+    let scalers = |process: &str| o.autoscaled.iter().filter(move |a| a.process == *process).count();
+    match command {
+        Command::Route { version } => {
+            let mut units = o.units.iter().filter(|u| u.version == *version).peekable();
+            units.peek().is_some() && units.all(|u| u.routable)
+        }
+        Command::Unroute { version } => !routed(o, *version),
+        Command::AddUnits { version, process, .. } => {
+            expected.is_some_and(|expected| o.existing(*version, process) >= expected)
+        }
+        Command::RemoveUnits { version, process, .. } => {
+            expected.is_some_and(|expected| o.existing(*version, process) <= expected)
+        }
+        Command::MakeOnly { version } => {
+            !o.units.is_empty() && o.units.iter().all(|u| u.version == *version && u.base)
+        }
+        Command::Delete { version } => o.units.iter().all(|u| u.version != *version),
+        Command::MoveAutoscalers { version } => {
+            o.autoscaled.iter().all(|a| a.version.is_none_or(|scales| scales == *version))
+        }
+        Command::SuspendAutoscaler { process } => scalers(process) == 0,
+        Command::RestoreAutoscaler { autoscaler } => scalers(&autoscaler.process) > 0,
+        Command::Quarantine { .. } => true,
+    }
+}
+
+/// Holds a command back while the one before has just failed.
 fn patient(rollout: &Rollout, command: Command, expected: Option<u32>, now: Time) -> Act {
     if let Some(issued) = &rollout.command
-        && let Some((answered, answer)) = &issued.answered
+        && let Some((answered, Answer::Error { kind, .. })) = &issued.answered
     {
-        let since = now.since(*answered);
-        match answer {
-            Answer::Done if issued.command.concerns_same(&command) && since < LAG => {
-                return Act::Wait("the platform's listing does not show the last act yet".to_owned());
-            }
-            Answer::Error { kind, .. } => {
-                let wait = backoff(rollout.failures, *kind);
-                if since < wait {
-                    return Act::Wait(format!(
-                        "the last command failed; trying again in {}",
-                        Span(wait.0 - since.0)
-                    ));
-                }
-            }
-            Answer::Done => {}
+        let (since, wait) = (now.since(*answered), backoff(rollout.failures, *kind));
+        if since < wait {
+            let left = Span(wait.0 - since.0);
+            return Act::Wait(format!("the last command failed; trying again in {left}"));
         }
     }
     Act::Do { command, expected }
@@ -167,17 +211,32 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
         return Act::Settled;
     }
     if o.units.iter().any(|u| u.version != r.canary || !u.base) {
-        return act(Command::MakeOnly { version: r.canary });
+        return surplus(r, o).unwrap_or_else(|| act(Command::MakeOnly { version: r.canary }));
     }
-    match to_size(r, o, r.canary) {
+    match to_size(r, o, r.canary, now) {
         Act::Settled => give_back(r, o, Some(r.canary)),
         act => act,
     }
 }
 
+/// What a failed try to make the canary the only version leaves: the platform takes its template back and keeps the
+/// number of units, which is that of both versions together. Each further try would add as many again.
+fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
+    let step = r.current().filter(|_| r.failures > 0)?;
+    let follow = step.workers.iter().map(|(process, units)| (process, units.baseline));
+    let apart = r.others.iter().map(|(process, units)| (process, *units));
+    let mut wanted: BTreeMap<&str, u32> = apart.chain(follow).map(|(p, units)| (p.as_str(), units)).collect();
+    wanted.insert(r.process(), step.baseline);
+    let too_many = |(process, wanted): &(&str, u32)| {
+        !scaled(o, process) && *wanted > 0 && o.existing(r.baseline, process) > *wanted
+    };
+    let (process, wanted) = wanted.into_iter().find(too_many)?;
+    Some(remove(o, r.baseline, process, wanted))
+}
+
 /// Towards the baseline alone, at its old size: first users away from the canary, then the baseline's units back,
 /// then the canary's units away.
-fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
+fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
     let existing = o.existing(r.baseline, process);
     if existing == 0 {
@@ -215,8 +274,14 @@ fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
     if canary_routed {
         return act(Command::Unroute { version: r.canary });
     }
-    if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.baseline, process, wanted) {
-        return act;
+    let up = bring_up(o, r.baseline, process, wanted);
+    // Where there is no room for them, the canary's units have to go first.
+    let no_room = o.quota_left.is_some_and(|left| left < wanted.saturating_sub(existing));
+    if !(matches!(up, Act::Do { .. }) && (no_room || r.failures > 0)) {
+        match make_do(r, o, r.baseline, up, now) {
+            Act::Settled => {}
+            act => return act,
+        }
     }
     if r.policy.quarantine && !r.quarantined && r.ending == Ending::RolledBack {
         let reason = format!("rolled back by Uguisu: {}", r.reason).chars().take(LONGEST_REASON).collect();
@@ -231,14 +296,14 @@ fn to_only_baseline(r: &Rollout, o: &Observed) -> Act {
             (true, true) => {}
         }
     }
-    match to_size(r, o, r.baseline) {
+    match to_size(r, o, r.baseline, now) {
         Act::Settled => give_back(r, o, Some(r.baseline)),
         act => act,
     }
 }
 
 /// Every process of `version` with as many units as the baseline had.
-fn to_size(r: &Rollout, o: &Observed, version: Version) -> Act {
+fn to_size(r: &Rollout, o: &Observed, version: Version, now: Time) -> Act {
     let main = (r.units > 0).then_some((r.process(), r.units));
     let others = r.others.iter().map(|(process, units)| (process.as_str(), *units));
     for (process, wanted) in main.into_iter().chain(others) {
@@ -246,12 +311,25 @@ fn to_size(r: &Rollout, o: &Observed, version: Version) -> Act {
         if o.existing(version, process) == 0 {
             continue;
         }
-        match resize(o, version, process, wanted) {
+        match make_do(r, o, version, resize(o, version, process, wanted), now) {
             Act::Settled => {}
             act => return act,
         }
     }
     Act::Settled
+}
+
+/// Does with fewer ready units where the platform has had its time for them and nothing is left to be done about it: the
+/// version serves with those that it has, and the platform goes on trying.
+fn make_do(r: &Rollout, o: &Observed, version: Version, act: Act, now: Time) -> Act {
+    let over = now.since(r.quiet_since()) >= READY_WITHIN;
+    match act {
+        Act::Wait(_) if over && o.serving(version, r.process()) > 0 => Act::Settled,
+        Act::Wait(what) if over => {
+            Act::Stuck(format!("{what} after {READY_WITHIN}; no unit of {version} serves"))
+        }
+        act => act,
+    }
 }
 
 /// The autoscalers as they were: those that were removed made again, all of them on the version that serves.
@@ -316,33 +394,4 @@ fn resize(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
 fn all_routed(o: &Observed, version: Version, process: &str) -> bool {
     let mut units = o.units.iter().filter(|u| u.version == version && u.process == process).peekable();
     units.peek().is_some() && units.all(|u| u.routable)
-}
-
-impl Command {
-    /// Both act on the same version in the same way, so the second may be an echo of a lagging listing.
-    fn concerns_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Route { version: a }, Self::Route { version: b })
-            | (Self::Unroute { version: a }, Self::Unroute { version: b })
-            | (Self::MakeOnly { version: a }, Self::MakeOnly { version: b })
-            | (Self::Delete { version: a }, Self::Delete { version: b })
-            | (Self::MoveAutoscalers { version: a }, Self::MoveAutoscalers { version: b })
-            | (Self::Quarantine { version: a, .. }, Self::Quarantine { version: b, .. }) => a == b,
-            (
-                Self::AddUnits { version: a, process: one, .. },
-                Self::AddUnits { version: b, process: other, .. },
-            )
-            | (
-                Self::RemoveUnits { version: a, process: one, .. },
-                Self::RemoveUnits { version: b, process: other, .. },
-            ) => a == b && one == other,
-            (Self::SuspendAutoscaler { process: one }, Self::SuspendAutoscaler { process: other }) => {
-                one == other
-            }
-            (Self::RestoreAutoscaler { autoscaler: one }, Self::RestoreAutoscaler { autoscaler: other }) => {
-                one.process == other.process
-            }
-            _ => false,
-        }
-    }
 }

@@ -204,6 +204,9 @@ fn no_use(r: &Rollout) -> String {
 }
 
 fn on_foreign(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
+    if r.policy.mode == Mode::Observe {
+        return on_foreign_observed(r, foreign);
+    }
     // The canary has everything already: whatever comes now is about another rollout.
     let is_done = r.watch_began.is_some() && r.phase != Phase::RollingBack;
     match foreign {
@@ -219,7 +222,7 @@ fn on_foreign(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
         Foreign::NewVersion(_, why) if is_done => {
             leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
         }
-        Foreign::NewVersion(_, why) if r.phase == Phase::RollingBack || r.policy.mode == Mode::Observe => {
+        Foreign::NewVersion(_, why) if r.phase == Phase::RollingBack => {
             vec![Event::Noted { what: why.clone() }]
         }
         Foreign::NewVersion(_, why) if r.coexists() && r.step_reached.is_some() => {
@@ -230,6 +233,22 @@ fn on_foreign(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
             leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
         }
         Foreign::Changed(why) => leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better")),
+    }
+}
+
+/// Where Uguisu only observes, others do everything: they route the canary, give it units and make it the only version.
+fn on_foreign_observed(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
+    match foreign {
+        Foreign::Removed(why) => finished(Ending::TakenOver, why.clone()),
+        Foreign::Environment(why) if matches!(r.phase, Phase::Step | Phase::Paused | Phase::Watching) => {
+            vec![Event::BakeRestarted { why: why.clone() }]
+        }
+        Foreign::Changed(why) | Foreign::Environment(why) => vec![Event::Noted { what: why.clone() }],
+        Foreign::Replaced(version, why) if *version == Some(r.canary) => {
+            finished(Ending::Observed, why.clone())
+        }
+        // The newer one is to be observed next.
+        Foreign::Replaced(_, why) | Foreign::NewVersion(_, why) => finished(Ending::Superseded, why.clone()),
     }
 }
 
@@ -327,6 +346,10 @@ fn react(
         (Reaction::Rollback, Mode::Act) => vec![rollback(why, culprits, Ending::RolledBack)],
         (Reaction::Rollback, Mode::Observe) => {
             finished(Ending::Observed, format!("would have rolled back {}: {why}", r.canary))
+        }
+        // Nobody is kept waiting by what is only observed.
+        (Reaction::Pause, Mode::Observe) => {
+            finished(Ending::Observed, format!("would have paused the rollout of {}: {why}", r.canary))
         }
         // What it waits for is said once, not at every look.
         (Reaction::Rollback | Reaction::Pause, _) if r.phase == Phase::Paused => Vec::new(),

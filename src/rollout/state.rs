@@ -55,6 +55,9 @@ pub struct Rollout {
     pub opened: Time,
     /// Where it is.
     pub phase: Phase,
+    /// Since when; nothing before it has left the first phase.
+    #[serde(default)]
+    pub entered: Option<Time>,
     /// The steps in whole units; nothing while pending.
     pub plan: Option<Plan>,
     /// Serving units of the baseline before anything was moved.
@@ -151,6 +154,7 @@ impl Rollout {
             policy: Policy::clone(policy),
             opened: first.at,
             phase: Phase::Pending,
+            entered: None,
             plan: None,
             units: 0,
             others: BTreeMap::new(),
@@ -269,6 +273,14 @@ impl Rollout {
         Span(whole.0.saturating_sub(self.held.0).saturating_sub(missing.0))
     }
 
+    /// Since when nothing has been decided and nothing been answered: for so long the platform has had time for what was
+    /// last asked of it.
+    #[must_use]
+    pub fn quiet_since(&self) -> Time {
+        let answered = self.command.as_ref().and_then(|command| command.answered.as_ref()).map(|(at, _)| *at);
+        self.entered.max(answered).unwrap_or(self.opened)
+    }
+
     /// A command whose answer is not known: it runs, or the daemon died while it ran.
     #[must_use]
     pub fn unanswered(&self) -> Option<&Issued> {
@@ -334,7 +346,7 @@ impl Rollout {
             }
             Event::Smoked => self.smoked = true,
             Event::StepBegan { step } => {
-                self.enter(Phase::Step);
+                self.enter(at, Phase::Step);
                 self.step = *step;
                 (self.step_began, self.step_reached, self.held) = (Some(at), None, Span::ZERO);
             }
@@ -345,13 +357,13 @@ impl Rollout {
                 }
             }
             Event::WatchBegan => {
-                self.enter(Phase::Watching);
+                self.enter(at, Phase::Watching);
                 (self.watch_began, self.fresh) = (Some(at), Some(at));
                 self.first_traffic.get_or_insert(at);
                 self.trouble = None;
             }
             Event::WatchEnded { .. } => {
-                self.enter(Phase::Watching);
+                self.enter(at, Phase::Watching);
                 self.watch_ended = true;
             }
             Event::BakeRestarted { .. } => {
@@ -363,7 +375,7 @@ impl Rollout {
                 self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
             }
             Event::LeaveDecided { ending, why } => {
-                self.enter(Phase::Leaving);
+                self.enter(at, Phase::Leaving);
                 self.ending = *ending;
                 self.reason.clone_from(why);
             }
@@ -375,6 +387,7 @@ impl Rollout {
                 self.pause = Some(*cause);
             }
             Event::Resumed { .. } => {
+                self.entered = Some(at);
                 self.phase = match (self.watch_began, self.step_began) {
                     (Some(_), _) => Phase::Watching,
                     (None, Some(_)) => Phase::Step,
@@ -393,17 +406,17 @@ impl Rollout {
                     self.approved.insert(*step);
                 }
                 if self.pause == Some(PauseCause::Approval) || self.pause == Some(PauseCause::Advice) {
-                    self.enter(if self.plan.is_some() { Phase::Step } else { Phase::Pending });
+                    self.enter(at, if self.plan.is_some() { Phase::Step } else { Phase::Pending });
                 }
             }
             Event::RollbackDecided { why, culprits, ending } => {
-                self.enter(Phase::RollingBack);
+                self.enter(at, Phase::RollingBack);
                 self.reason.clone_from(why);
                 self.culprits.clone_from(culprits);
                 self.ending = *ending;
             }
             Event::PromotionDecided { why } => {
-                self.enter(Phase::Promoting);
+                self.enter(at, Phase::Promoting);
                 self.reason.clone_from(why);
             }
             Event::CommandIssued { number, command, expected } => {
@@ -412,7 +425,7 @@ impl Rollout {
             }
             Event::CommandAnswered { answer, .. } => self.answered(at, answer),
             Event::Finished { ending, why } => {
-                self.enter(Phase::from(*ending));
+                self.enter(at, Phase::from(*ending));
                 self.ending = *ending;
                 self.finished = Some(at);
                 if self.reason.is_empty() {
@@ -422,8 +435,9 @@ impl Rollout {
         }
     }
 
-    fn enter(&mut self, phase: Phase) {
+    fn enter(&mut self, at: Time, phase: Phase) {
         self.phase = phase;
+        self.entered = Some(at);
         self.pause = None;
         self.failures = 0;
         self.called = false;
@@ -443,7 +457,11 @@ impl Rollout {
         match answer {
             Answer::Done => {
                 self.quarantined |= matches!(issued.command, Command::Quarantine { .. });
-                (self.failures, self.called) = (0, false);
+                // Taking back what a failed try has left is not yet a success.
+                let takes_back = matches!(issued.command, Command::RemoveUnits { .. });
+                if !(takes_back && self.phase == Phase::Promoting) {
+                    (self.failures, self.called) = (0, false);
+                }
             }
             Answer::Error { kind, .. } => {
                 self.failures = self.failures.saturating_add(1);

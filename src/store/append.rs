@@ -252,13 +252,12 @@ async fn write_events(
             .execute(&mut *connection)
             .await?;
     }
-    if let Some(body) = &batch.snapshot {
-        sqlx::query("insert or replace into snapshot (rollout, seq, body) values (?, ?, ?)")
-            .bind(&rollout.0)
-            .bind(seq)
-            .bind(body)
-            .execute(connection)
-            .await?;
+    for (statement, body) in [
+        ("insert or replace into snapshot (rollout, seq, body) values (?, ?, ?)", &batch.snapshot),
+        ("insert or replace into samples (rollout, seq, body) values (?, ?, ?)", &batch.samples),
+    ] {
+        let Some(body) = body else { continue };
+        sqlx::query(statement).bind(&rollout.0).bind(seq).bind(body).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -198,13 +198,18 @@ impl Reader {
     }
 }
 
-/// Snapshot and events of one moment.
+/// Snapshot, samples and events of one moment.
 async fn load(connection: &mut SqliteConnection, rollout: &RolloutId) -> Result<Loaded, sqlx::Error> {
     let mut moment = connection.begin().await?;
-    let snapshot: Option<(u64, String)> = sqlx::query_as("select seq, body from snapshot where rollout = ?")
-        .bind(&rollout.0)
-        .fetch_optional(&mut *moment)
-        .await?;
+    let mut cached: [Option<(u64, String)>; 2] = [None, None];
+    let statements = [
+        "select seq, body from snapshot where rollout = ?",
+        "select seq, body from samples where rollout = ?",
+    ];
+    for (found, statement) in cached.iter_mut().zip(statements) {
+        *found = sqlx::query_as(statement).bind(&rollout.0).fetch_optional(&mut *moment).await?;
+    }
+    let [snapshot, samples] = cached;
     let after =
         sqlx::query("select seq, at, kind, body from event where rollout = ? and seq > ? order by seq")
             .bind(&rollout.0)
@@ -215,7 +220,7 @@ async fn load(connection: &mut SqliteConnection, rollout: &RolloutId) -> Result<
             .map(entry)
             .collect::<Result<_, _>>()?;
     moment.rollback().await?;
-    Ok(Loaded { snapshot, after })
+    Ok(Loaded { snapshot, samples, after })
 }
 
 fn entry(row: &SqliteRow) -> Result<Entry, sqlx::Error> {

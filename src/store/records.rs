@@ -166,6 +166,8 @@ pub struct AppendBatch {
     pub events: Vec<NewEvent>,
     /// The state after the last of them, as JSON: a cache for [`load`](super::Reader::load).
     pub snapshot: Option<String>,
+    /// What the sources' counters were at the last look among them, as JSON.
+    pub samples: Option<String>,
     /// The rollout's line in the listing. Needed with the first event; later where it changed.
     pub index: Option<RolloutRow>,
     /// Messages that tell of these events.
@@ -200,6 +202,8 @@ impl AppendBatch {
 pub struct Loaded {
     /// A cached state as JSON and the number of the last event in it.
     pub snapshot: Option<(u64, String)>,
+    /// What the sources' counters were as JSON, and the number of the last event before which they were so.
+    pub samples: Option<(u64, String)>,
     /// The events after it, or all where there is none.
     pub after: Vec<Entry>,
 }

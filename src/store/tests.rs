@@ -155,11 +155,13 @@ async fn loading_gives_the_last_snapshot_and_what_came_after() {
 
     for seq in 1..4 {
         let snapshot = (seq < 3).then(|| format!("state {}", seq + 1));
-        let batch = AppendBatch { snapshot, ..next(seq, "looked") };
+        let samples = Some(format!("samples {}", seq + 1));
+        let batch = AppendBatch { snapshot, samples, ..next(seq, "looked") };
         store.append(&id("r1"), batch).await.unwrap();
     }
     let loaded = store.reader().load(&id("r1")).await.unwrap().unwrap();
     assert_eq!(loaded.snapshot, Some((3, "state 3".to_owned())));
+    assert_eq!(loaded.samples, Some((4, "samples 4".to_owned())));
     assert_eq!(loaded.after.iter().map(|e| e.seq).collect::<Vec<_>>(), [4]);
 }
 
@@ -372,7 +374,7 @@ async fn a_damaged_foreign_or_newer_file_is_left_alone() {
     change(&store, "insert into _sqlx_migrations values (9999, 'later', 0, true, x'00', 0)").await;
     store.close().await.unwrap();
     drop(store);
-    check("has schema 9999, and this program knows schemas up to 1").await;
+    check("has schema 9999, and this program knows schemas up to 2").await;
 
     std::fs::remove_file(&file).unwrap();
     let store = Store::open(directory.path()).await.unwrap();

@@ -1,24 +1,20 @@
 //! What a course remembers: the fold of the journal's events, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::seen::OVERLAP;
 use crate::judge::Judge;
 use crate::rollout::{Alarm, Event, IllegalEvent, Recorded, Rollout};
-use crate::words::{RolloutId, Span, Time};
-
-/// How long what others did is remembered after it was dealt with. The platform is not asked that far back.
-const REMEMBERED: Span = Span(3 * OVERLAP.0);
+use crate::words::{RolloutId, Time};
 
 /// What a rollout needs to go on as if it had never stopped, besides its sources' state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     rollout: Rollout,
     judge: Judge,
-    /// What others did that has been dealt with, by the platform's ids, and when that was.
-    heeded: BTreeMap<String, Time>,
+    /// What others did that has been dealt with, by the platform's ids.
+    heeded: BTreeSet<String>,
     /// Alerts that were heard, by fingerprint and beginning: their sender repeats itself.
     heard: BTreeSet<(String, Time)>,
     /// Alerts that were heard and not dealt with yet, oldest first.
@@ -27,6 +23,8 @@ pub struct Memory {
     called: Option<String>,
     /// The time of the last look.
     looked: Option<Time>,
+    /// The number of its event.
+    look: u64,
 }
 
 impl Memory {
@@ -37,11 +35,12 @@ impl Memory {
         Some(Self {
             judge: Judge::new(&rollout.policy, &[]),
             rollout,
-            heeded: BTreeMap::new(),
+            heeded: BTreeSet::new(),
             heard: BTreeSet::new(),
             alarms: Vec::new(),
             called: None,
             looked: None,
+            look: 0,
         })
     }
 
@@ -77,12 +76,27 @@ impl Memory {
         self.looked
     }
 
+    /// The number of the last look's event; 0 before the first. What the sources' counters were by then or later is
+    /// what the next look is held against.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.look
+    }
+
+    /// From when on counters are counted: the beginning of the rollout; or, where nobody knows what was counted since
+    /// (`lost`), the last look.
+    #[must_use]
+    pub fn counts_since(&self, lost: bool) -> Time {
+        let began = self.rollout.deployed;
+        if lost { began.max(self.looked.unwrap_or(began)) } else { began }
+    }
+
     pub(super) fn judge_mut(&mut self) -> &mut Judge {
         &mut self.judge
     }
 
     pub(super) fn has_heeded(&self, act: &str) -> bool {
-        self.heeded.contains_key(act)
+        self.heeded.contains(act)
     }
 
     pub(super) fn has_heard(&self, fingerprint: &str, starts: Time) -> bool {
@@ -103,14 +117,14 @@ impl Memory {
         match &recorded.event {
             Event::Learnt { look } | Event::Looked { look, .. } => {
                 self.looked = self.looked.max(Some(Time::from_seconds(look.at)));
+                self.look = self.rollout.events;
             }
             Event::Alerted { fingerprint, starts, alarm, .. } => {
                 self.heard.insert((fingerprint.clone(), *starts));
                 self.alarms.extend(alarm.clone());
             }
             Event::Heeded { acts, alerts } => {
-                self.heeded.retain(|_, heeded| recorded.at.since(*heeded) < REMEMBERED);
-                self.heeded.extend(acts.iter().map(|act| (act.clone(), recorded.at)));
+                self.heeded.extend(acts.iter().cloned());
                 self.alarms.drain(..(*alerts).min(self.alarms.len()));
             }
             Event::PersonNeeded { why } => self.called = Some(why.clone()),

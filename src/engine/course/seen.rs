@@ -4,10 +4,7 @@ use super::Memory;
 use crate::platform::{Activity, ActivityKind, PlatformError, PlatformErrorKind};
 use crate::rollout::{Foreign, Observed, Rollout};
 use crate::signal::Gathered;
-use crate::words::{Span, Time, Version};
-
-/// How far back activity is asked for: a long deploy begins early and ends late.
-pub(super) const OVERLAP: Span = Span::minutes(60);
+use crate::words::{Time, Version};
 
 /// What was seen in one round.
 #[derive(Debug, Clone, Default)]
@@ -38,13 +35,6 @@ pub(super) enum Affair {
     Note(String),
     /// It is not ours to mind.
     Nothing,
-}
-
-/// Since when the platform is asked for what was done to the app of a rollout.
-#[must_use]
-pub fn activity_since(memory: &Memory) -> Time {
-    // At each look everything that was done by then has been dealt with.
-    memory.looked().unwrap_or_default().max(memory.rollout().deployed) - OVERLAP
 }
 
 impl Seen {

@@ -17,6 +17,12 @@ const PROMOTE_TRIES: u32 = 3;
 /// Commands that may fail in a row before a step waits for a person.
 const STEP_TRIES: u32 = 5;
 
+/// How long a canary that is only observed may be without users: until then somebody may yet send it some.
+const OBSERVE_WITHIN: Span = Span::minutes(24 * 60);
+
+/// How long no unit of the canary may be listed before it is believed to be gone: listings lag.
+const GONE_FOR: Span = Span::minutes(1);
+
 /// How long the units of a step may take to be in place: the platform's own progress timer, and time to ask for them.
 const PLACE_WITHIN: Span = Span::minutes(15);
 
@@ -29,7 +35,7 @@ pub(super) fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     }
     let Some(verdict) = i.verdict else { return Vec::new() };
     if verdict.wrong_split && r.policy.on.wrong_split == Reaction::Pause {
-        return vec![paused(PauseCause::WrongSplit, verdict.why.clone())];
+        return react(r, Reaction::Pause, verdict.why.clone(), Vec::new(), PauseCause::WrongSplit);
     }
     if let Strategy::MultiVersion(both) = &r.policy.strategy {
         let over = both.lasts.filter(|lasts| i.now.since(reached) >= *lasts);
@@ -58,6 +64,9 @@ fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return vec![paused(PauseCause::Platform, why)];
     }
     let Some(o) = i.observed else { return Vec::new() };
+    if let Some(over) = nothing_to_observe(r, o, i.now) {
+        return over;
+    }
     if is_in_place(r, o) {
         let share = r.current().map_or(Share::NONE, |step| match step.routed {
             Routed::Both => o.share(r.canary, r.process()),
@@ -83,6 +92,21 @@ fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Who only observes waits for somebody else to send users to the canary; some day nobody will any more.
+fn nothing_to_observe(r: &Rollout, o: &Observed, now: Time) -> Option<Vec<Event>> {
+    let waited = now.since(r.step_began.filter(|_| r.policy.mode == Mode::Observe)?);
+    if o.existing(r.canary, r.process()) == 0 && waited >= GONE_FOR {
+        let why = format!("{} has no units any more, so there is nothing to observe", r.canary);
+        return Some(finished(Ending::Observed, why));
+    }
+    let ever = r.first_traffic.is_some() || o.serving(r.canary, r.process()) > 0;
+    (waited >= OBSERVE_WITHIN && !ever).then(|| {
+        let why =
+            format!("nobody sent users to {} in {OBSERVE_WITHIN}, so there was nothing to observe", r.canary);
+        finished(Ending::Observed, why)
+    })
 }
 
 /// The canary's units stand ready beside the baseline's: the smoke checks, then the switch.
@@ -174,8 +198,13 @@ pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return if r.watch_lasts() > Span::ZERO {
             vec![Event::WatchBegan]
         } else {
-            finished(Ending::Promoted, r.reason.clone())
+            end(r, o, Ending::Promoted, r.reason.clone())
         };
+    }
+    if r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 && is_late(r, i.now) {
+        let ready = o.ready(r.canary, r.process());
+        let why = format!("{ready} of {} units of {} were ready after {PLACE_WITHIN}", r.units, r.canary);
+        return vec![rollback(why, vec!["ready".to_owned()], Ending::RolledBack)];
     }
     if r.failures >= PROMOTE_TRIES && r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 {
         let why = format!("the platform failed {} times to make {} the only version", r.failures, r.canary);
@@ -197,9 +226,31 @@ pub(super) fn on_watching(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         } else {
             r.reason.clone()
         };
-        return finished(Ending::Promoted, why);
+        return end(r, o, Ending::Promoted, why);
     }
     Vec::new()
+}
+
+/// The platform has had its time for what was last asked of it.
+fn is_late(r: &Rollout, now: Time) -> bool {
+    now.since(r.quiet_since()) >= PLACE_WITHIN
+}
+
+/// The end. Where the version that serves has fewer units than it should, a person hears of that.
+fn end(r: &Rollout, o: &Observed, ending: Ending, why: String) -> Vec<Event> {
+    let version = if ending == Ending::Promoted { r.canary } else { r.baseline };
+    let (ready, wanted) = (o.ready(version, r.process()), r.units);
+    let mut events = finished(ending, why);
+    if ready < wanted
+        && !r.is_scaled(o, r.process())
+        && matches!(r.phase, Phase::RollingBack | Phase::Promoting | Phase::Watching)
+    {
+        let why = format!(
+            "{ready} of {wanted} units of {version} are ready, and nothing that was tried gave it more"
+        );
+        events.insert(0, Event::PersonNeeded { why });
+    }
+    events
 }
 
 pub(super) fn on_rolling_back(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
@@ -208,7 +259,7 @@ pub(super) fn on_rolling_back(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return Vec::new();
     }
     match next_act(r, o, false, i.now) {
-        Act::Settled => finished(r.ending, r.reason.clone()),
+        Act::Settled => end(r, o, r.ending, r.reason.clone()),
         _ => Vec::new(),
     }
 }

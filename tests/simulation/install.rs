@@ -1,0 +1,359 @@
+//! The emulated Tsuru with its users, in virtual time: what it shows to whoever reads it, and what it serves.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_distr::{Binomial, Distribution as _, Poisson};
+
+use uguisu::demo::tsuru::{
+    self, Act, App, AppSpec, Caller, Config, Event, EventId, Phase, Pod, PodId, Slot, Start, Tsuru,
+};
+use uguisu::judge::{Look, Reading};
+use uguisu::platform::{Activity, ActivityKind, PlatformError, PlatformErrorKind};
+use uguisu::rollout::{Autoscaler, Observed, Unit};
+use uguisu::words::{AppName, Arms, Span, Time, Version};
+
+use crate::scenario::{ERRORS, Scenario};
+
+/// The app.
+pub(crate) const APP: &str = "shop";
+
+/// Who the daemon is on the platform.
+pub(crate) const DAEMON: &str = "uguisu";
+
+/// The platform's clock when the simulation begins.
+pub(crate) const START: Time = Time(1_800_000_000_000);
+
+/// How many looks of the baseline are known from before.
+const HISTORY: u32 = 12;
+
+/// How often a read is tried while the token is refused.
+const READ_TRIES: u32 = 3;
+
+/// What one unit counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Counted {
+    /// When its process started.
+    pub(crate) started: Time,
+    pub(crate) requests: f64,
+    pub(crate) errors: f64,
+}
+
+/// A time without a unit that serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dark {
+    pub(crate) at: Time,
+    /// Units that were ready then, by version.
+    pub(crate) ready: Vec<Version>,
+    /// Whose event held the lock, or had just ended; nothing: nobody's.
+    pub(crate) by: Option<String>,
+}
+
+/// The platform and its users.
+pub(crate) struct Install {
+    pub(crate) tsuru: Tsuru,
+    pub(crate) now: Time,
+    rng: StdRng,
+    requests: f64,
+    incident: Option<(Span, Span, f64)>,
+    counted: BTreeMap<PodId, Counted>,
+    serving: Vec<PodId>,
+    /// Until when users' requests are counted.
+    accrued: Time,
+    /// All requests that each version served.
+    pub(crate) served: BTreeMap<Version, f64>,
+    /// Times at which no unit served any more.
+    pub(crate) dark: Vec<Dark>,
+}
+
+impl Install {
+    /// An app with its baseline, and nothing that goes wrong.
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let mut tsuru = Tsuru::new(Config { seed: scenario.seed, ..Config::default() });
+        let mut spec = AppSpec { quota: scenario.quota, ..AppSpec::web(APP) };
+        if scenario.worker {
+            spec.processes.push("worker".to_owned());
+        }
+        let [baseline, _] = scenario.images();
+        tsuru.create_app(START, spec, Some((&baseline, scenario.units))).expect("a good image");
+        if scenario.scaled {
+            let scale = Act::SetAutoscale {
+                process: "web".to_owned(),
+                min: 1,
+                max: scenario.units.max(2),
+                cpu: "700m".to_owned(),
+            };
+            let call = tsuru.begin(START, Caller::user("ops@example.com"), APP, scale).expect("the app");
+            tsuru.forget(call);
+        }
+        let mut install = Self {
+            tsuru,
+            now: START,
+            rng: StdRng::seed_from_u64(scenario.seed ^ 0x00C0_FFEE),
+            requests: scenario.requests,
+            incident: scenario.incident,
+            counted: BTreeMap::new(),
+            serving: Vec::new(),
+            accrued: START,
+            served: BTreeMap::new(),
+            dark: Vec::new(),
+        };
+        install.settle(None);
+        install
+    }
+
+    /// The app; nothing once it is deleted.
+    pub(crate) fn app(&self) -> Option<&App> {
+        self.tsuru.app(APP).filter(|app| !app.gone)
+    }
+
+    /// The units of `web` that serve users now.
+    fn servers(&self) -> Vec<PodId> {
+        let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
+        pods.iter().filter(|p| p.key.process == "web" && p.serves()).map(|p| p.id).collect()
+    }
+
+    /// Goes to `then`, one change after the other.
+    pub(crate) fn advance(&mut self, then: Time) {
+        while let Some(due) = self.tsuru.next_due().filter(|due| *due <= then) {
+            let due = due.max(self.now);
+            self.to(due);
+        }
+        self.to(then);
+    }
+
+    fn to(&mut self, then: Time) {
+        let holder = self.holder();
+        self.now = self.now.max(then);
+        self.tsuru.advance(self.now);
+        let _outside = self.tsuru.take_effects();
+        let holder = holder.or_else(|| self.holder());
+        self.settle(holder);
+    }
+
+    /// Who holds the app's lock.
+    pub(crate) fn holder(&self) -> Option<String> {
+        let event = self.app()?.lock.and_then(|id| self.tsuru.event(id))?;
+        Some(event.owner.1.clone())
+    }
+
+    /// Takes note of who serves from now on.
+    pub(crate) fn settle(&mut self, by: Option<String>) {
+        let servers = self.servers();
+        if servers == self.serving {
+            return;
+        }
+        self.accrue();
+        let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
+        let crashed = pods.iter().any(|p| self.serving.contains(&p.id) && p.phase == Phase::Crashed);
+        let by = if crashed { None } else { by };
+        if servers.is_empty() {
+            let app = self.app();
+            let ready = app.map(|app| app.pods.as_slice()).unwrap_or_default().iter();
+            let ready = ready.filter(|p| p.key.process == "web" && p.phase == Phase::Ready);
+            let ready = ready.map(|p| Version(p.version)).collect();
+            self.dark.push(Dark { at: self.now, ready, by });
+        }
+        self.serving = servers;
+    }
+
+    /// Lets users' requests reach the units that served until now.
+    fn accrue(&mut self) {
+        let span = self.now.since(self.accrued);
+        let since = self.accrued.since(START);
+        self.accrued = self.now;
+        let Some(app) = self.tsuru.app(APP) else { return };
+        if self.serving.is_empty() || span == Span::ZERO {
+            return;
+        }
+        let each = self.requests * span.as_seconds() / self.serving.len() as f64;
+        let worse = match self.incident {
+            Some((from, to, times)) if (from..to).contains(&since) => times,
+            _ => 1.0,
+        };
+        for id in &self.serving {
+            // One that is gone by now answered until it went; nobody asks it any more what it counted.
+            let Some(pod) = app.pods.iter().find(|p| p.id == *id) else { continue };
+            let ratio = app.version(pod.version).and_then(|v| v.behaviour.errors).unwrap_or(ERRORS) * worse;
+            let requests = Poisson::new(each).map_or(0.0, |law| law.sample(&mut self.rng));
+            let errors =
+                Binomial::new(requests as u64, ratio.min(0.9)).map_or(0, |law| law.sample(&mut self.rng));
+            let counted = self.counted.entry(*id).or_default();
+            if counted.started != pod.started {
+                *counted = Counted { started: pod.started, ..Counted::default() };
+            }
+            counted.requests += requests;
+            counted.errors += errors as f64;
+            *self.served.entry(Version(pod.version)).or_default() += requests;
+        }
+    }
+
+    /// What the unit of this name has counted; nothing where it does not answer.
+    pub(crate) fn scrape(&mut self, unit: &str) -> Option<Counted> {
+        self.accrue();
+        let app = self.tsuru.app(APP)?;
+        let pod =
+            app.pods.iter().find(|p| p.name == unit && matches!(p.phase, Phase::Starting | Phase::Ready))?;
+        let counted = self.counted.get(&pod.id).filter(|counted| counted.started == pod.started);
+        Some(counted.copied().unwrap_or(Counted { started: pod.started, ..Counted::default() }))
+    }
+
+    /// The app's units as a reader sees them.
+    pub(crate) fn observe(&mut self, at: Time) -> Result<Observed, PlatformError> {
+        self.door("reading the units")?;
+        let now = self.now;
+        let Some(look) = self.tsuru.look(now, APP).filter(|look| !look.app.gone) else {
+            return Err(error("reading the units", PlatformErrorKind::NotFound, "App shop not found."));
+        };
+        let Some(pods) = look.pods else {
+            return Err(error(
+                "reading the units",
+                PlatformErrorKind::Unreachable,
+                "unable to list app units",
+            ));
+        };
+        let gaps = if look.autoscale { Vec::new() } else { vec!["unknown: autoscale".to_owned()] };
+        let quota = look.app.spec.quota;
+        Ok(Observed {
+            at,
+            units: pods.iter().map(unit).collect(),
+            autoscaled: if look.autoscale {
+                look.app.autoscales.iter().map(autoscaler).collect()
+            } else {
+                Vec::new()
+            },
+            quota_left: quota.map(|quota| quota.saturating_sub(look.app.units_in_use())),
+            gaps,
+        })
+    }
+
+    /// What was done to the app since `since`: began or ended then, or still runs.
+    pub(crate) fn activity(&mut self, since: Time) -> Result<Vec<Activity>, PlatformError> {
+        self.door("reading the events")?;
+        let concerns = |e: &&Event| e.started >= since || e.ended.is_none_or(|ended| ended >= since);
+        Ok(self.tsuru.events().filter(concerns).map(activity).collect())
+    }
+
+    /// The newest event of this kind that is ours.
+    pub(crate) fn newest(&self, kind: &str) -> Option<&Event> {
+        self.tsuru.events().rev().find(|e| e.kind == kind && e.owner.1 == DAEMON)
+    }
+
+    /// The event `id`.
+    pub(crate) fn event(&self, id: EventId) -> Option<&Event> {
+        self.tsuru.event(id)
+    }
+
+    /// What a read meets at the door.
+    pub(crate) fn door(&mut self, action: &str) -> Result<(), PlatformError> {
+        for _ in 0..READ_TRIES {
+            match self.tsuru.door(self.now) {
+                None => return Ok(()),
+                Some(failure) if failure.status == 401 => {}
+                Some(_) => return Err(error(action, PlatformErrorKind::Unreachable, "the answer was 502")),
+            }
+        }
+        Err(error(action, PlatformErrorKind::Unauthorized, "Tsuru did not accept the token (401)"))
+    }
+
+    /// The daemon's own identity.
+    pub(crate) fn daemon() -> Caller {
+        Caller::token(DAEMON)
+    }
+
+    /// What the baseline did before: some looks, at the usual pace.
+    pub(crate) fn history(&mut self) -> Vec<Look> {
+        let every = 15.0;
+        let began = self.now.seconds() - every * f64::from(HISTORY);
+        (0..HISTORY)
+            .map(|number| {
+                let total = Poisson::new(self.requests * every).map_or(0.0, |law| law.sample(&mut self.rng));
+                let events =
+                    Binomial::new(total as u64, ERRORS).map_or(0, |law| law.sample(&mut self.rng)) as f64;
+                let arms = Arms { baseline: Some(Reading::Counts { events, total }), canary: None };
+                let signals = [("errors".to_owned(), arms)].into();
+                Look { at: began + every * f64::from(number), share: None, signals }
+            })
+            .collect()
+    }
+
+    /// A random unit's container exits.
+    pub(crate) fn exit(&mut self) {
+        let running = |p: &&Pod| matches!(p.phase, Phase::Starting | Phase::Ready);
+        let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
+        let running: Vec<String> = pods.iter().filter(running).map(|p| p.name.clone()).collect();
+        if running.is_empty() {
+            return;
+        }
+        let unit = &running[self.rng.random_range(0..running.len())];
+        let _gone = self.tsuru.crash(self.now, APP, unit);
+        self.settle(Some("the unit itself".to_owned()));
+    }
+}
+
+fn error(action: &str, kind: PlatformErrorKind, message: &str) -> PlatformError {
+    PlatformError { action: action.to_owned(), message: message.to_owned(), kind }
+}
+
+fn unit(pod: &Pod) -> Unit {
+    let (status, reason) = pod.status();
+    Unit {
+        name: pod.name.clone(),
+        process: pod.key.process.clone(),
+        version: Version(pod.version),
+        address: (pod.phase != Phase::Pending).then(|| pod.address.to_string()),
+        ready: pod.phase == Phase::Ready,
+        routable: pod.routable,
+        base: pod.key.slot == Slot::Base,
+        status: if reason.is_empty() { status.to_owned() } else { format!("{status}: {reason}") },
+        restarts: pod.restarts,
+        created: Some(Time(pod.created.0 / 1000 * 1000)),
+    }
+}
+
+/// An autoscaler, with what it takes to make it again.
+fn autoscaler(autoscale: &tsuru::Autoscale) -> Autoscaler {
+    Autoscaler {
+        process: autoscale.process.clone(),
+        version: Some(Version(autoscale.version)),
+        spec: format!("{} {} {}", autoscale.min, autoscale.max, autoscale.cpu),
+    }
+}
+
+/// As the adapter for Tsuru understands an event.
+fn activity(event: &Event) -> Activity {
+    let version = |image: &str| {
+        let digits = image.rsplit_once(':')?.1.strip_prefix('v')?;
+        digits.parse().ok().map(Version)
+    };
+    let deployed = || event.end_image.as_deref().and_then(version);
+    let kind = match (event.kind, &event.start) {
+        ("app.deploy", Start::Deploy { new_version: true, .. }) => {
+            ActivityKind::NewVersion { version: deployed() }
+        }
+        ("app.deploy", Start::Deploy { rollback: true, image, .. }) => {
+            ActivityKind::Replaced { version: deployed().or_else(|| version(image)) }
+        }
+        ("app.deploy", _) => ActivityKind::Replaced { version: deployed() },
+        ("app.update.routable", _) => ActivityKind::Routed,
+        ("app.update", tsuru::Start::Form(fields)) if fields.iter().any(|(name, _)| name == ":version") => {
+            ActivityKind::Scaled
+        }
+        (kind, _) if kind.starts_with("app.update.unit.") => ActivityKind::Scaled,
+        ("app.update.start" | "app.update.stop" | "app.update.restart", _) => ActivityKind::Restarted,
+        ("app.update.env.set", _) => ActivityKind::Environment,
+        ("app.delete", _) => ActivityKind::Removed,
+        (kind, _) => ActivityKind::Other { name: kind.to_owned() },
+    };
+    Activity {
+        id: event.id.to_string(),
+        app: AppName(event.app.clone()),
+        kind,
+        owner: event.owner.1.clone(),
+        ours: event.owner.1 == DAEMON,
+        started: event.started,
+        ended: event.ended,
+        error: (event.ended.is_some() && !event.error.is_empty()).then(|| event.error.clone()),
+    }
+}
