@@ -332,7 +332,7 @@ fn a_rollout_that_is_watched_is_over_after_the_watch() {
     assert_eq!(bad[looks - 1], (Decision::Rollback, true));
 }
 
-/// The figures of `rules/README.md`:
+/// How often a good canary is rolled back after 100 %, and how soon a bad one:
 /// `cargo test --release --lib judge::tests::frozen::figures -- --ignored --nocapture`
 #[test]
 #[ignore = "takes minutes and prints; nothing is asserted"]
