@@ -1,5 +1,7 @@
 //! The strategies that the demo can show, each with a policy of its own.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::scenario::Scenario;
@@ -31,6 +33,12 @@ impl Way {
             Self::Rolling => include_str!("policies/rolling.yaml"),
             Self::MultiVersion => include_str!("policies/multi_version.yaml"),
         }
+    }
+
+    /// How long the version that serves is watched before anything is deployed. A strategy that never has both versions
+    /// serve compares with what it knows from then.
+    pub(super) fn watches_first(self) -> Option<Duration> {
+        (self == Self::BlueGreen).then_some(Duration::from_secs(30))
     }
 
     /// How a scenario should end.
