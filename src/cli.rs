@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use judge::lines as judge_lines;
 pub use run::Daemon;
 
 use crate::config::Config;

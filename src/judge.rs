@@ -32,10 +32,13 @@ mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod frozen;
 mod gauge;
 mod histogram;
+mod kayenta;
 mod ladder;
 mod latency;
+mod level;
 mod limit;
 mod look;
 mod noise;
@@ -43,7 +46,6 @@ mod pace;
 mod past;
 mod refusal;
 mod silence;
-mod soak;
 mod split;
 mod trial;
 mod verdict;
@@ -66,9 +68,10 @@ pub use noise::Noise;
 pub use past::{CountPast, GaugePast, Level, Past, past};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
-pub use verdict::{Outcome, SignalVerdict, Verdict};
+pub use verdict::{FrozenBaseline, Outcome, SignalVerdict, TotalUnit, Verdict};
 
 use evidence::Terms;
+use kayenta::Panel;
 use ladder::Ladder;
 use silence::Quiet;
 use split::Split;
@@ -99,6 +102,9 @@ pub struct Judge {
     harm: Option<Vec<String>>,
     /// What was refused of the last look.
     refused: Vec<Refusal>,
+    /// Judges in place of the evidence, where the policy asks for Kayenta's judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kayenta: Option<Panel>,
 }
 
 impl Judge {
@@ -112,7 +118,7 @@ impl Judge {
             .signals
             .iter()
             .zip(asks(policy))
-            .map(|(signal, ask)| Watch::new(signal, ask, &terms))
+            .map(|(signal, ask)| Watch::new(signal, policy, ask, &terms))
             .collect();
         let traffic = watches.iter().position(|watch| watch.evidence.counts_requests());
         let step = ladder.step(None);
@@ -128,6 +134,7 @@ impl Judge {
             frozen: false,
             harm: None,
             refused: Vec::new(),
+            kayenta: Panel::of(policy),
         };
         for look in history {
             judge.learn(look);
@@ -146,11 +153,8 @@ impl Judge {
             let Some(reading) = look.signals.get(&watch.name).and_then(|arms| arms.baseline.as_ref()) else {
                 continue;
             };
-            match watch.evidence.check(reading) {
-                Ok(()) => watch.evidence.learn(look.at, reading),
-                Err(problem) => {
-                    refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
-                }
+            if let Err(problem) = watch.learn(look.at, reading) {
+                refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
             }
         }
         refused
@@ -191,7 +195,7 @@ impl Judge {
         self.at = Some(look.at);
         self.enter(look.share.map(Share::get));
         for watch in &mut self.watches {
-            let refused = watch.take(look.at, self.share, look.signals.get(&watch.name));
+            let refused = watch.take(look.at, self.share, self.frozen, look.signals.get(&watch.name));
             self.refused.extend(
                 refused
                     .into_iter()
@@ -214,6 +218,9 @@ impl Judge {
     #[must_use]
     pub fn safe(&self) -> bool {
         let at = self.at.unwrap_or_default();
+        if let Some(panel) = &self.kayenta {
+            return panel.passes() && self.harm.is_none() && !self.no_data() && !self.source_down();
+        }
         let is_proven = |watch: &Watch| watch.outcome(at, self.step, self.frozen) == Outcome::Pass;
         let proven = self.at.is_some() && self.watches.iter().filter(|watch| watch.gates).all(is_proven);
         proven && self.harm.is_none() && !self.both_bad() && self.sum(at).log_e < SUSPICION * self.threshold()
@@ -244,7 +251,8 @@ impl Judge {
     }
 
     /// The baseline is taken away on purpose, because the canary has all of the traffic. From now on the canary is held
-    /// against what was known of the baseline: a weaker comparison, since what hits both versions is no longer told apart.
+    /// against what was known of the baseline: a weaker comparison, since what hits both versions is no longer told apart
+    /// (`judge::frozen` says what is promised then). A look with a share of 1 does it.
     pub fn freeze_baseline(&mut self) {
         if !self.frozen {
             self.frozen = true;
@@ -264,7 +272,7 @@ impl Judge {
             at,
             score: sum.score,
             log_e_harm: tell(sum.log_e),
-            harm_threshold: self.threshold(),
+            harm_threshold: if self.kayenta.is_some() { 0.0 } else { self.threshold() },
             harm: self.harm(),
             culprits: self.harm.clone().unwrap_or_default(),
             safe: self.safe(),
@@ -276,7 +284,11 @@ impl Judge {
             refused: self.refused.clone(),
             why: String::new(),
         };
-        verdict.why = explain::together(&verdict, self.split.shares());
+        let why = match &self.kayenta {
+            Some(panel) => kayenta::together(&verdict, panel),
+            None => explain::together(&verdict),
+        };
+        verdict.why = explain::with_split(why, &verdict, self.split.shares());
         verdict
     }
 
@@ -314,6 +326,9 @@ impl Judge {
             for watch in &mut self.watches {
                 watch.step_seen = 0.0;
             }
+            if let Some(panel) = &mut self.kayenta {
+                panel.enter();
+            }
         }
         (self.share, self.step) = (share, step);
         // All of the traffic: there is no baseline beside the canary any more.
@@ -337,6 +352,16 @@ impl Judge {
 
     /// Decides whether there is harm now, and by which signals.
     fn find_harm(&mut self, at: f64) {
+        if let Some(panel) = &mut self.kayenta {
+            if panel.look(at, &mut self.watches) {
+                let culprits = Panel::culprits(&self.watches);
+                for watch in self.watches.iter_mut().filter(|watch| culprits.contains(&watch.name)) {
+                    watch.failed = Some(0.0);
+                }
+                self.harm = Some(culprits);
+            }
+            return;
+        }
         // Most looks end here, long before outcomes and scores are needed.
         if log_sum_exp(self.watches.iter().map(Watch::term)) < self.threshold() || !self.sum(at).harm {
             return;
@@ -348,6 +373,9 @@ impl Judge {
     }
 
     fn sum(&self, at: f64) -> combine::Sum {
+        if let Some(panel) = &self.kayenta {
+            return panel.sum(self.harm());
+        }
         let parts: Vec<_> =
             self.watches.iter().map(|watch| watch.part(watch.outcome(at, self.step, self.frozen))).collect();
         combine::sum(&parts, self.threshold())
@@ -355,6 +383,13 @@ impl Judge {
 
     fn threshold(&self) -> f64 {
         -self.terms.alpha.ln()
+    }
+
+    fn frozen(&self, watch: &Watch) -> Option<FrozenBaseline> {
+        let (total, drift) = watch.evidence.frozen().filter(|_| self.frozen)?;
+        let unit =
+            if watch.evidence.counts_requests() { TotalUnit::Requests } else { TotalUnit::UnitSeconds };
+        watch.baseline_until.map(|until| FrozenBaseline { until, total, unit, drift })
     }
 
     fn signal(&self, watch: &Watch, at: f64) -> SignalVerdict {
@@ -373,6 +408,7 @@ impl Judge {
             within,
             seen: watch.evidence.seen(),
             wait: watch.evidence.wait(within, watch.safe_threshold),
+            frozen: self.frozen(watch),
             noise: watch.evidence.noise(),
             why: String::new(),
             otherwise: String::new(),
@@ -391,6 +427,9 @@ impl Judge {
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);
+        if let Some(series) = watch.evidence.series() {
+            kayenta::signal(&watch.name, series, &mut verdict);
+        }
         verdict
     }
 }

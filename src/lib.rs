@@ -27,6 +27,7 @@
 //! | [`web`] | webhooks in, health, metrics | engine, store |
 //! | [`simulate`] | simulated rollouts through the judge, to hold it against its promises | core, rand |
 //! | [`demo`] | an emulated Tsuru, a toy app in several versions and a load generator | engine |
+//! | [`inputs`] | what strangers send, and what must be true of every answer; for tests, hidden from these pages | all |
 //! | [`config`] | the daemon's configuration | all |
 //! | [`cli`] | one file a subcommand | all |
 //!
@@ -66,6 +67,10 @@ pub mod web;
 pub mod simulate;
 
 pub mod demo;
+
+// Hidden: nobody builds on it. Public: the fuzz targets are a crate of their own and see nothing else.
+#[doc(hidden)]
+pub mod inputs;
 
 pub mod config;
 

@@ -9,6 +9,7 @@ mod builtin;
 mod describe;
 mod diagnostic;
 mod file;
+mod kayenta;
 mod model;
 mod nearest;
 mod places;
@@ -22,6 +23,7 @@ mod strategy;
 
 pub use describe::{Part, describe};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use kayenta::{Judging, KAYENTA_SAMPLES, Kayenta, Metric};
 pub use model::{
     Actions, AlertRule, Autoscale, Budget, Counter, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode,
     Policy, Reaction, Selector, Signal, SmokeCheck,
@@ -31,3 +33,5 @@ pub use read::{Reading, read};
 pub use schema::schema;
 pub use set::{PolicySet, glob};
 pub use strategy::{Bake, BlueGreen, Canary, Capacity, MultiVersion, Rolling, Strategy};
+
+pub(crate) use nearest::nearest;

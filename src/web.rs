@@ -21,10 +21,13 @@ mod ready;
 mod server;
 mod token;
 
+pub(crate) use alertmanager::parse as read_alerts;
 pub use alertmanager::{Alert, AlertStatus, Delivery};
+pub(crate) use alerts::Watched;
 pub use alerts::{AlertLabels, Match, match_alert};
 pub use metrics::Metrics;
 pub use orders::Errand;
+pub(crate) use orders::{Giver, Wanted, read as read_order};
 pub use ready::{Part, Readiness};
 pub use server::{ConfigError, Doors, WebConfig, router, serve};
 

@@ -21,7 +21,8 @@ use crate::demo::tsuru::AppSpec;
 use crate::demo::{Emulator, EmulatorConfig};
 use crate::engine::House;
 use crate::notify::DeliveryConfig;
-use crate::platform::tsuru::{Tsuru, TsuruConfig};
+use crate::platform::tsuru::TsuruConfig;
+use crate::platform::{Configured, PlatformConfig};
 use crate::rollout::{Phase, Recorded, Rollout};
 use crate::signal::{ScrapeConfig, SourceConfig};
 use crate::store::Filter;
@@ -127,7 +128,7 @@ impl Drop for Place {
 /// The emulator and the daemon, running.
 struct Stage {
     emulator: Emulator,
-    house: Arc<House<Tsuru>>,
+    house: Arc<House<Configured>>,
     daemon: tokio::task::JoinHandle<Result<ExitCode, Trouble>>,
 }
 
@@ -142,7 +143,8 @@ impl Stage {
             data: place.path().join("data"),
             rules: place.path().join("rules"),
             poll_every: Span::seconds(1),
-            tsuru: TsuruConfig { token_file: Some(token), ..TsuruConfig::new(emulator.base_url()) },
+            platform: PlatformConfig::Tsuru,
+            tsuru: Some(TsuruConfig { token_file: Some(token), ..TsuruConfig::new(emulator.base_url()) }),
             source: SourceConfig::Scrape(ScrapeConfig::default()),
             web: WebConfig {
                 listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -203,6 +203,13 @@ fn step(trial: &mut Trial, look: &Look) -> Result<Vec<String>, Vec<String>> {
     Ok(left_out.iter().map(|refusal| format!("left out: {refusal}")).collect())
 }
 
+/// Judges lines that are at hand: what goes to standard output, and what to standard error.
+pub(crate) fn lines(policy: &Policy, input: &[u8]) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    judge(policy, Output::default(), BufReader::new(input), &mut output, &mut errors)?;
+    Ok((output, errors))
+}
+
 /// Input of which is known whether more of it is at hand without waiting.
 trait Buffered {
     fn has_more(&self) -> bool;

@@ -4,16 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts};
 use super::explain::{About, Alone};
+use super::frozen::{self, After, Frozen};
 use super::gauge::{self, Gauge};
 use super::histogram;
-use super::ladder::horizon;
+use super::kayenta::Series;
+use super::ladder::{horizon, watch};
 use super::latency::Latency;
+use super::level;
 use super::look::Reading;
 use super::noise::Noise;
 use super::refusal::Problem;
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::CountKind;
-use crate::words::Arms;
+use crate::words::{Arms, Share, Span};
 
 /// Silence shorter than this many looks means nothing.
 const PATIENCE_LOOKS: f64 = 3.0;
@@ -34,6 +37,12 @@ pub(super) struct Terms {
     pub(super) horizon: f64,
     /// Seconds between looks.
     pub(super) look_every: f64,
+    /// The canary has all traffic from the first: nothing is ever compared side by side.
+    pub(super) alone: bool,
+    /// The policy asks for a watch after 100 %.
+    pub(super) watches: bool,
+    /// The longest that it is watched after 100 %, in seconds.
+    pub(super) watch: f64,
 }
 
 impl Terms {
@@ -46,6 +55,9 @@ impl Terms {
             patience: (PATIENCE_LOOKS * look_every).max(PATIENCE),
             horizon: horizon(policy),
             look_every,
+            alone: policy.strategy.shares().first().is_some_and(|share| *share >= Share::ALL),
+            watches: policy.watch.max(policy.keep_for) > Span::ZERO,
+            watch: watch(policy),
         }
     }
 }
@@ -63,13 +75,15 @@ pub(super) enum Evidence {
     Latency(Box<Latency>),
     /// A value of each unit.
     Gauge(Box<Gauge>),
+    /// Values of both versions, for Kayenta's judge.
+    Series(Box<Series>),
 }
 
 impl Evidence {
     /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
-    pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms) -> Self {
+    pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms, after: After) -> Self {
         let (margin, horizon) = (signal.margin, terms.horizon);
-        let counts = |asked: &Asked| Self::Counts(Box::new(Counts::new(asked, rungs)));
+        let counts = |asked: &Asked| Self::Counts(Box::new(Counts::new(asked, rungs, after)));
         match &signal.measure {
             Measure::Ratio { floor, min_events, limit, .. } => counts(&Asked {
                 kind: CountKind::Ratio,
@@ -88,7 +102,7 @@ impl Evidence {
                 horizon,
             }),
             Measure::Latency { over, limit, .. } => {
-                Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms)))
+                Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms, after)))
             }
             Measure::Gauge { worse, form, .. } => {
                 let asked = gauge::Asked {
@@ -98,7 +112,7 @@ impl Evidence {
                     horizon,
                     look_every: terms.look_every,
                 };
-                Self::Gauge(Box::new(Gauge::new(asked, rungs)))
+                Self::Gauge(Box::new(Gauge::new(asked, rungs, after)))
             }
         }
     }
@@ -109,6 +123,7 @@ impl Evidence {
             Self::Counts(counts) => counts.check(reading),
             Self::Latency(_) => histogram::check(reading),
             Self::Gauge(_) => gauge::check(reading),
+            Self::Series(series) => series.check(reading),
         }
     }
 
@@ -118,6 +133,7 @@ impl Evidence {
             Self::Counts(counts) => counts.learn(baseline),
             Self::Latency(latency) => latency.learn(baseline),
             Self::Gauge(gauge) => gauge.learn(at, baseline),
+            Self::Series(_) => {}
         }
     }
 
@@ -127,15 +143,17 @@ impl Evidence {
             Self::Counts(counts) => counts.take(at, arms),
             Self::Latency(latency) => latency.take(at, arms),
             Self::Gauge(gauge) => gauge.take(at, arms),
+            Self::Series(series) => series.take(at, arms),
         }
     }
 
-    /// The baseline goes away on purpose; what is known of it becomes a limit for the canary.
+    /// The baseline goes away on purpose; what is known of it is what the canary is held against from now on.
     pub(super) fn freeze_baseline(&mut self) {
         match self {
             Self::Counts(counts) => counts.freeze_baseline(),
             Self::Latency(latency) => latency.freeze_baseline(),
             Self::Gauge(gauge) => gauge.freeze_baseline(),
+            Self::Series(series) => series.freeze(),
         }
     }
 
@@ -145,6 +163,7 @@ impl Evidence {
             Self::Counts(counts) => counts.log_e_harm(),
             Self::Latency(latency) => latency.log_e_harm(),
             Self::Gauge(gauge) => gauge.log_e_harm(),
+            Self::Series(_) => 0.0,
         }
     }
 
@@ -153,18 +172,23 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.log_e_safe(within),
             Part::Gauge(gauge) => gauge.log_e_safe(within),
+            Part::Series(_) => 0.0,
         }
     }
 
     /// Whether the evidence of harm is an e-value that may be averaged with others, rather than a bound that only its
     /// crossing gives a meaning.
     pub(super) fn can_be_averaged(&self) -> bool {
-        !matches!(self, Self::Gauge(_))
+        !matches!(self, Self::Gauge(_) | Self::Series(_))
     }
 
     /// Whether readings tell of requests.
     pub(super) fn counts_requests(&self) -> bool {
-        matches!(self.part(), Part::Proportion(counts) if counts.counts_requests())
+        match self.part() {
+            Part::Proportion(counts) => counts.counts_requests(),
+            Part::Gauge(_) => false,
+            Part::Series(series) => series.counts_requests(),
+        }
     }
 
     /// The canary relative to the baseline: lower end, estimate, upper end.
@@ -172,6 +196,7 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.effect(),
             Part::Gauge(gauge) => gauge.effect(),
+            Part::Series(series) => series.effect(),
         }
     }
 
@@ -180,6 +205,7 @@ impl Evidence {
         match self.part() {
             Part::Proportion(counts) => counts.seen(),
             Part::Gauge(_) => [0.0; 4],
+            Part::Series(series) => series.seen(),
         }
     }
 
@@ -187,7 +213,7 @@ impl Evidence {
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
         match self.part() {
             Part::Proportion(counts) => counts.wait(within, threshold),
-            Part::Gauge(_) => None,
+            Part::Gauge(_) | Part::Series(_) => None,
         }
     }
 
@@ -195,7 +221,7 @@ impl Evidence {
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
         match self.part() {
             Part::Proportion(counts) => counts.limit(),
-            Part::Gauge(_) => None,
+            Part::Gauge(_) | Part::Series(_) => None,
         }
     }
 
@@ -207,7 +233,8 @@ impl Evidence {
     /// Why there can be no evidence, in words; nothing: there can.
     pub(super) fn blind(&self) -> Option<String> {
         match self {
-            Self::Counts(_) => None,
+            Self::Counts(counts) => counts.blind().map(str::to_owned),
+            Self::Series(_) => None,
             Self::Latency(latency) => latency.blind().map(str::to_owned),
             Self::Gauge(gauge) => gauge.blind(),
         }
@@ -221,11 +248,25 @@ impl Evidence {
         }
     }
 
+    /// What the canary alone is held against: how much of the baseline that rests on (nothing for gauges), and by how much it
+    /// may have moved. Nothing before 100 %, and where nothing is known of the baseline.
+    pub(super) fn frozen(&self) -> Option<(Option<f64>, f64)> {
+        match self.part() {
+            Part::Gauge(gauge) => gauge.level().map(|_| (None, level::DRIFT)),
+            Part::Proportion(counts) => {
+                let known = counts.frozen().and_then(Frozen::known)?;
+                Some((Some(known.counts.exposure()), frozen::DRIFT))
+            }
+            Part::Series(_) => None,
+        }
+    }
+
     /// The noise that it is judged by; nothing while nothing is judged.
     pub(super) fn noise(&self) -> Option<Noise> {
         match self.part() {
             Part::Proportion(counts) => counts.noise(),
             Part::Gauge(gauge) => gauge.noise(),
+            Part::Series(_) => None,
         }
     }
 
@@ -233,15 +274,16 @@ impl Evidence {
     pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
         match self {
             Self::Latency(latency) => latency.clearest(),
-            Self::Counts(_) | Self::Gauge(_) => None,
+            Self::Counts(_) | Self::Gauge(_) | Self::Series(_) => None,
         }
     }
 
     /// What the canary had since it serves alone; nothing while it does not.
     pub(super) fn alone(&self) -> Option<Alone> {
-        match self.part() {
-            Part::Proportion(counts) => counts.alone(),
-            Part::Gauge(_) => None,
+        match self {
+            Self::Counts(counts) => counts.alone(),
+            Self::Latency(latency) => latency.alone(),
+            Self::Gauge(_) | Self::Series(_) => None,
         }
     }
 
@@ -251,6 +293,7 @@ impl Evidence {
             Self::Counts(counts) => counts.about(),
             Self::Latency(latency) => latency.about(),
             Self::Gauge(gauge) => gauge.about(),
+            Self::Series(_) => About::Level,
         }
     }
 
@@ -259,7 +302,18 @@ impl Evidence {
             Self::Counts(counts) => Part::Proportion(counts),
             Self::Latency(latency) => Part::Proportion(latency.at_bound()),
             Self::Gauge(gauge) => Part::Gauge(gauge),
+            Self::Series(series) => Part::Series(series),
         }
+    }
+
+    /// The values that Kayenta's judge judges; nothing where another judge judges.
+    pub(super) fn series(&self) -> Option<&Series> {
+        if let Self::Series(series) = self { Some(series) } else { None }
+    }
+
+    /// The same, to be judged.
+    pub(super) fn series_mut(&mut self) -> Option<&mut Series> {
+        if let Self::Series(series) = self { Some(series) } else { None }
     }
 }
 
@@ -267,4 +321,5 @@ impl Evidence {
 enum Part<'a> {
     Proportion(&'a Counts),
     Gauge(&'a Gauge),
+    Series(&'a Series),
 }

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, SignalVerdict, Verdict};
+use super::{FrozenBaseline, Outcome, SignalVerdict, Verdict};
 use crate::words::Arms;
 
 /// Beyond this the chance is no longer told more exactly: nobody's model of the world is that good.
 const RAREST: f64 = 1e6;
+
+/// Seconds since 1970 of a moment before any look: September 2001.
+const MODERN: f64 = 1e9;
 
 /// What a signal's numbers are about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +37,15 @@ pub(super) struct Alone {
     pub(super) seen: [f64; 2],
     /// Whether the evidence of harm comes from this time rather than from the comparison before.
     pub(super) blamed: bool,
+    /// Where harm is sought at all bounds of a histogram: the bound that this is about.
+    pub(super) bound: Option<f64>,
+}
+
+impl Alone {
+    /// What its numbers are about, in a signal that is about `about`.
+    fn about(&self, about: About) -> About {
+        self.bound.map_or(about, About::Slower)
+    }
 }
 
 /// What the sentences about a signal need besides its verdict.
@@ -62,10 +74,33 @@ pub(super) struct Facts<'a> {
 /// Why the signal's outcome is what it is.
 pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let text = outcome(facts, v);
+    let text = v.frozen.map_or_else(|| text.clone(), |frozen| format!("{text}; {}", as_it_was(&frozen, v)));
     match &facts.note {
         Some(note) => format!("{text}; {note}"),
         None => text,
     }
+}
+
+/// "held against the baseline as it was until 14:05 UTC on 3 May, 92,000 requests; …".
+fn as_it_was(frozen: &FrozenBaseline, v: &SignalVerdict) -> String {
+    let sized = frozen.total.map_or_else(String::new, |total| format!(", {} {}", count(total), frozen.unit));
+    format!(
+        "held against the baseline as it was until {}{sized}; up to {} times that and the margin of {} are put down to the time of day",
+        moment(frozen.until),
+        times(frozen.drift),
+        times(v.allowed)
+    )
+}
+
+/// A look's time. What can be seconds since 1970 is; anything else is a time of its own.
+fn moment(at: f64) -> String {
+    if (MODERN..MODERN * 10.0).contains(&at) {
+        let time = jiff::Timestamp::from_millisecond(crate::words::Time::from_seconds(at).0);
+        if let Ok(time) = time {
+            return time.strftime("%H:%M UTC on %-d %B").to_string();
+        }
+    }
+    format!("{at:.0} s")
 }
 
 fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -103,8 +138,8 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     if let Some(alone) = facts.alone.filter(|alone| alone.blamed) {
         return format!(
             "{}, since the canary serves alone; more than the {} that would pass for as good as the baseline",
-            had(facts.about, alone.seen),
-            level(facts.about, alone.most)
+            had(alone.about(facts.about), alone.seen),
+            level(alone.about(facts.about), alone.most)
         );
     }
     if let Some((bound, seen)) = facts.clearest {
@@ -150,7 +185,7 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         _ => format!("{}; {within}", size(facts, v)),
     };
     match facts.alone {
-        Some(alone) => format!("{compared}; now it serves alone: {}", had(facts.about, alone.seen)),
+        Some(alone) => format!("{compared}; now it serves alone: {}", had(alone.about(facts.about), alone.seen)),
         None => compared,
     }
 }
@@ -195,7 +230,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false };
+const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false, bound: None };
 
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -206,8 +241,8 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     if let Some(alone) = facts.alone {
         return format!(
             "{name}: the canary serves alone; {}, and up to {} pass for as good as the baseline",
-            had(facts.about, alone.seen),
-            level(facts.about, alone.most)
+            had(alone.about(facts.about), alone.seen),
+            level(alone.about(facts.about), alone.most)
         );
     }
     if let Some((limit, true)) = facts.limit {
@@ -215,6 +250,9 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             "{name}: the baseline itself breaks the limit of {}; nobody is blamed",
             percent(limit)
         );
+    }
+    if v.frozen.is_some() {
+        return format!("{name}: no harm shown: {}{}", bounds(facts.about, v), so_far(facts.about, v));
     }
     let missing = match (facts.step, v.wait) {
         ([seen, needs], _) if v.log_e_safe >= v.safe_threshold && seen < needs => {
@@ -247,6 +285,10 @@ fn size(facts: &Facts<'_>, v: &SignalVerdict) -> String {
                 measured(estimate),
                 interval(v.effect)
             )
+        }
+        // That nothing bad happened may prove a lot, and still bound no ratio.
+        None if v.effect == [None; 3] && !so_far(facts.about, v).is_empty() => {
+            format!("{}{}", topic(facts.about), so_far(facts.about, v).trim_start_matches(" after "))
         }
         None => format!("{}{}{}", topic(facts.about), bounds(facts.about, v), so_far(facts.about, v)),
     }
@@ -338,7 +380,8 @@ fn so_far(about: About, v: &SignalVerdict) -> String {
     let [events, total, base_events, _] = v.seen;
     match about {
         About::Level | About::Falling | About::Latency => String::new(),
-        _ if total <= 0.0 => " before the canary's first request".to_owned(),
+        About::Events if total <= 0.0 => " before both versions were seen together".to_owned(),
+        _ if total <= 0.0 => " before both versions had requests".to_owned(),
         About::Events => {
             format!(" after {} events, and {} of the baseline's", count(events), count(base_events))
         }
@@ -442,9 +485,9 @@ fn lasting(value: f64) -> String {
     }
 }
 
-/// One or two sentences about all signals together. `shares`: the planned and the seen share of traffic.
-pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
-    let mut text = if v.harm {
+/// One or two sentences about all signals together.
+pub(super) fn together(v: &Verdict) -> String {
+    if v.harm {
         let strongest = v.culprits.first().and_then(|name| v.signals.get(name));
         strongest.map_or_else(|| "harm was shown".to_owned(), |signal| format!("harm: {}", signal.why))
     } else if v.source_down {
@@ -462,7 +505,11 @@ pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
         }
     } else {
         first(v, Outcome::Inconclusive)
-    };
+    }
+}
+
+/// Adds what is wrong with the split of the traffic. `shares`: the planned and the seen one of the canary.
+pub(super) fn with_split(mut text: String, v: &Verdict, shares: Option<(f64, f64)>) -> String {
     if let (true, Some((planned, seen))) = (v.wrong_split, shares) {
         let _ = write!(
             text,
@@ -475,7 +522,7 @@ pub(super) fn together(v: &Verdict, shares: Option<(f64, f64)>) -> String {
 }
 
 /// Why the first gating signal with this outcome has it.
-fn first(v: &Verdict, outcome: Outcome) -> String {
+pub(super) fn first(v: &Verdict, outcome: Outcome) -> String {
     let mut found = v.signals.values().filter(|signal| signal.gates && signal.outcome == outcome);
     match (found.next(), found.count()) {
         (None, _) => "nothing is known yet".to_owned(),

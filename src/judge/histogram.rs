@@ -83,6 +83,28 @@ impl Buckets {
         self.le.clone()
     }
 
+    /// A quantile, in seconds, by these ascending bounds alone, interpolated within its bucket as Prometheus'
+    /// `histogram_quantile` does: the last bound where it lies above it. Nothing without requests, without bounds, or where
+    /// one of the bounds is missing.
+    pub(super) fn quantile(&self, bounds: &[f64], quantile: f64) -> Option<f64> {
+        if self.total <= 0.0 {
+            return None;
+        }
+        let rank = quantile * self.total;
+        let mut below: Option<(f64, f64)> = None;
+        let mut found = None;
+        for bound in bounds {
+            let within = self.total - self.slower_than(*bound)?.events();
+            if found.is_none() && within >= rank {
+                let (from, before) = below.unwrap_or((bound.min(0.0), 0.0));
+                let part = if within > before { (rank - before) / (within - before) } else { 1.0 };
+                found = Some(from + (bound - from) * part);
+            }
+            below = Some((*bound, within));
+        }
+        found.or(bounds.last().copied()).filter(|value| value.is_finite())
+    }
+
     /// All requests.
     pub(super) fn total(&self) -> f64 {
         self.total

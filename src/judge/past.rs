@@ -4,6 +4,7 @@
 
 use super::counts::slowdown;
 use super::evidence::{Evidence, Terms};
+use super::frozen::After;
 use super::gauge::Asked;
 use super::histogram::Buckets;
 use super::latency::bound_of;
@@ -66,7 +67,7 @@ pub fn past(policy: &Policy, history: &[Look]) -> Vec<Option<Past>> {
 }
 
 fn of(signal: &Signal, terms: &Terms, history: &[Look]) -> Option<Past> {
-    let evidence = Evidence::new(signal, &[], terms);
+    let evidence = Evidence::new(signal, &[], terms, After::new(terms, 0.0));
     let readings: Vec<(f64, &Reading)> = history
         .iter()
         .filter_map(|look| Some((look.at, look.signals.get(&signal.name)?.baseline.as_ref()?)))

@@ -12,7 +12,8 @@ use super::{Noise, Refusal};
 pub enum Outcome {
     /// Proven to be within what must be proven.
     Pass,
-    /// Evidence of harm beyond this signal's part of the budget. Final: it stays so for this rollout.
+    /// Evidence of harm beyond this signal's part of the budget. Final: it stays so for this rollout. With Kayenta's judge,
+    /// a change that matters; not final before it is harm.
     Fail,
     /// Neither.
     Inconclusive,
@@ -20,6 +21,38 @@ pub enum Outcome {
     NoData,
     /// Both arms are silent, or the baseline is, so that there is nothing to compare with.
     SourceDown,
+}
+
+/// What exposures are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TotalUnit {
+    /// Requests.
+    Requests,
+    /// Seconds that a unit was there.
+    UnitSeconds,
+}
+
+impl std::fmt::Display for TotalUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Requests => "requests",
+            Self::UnitSeconds => "unit-seconds",
+        })
+    }
+}
+
+/// The baseline as it was when the canary got all traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FrozenBaseline {
+    /// When it was last seen with traffic, in the looks' seconds.
+    pub until: f64,
+    /// How many requests, or unit-seconds, its level rests on; nothing for gauges.
+    pub total: Option<f64>,
+    /// What `total` counts, for a person.
+    pub unit: TotalUnit,
+    /// By how much, as a ratio, the level may have moved since then and still be nobody's fault.
+    pub drift: f64,
 }
 
 /// What the judge says of one signal.
@@ -35,7 +68,7 @@ pub struct SignalVerdict {
     pub log_e_harm: f64,
     /// Natural logarithm of the evidence of being within what must be proven.
     pub log_e_safe: f64,
-    /// What the evidence of harm is held against: ln(1/(alpha·weight)).
+    /// What the evidence of harm is held against: ln(1/(alpha·weight)). 0 with Kayenta's judge, which keeps no evidence.
     pub harm_threshold: f64,
     /// What the evidence of safety is held against: ln(1/beta).
     pub safe_threshold: f64,
@@ -51,6 +84,9 @@ pub struct SignalVerdict {
     /// About how many more seconds a healthy canary needs at this traffic until it is proven safe; nothing where that
     /// cannot be said.
     pub wait: Option<f64>,
+    /// After 100 %: what the canary is held against. Nothing before, and where nothing is known of the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<FrozenBaseline>,
     /// The noise that it is judged by; nothing while nothing is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
@@ -73,9 +109,10 @@ pub struct Verdict {
     pub score: [f64; 2],
     /// Natural logarithm of the combined evidence of harm: the weighted mean of the signals' e-values.
     pub log_e_harm: f64,
-    /// What it is held against: ln(1/alpha).
+    /// What it is held against: ln(1/alpha). 0 with Kayenta's judge, which keeps no evidence.
     pub harm_threshold: f64,
-    /// Evidence of harm beyond the budget. Final: once true, it stays true for this rollout.
+    /// Evidence of harm beyond the budget; with Kayenta's judge, a score below `marginal`. Final: once true, it stays true for
+    /// this rollout.
     pub harm: bool,
     /// The signals that the harm rests on, strongest first; empty without harm.
     pub culprits: Vec<String>,

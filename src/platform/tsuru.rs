@@ -8,6 +8,7 @@ mod app_info;
 mod client;
 mod command;
 mod config;
+mod effect;
 mod event;
 mod failure;
 mod history;
@@ -22,12 +23,21 @@ use tokio::time::{Instant, sleep};
 pub use config::{ConfigError, Deadlines, TsuruConfig};
 pub use failure::{refusal, report};
 
+// For who has an emulated Tsuru in the same process.
+pub(crate) use app_info::{autoscaler, read_gaps};
+pub(crate) use command::selector;
+pub(crate) use event::{Detail, activity_kind, version_of_image};
+pub(crate) use failure::shown;
+
 use self::client::{Client, Ended};
 use self::failure::Failure;
 use self::history::History;
 use super::{Activity, App, Platform, PlatformError, PlatformErrorKind, guard};
-use crate::rollout::{Command, Observed};
+use crate::rollout::{Autoscaler, Command, Observed};
 use crate::words::{AppName, Time, Version};
+
+/// How often it is looked whether something that Tsuru accepted shows.
+const CONFIRMATIONS: usize = 4;
 
 /// The domain of the e-mail that Tsuru makes up for a team token.
 const TOKEN_DOMAIN: &str = "@tsuru-team-token";
@@ -160,7 +170,7 @@ impl Tsuru {
                 Some(_) => Err(outcome::partly(&said.messages)),
                 None => Ok(()),
             },
-            Ended::Refused(failure) => Err(failure),
+            Ended::Refused(failure) => Err(failure.naming(command::permission(command))),
             Ended::Lost(why) => {
                 tracing::warn!(%app, %command, why, "the answer was lost; looking for the event");
                 let lost = outcome::Lost { app, kind, owner, before, why };
@@ -175,8 +185,9 @@ impl Tsuru {
         let mut waits = self.pace.waits().take(command::TRIES as usize - 1);
         loop {
             let failure = match self.attempt(app, command, deadline).await {
+                Ok(()) => return self.confirm(app, command).await,
                 Err(failure) if command.is_idempotent() && failure::is_conflict(&failure.message) => failure,
-                ended => return ended,
+                Err(failure) => return self.unless_in_place(app, command, failure).await,
             };
             // A conflict leaves the version's Deployment paused and half of its pods changed, until a repeat succeeds.
             match waits.next() {
@@ -184,6 +195,42 @@ impl Tsuru {
                 _ => return Err(failure),
             }
         }
+    }
+
+    /// A failure, unless what was wanted is there all the same.
+    async fn unless_in_place(
+        &self,
+        app: &AppName,
+        command: &Command,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        let may_have_been_done =
+            matches!(failure.kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown);
+        if may_have_been_done
+            && let Ok(observed) = self.read_app(app).await
+            && effect::in_place(&observed, command)
+        {
+            tracing::warn!(%app, %command, "reported as failed, but it was done: {}", failure.message);
+            return Ok(());
+        }
+        Err(failure)
+    }
+
+    /// A success, unless it is one that Tsuru reports also where it did nothing.
+    async fn confirm(&self, app: &AppName, command: &Command) -> Result<(), Failure> {
+        let Command::MoveAutoscalers { version } = command else { return Ok(()) };
+        for wait in self.pace.waits().take(CONFIRMATIONS) {
+            let aims_elsewhere = |a: &Autoscaler| a.version.is_some_and(|changed| changed != *version);
+            if !self.read_app(app).await?.autoscaled.iter().any(aims_elsewhere) {
+                return Ok(());
+            }
+            sleep(wait).await;
+        }
+        let message = format!(
+            "Tsuru accepted it, but not every autoscaler changes {version}; it only moves them to a version that has units \
+             of their process"
+        );
+        Err(Failure::new(PlatformErrorKind::Failed, message))
     }
 }
 
@@ -224,6 +271,34 @@ impl Platform for Tsuru {
     fn describe(&self) -> String {
         format!("Tsuru at {}", self.client.base())
     }
+}
+
+/// Reads bytes as each of Tsuru's answers: they are understood, or refused in words, and a stream is the same in any
+/// pieces. Gives what they tell of an app's units.
+///
+/// # Errors
+/// What of that is not true.
+pub(crate) fn check_answers(bytes: &[u8]) -> Result<Option<Observed>, String> {
+    let observed = app_info::read(bytes, Time(0), 8888);
+    let refusals = [
+        observed.as_ref().err().cloned(),
+        app_info::read_list(bytes).err(),
+        event::read_one(bytes).map(|(event, detail)| event.activity(&detail, "uguisu")).err(),
+        event::read_list(bytes).err(),
+    ];
+    if refusals.iter().flatten().any(|failure| failure.message.is_empty()) {
+        return Err("an answer is refused without a word".to_owned());
+    }
+    let said = |length: usize| {
+        let mut reader = stream::Reader::default();
+        bytes.chunks(length).for_each(|piece| reader.push(piece));
+        reader.finish()
+    };
+    let whole = said(bytes.len().max(1));
+    if whole != said(7) {
+        return Err(format!("another stream in pieces than as a whole: {whole:?}"));
+    }
+    Ok(observed.ok())
 }
 
 #[cfg(test)]

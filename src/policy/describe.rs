@@ -1,5 +1,7 @@
 //! Says in words what a policy will do.
 
+mod kayenta;
+
 use super::{
     Actions, AlertRule, Autoscale, Capacity, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode, Policy,
     Reaction, Selector, Signal, SmokeCheck, Strategy,
@@ -17,16 +19,11 @@ pub fn describe(policy: &Policy) -> Vec<Part> {
         ("mode", vec![mode(policy.mode).to_owned()]),
         ("moves", moves(policy)),
         ("takes", takes(policy)),
-        ("compares", policy.signals.iter().map(signal).collect()),
+        ("compares", policy.signals.iter().map(|signal| compares(signal, policy)).collect()),
+        ("judges", policy.judge.kayenta().map_or_else(Vec::new, kayenta::judges)),
         ("checks", policy.smoke.iter().map(smoke).chain(policy.health.iter().map(health)).collect()),
         ("alerts", policy.alerts.iter().map(alert).collect()),
-        (
-            "may be wrong",
-            vec![format!(
-                "at most {} of canaries no worse than their baseline are rolled back, at most {} of worse ones promoted",
-                policy.budget.false_rollback, policy.budget.false_promotion
-            )],
-        ),
+        ("may be wrong", vec![may_be_wrong(policy)]),
         ("when", actions(&policy.on)),
         ("tells", vec![policy.notify.join(", ")]),
     ];
@@ -177,6 +174,23 @@ fn smoke(check: &SmokeCheck) -> String {
         "before any user: every canary unit answers {}{port} within {} with {status}{holds}",
         check.path, check.timeout
     )
+}
+
+fn may_be_wrong(policy: &Policy) -> String {
+    if policy.judge.kayenta().is_some() {
+        return kayenta::MAY_BE_WRONG.to_owned();
+    }
+    format!(
+        "at most {} of canaries no worse than their baseline are rolled back, at most {} of worse ones promoted",
+        policy.budget.false_rollback, policy.budget.false_promotion
+    )
+}
+
+fn compares(signal: &Signal, policy: &Policy) -> String {
+    match policy.judge.kayenta() {
+        Some(terms) => kayenta::compares(signal, terms),
+        None => self::signal(signal),
+    }
 }
 
 fn signal(signal: &Signal) -> String {

@@ -4,6 +4,7 @@
 //! values mean together is checked in [`resolve`](super::resolve).
 
 pub(in crate::policy) mod choice;
+pub(in crate::policy) mod kayenta;
 pub(in crate::policy) mod scalar;
 pub(in crate::policy) mod strategy;
 pub(in crate::policy) mod value;
@@ -17,6 +18,7 @@ use super::builtin::Builtin;
 use super::{Autoscale, Direction, GaugeForm, Mode};
 use crate::words::{Share, Span};
 use choice::{Alarm, HoldThen, Split, Stop, Undecided};
+use kayenta::{Judge, Kayenta, Metric};
 use scalar::{Change, Count, Name, Port, Status, Text, UrlPath, Weight};
 use strategy::Strategy;
 use value::{At, Field, Given, List};
@@ -80,6 +82,13 @@ pub(in crate::policy) struct File {
     #[serde(default)]
     #[schemars(extend("default" = "60s"))]
     pub(in crate::policy) warm_up: Given<Field<Span>>,
+    /// Who judges. Default: `sequential`.
+    #[serde(default)]
+    #[schemars(extend("default" = "sequential"))]
+    pub(in crate::policy) judge: Given<Field<Judge>>,
+    /// How Kayenta's judge is asked. Only with `judge: kayenta`.
+    #[serde(default)]
+    pub(in crate::policy) kayenta: Given<At<Kayenta>>,
     /// What is compared between the canary and the baseline.
     #[serde(default)]
     #[schemars(length(max = MOST_RULES))]
@@ -208,6 +217,9 @@ pub(in crate::policy) struct Signal {
     /// For `gauge`: what the margin means. Default: `strict`.
     #[serde(default)]
     pub(in crate::policy) form: Given<Field<GaugeForm>>,
+    /// How Kayenta's judge treats it. Only with `judge: kayenta`.
+    #[serde(default)]
+    pub(in crate::policy) kayenta: Given<At<Metric>>,
 }
 
 /// Bad events among all events.

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Judging;
 use super::strategy::Strategy;
 use crate::words::{Share, Span};
 
@@ -37,6 +38,9 @@ pub struct Policy {
     /// Whether a version that was rolled back is marked so that nobody rolls back to it.
     #[serde(default)]
     pub quarantine: bool,
+    /// Who judges.
+    #[serde(default)]
+    pub judge: Judging,
     /// How often it may be wrong.
     pub budget: Budget,
     /// The time between two looks.
@@ -71,6 +75,7 @@ impl Policy {
             watch: Span::ZERO,
             keep_for: Span::ZERO,
             quarantine: false,
+            judge: Judging::default(),
             budget: Budget::default(),
             look_every: Span::seconds(15),
             warm_up: Span::ZERO,

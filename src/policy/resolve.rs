@@ -1,5 +1,6 @@
 //! From a file's values to what they mean together: fills in the defaults and refuses what cannot be.
 
+mod kayenta;
 mod resolver;
 mod signal;
 mod strategy;
@@ -26,6 +27,8 @@ pub(super) fn resolve(file: &File, text: &str, findings: &mut Diagnostics) -> Po
         resolver.span(file.look_every.as_ref(), LOOK_EVERY, Span::seconds(1)..=Span::minutes(10));
     let warm_up = resolver.span(file.warm_up.as_ref(), WARM_UP, Span::ZERO..=Span::minutes(60));
     let strategy = resolver.strategy(file, look_every, warm_up);
+    let mut signals = resolver.signals(file);
+    let judge = resolver.judging(file, &mut signals, strategy.bake(), look_every);
     Policy {
         name: resolver.get(&file.policy).map_or_else(String::new, |name| name.0.clone()),
         applies: resolver.applies(&file.r#for),
@@ -37,10 +40,11 @@ pub(super) fn resolve(file: &File, text: &str, findings: &mut Diagnostics) -> Po
         keep_for: resolver.span(file.keep_for.as_ref(), Span::ZERO, Span::ZERO..=LONGEST_BAKE),
         quarantine: resolver.or(file.quarantine.as_ref(), false),
         strategy,
+        judge,
         budget: resolver.budget(&file.budget),
         look_every,
         warm_up,
-        signals: resolver.signals(file),
+        signals,
         health: resolver
             .list(&file.health, MOST_RULES)
             .iter()

@@ -117,9 +117,10 @@ pub fn read(
             Line::Other => {}
             Line::End => ended = format == Format::OpenMetrics,
             Line::Sample(sample) => {
+                let time = sample.time.map(|time| time_of(time, format)).transpose().map_err(wrong)?;
                 let value_of = |name: &str| labels.iter().find(|l| l.name == name).map(|l| l.value.as_ref());
                 if wanted(&sample.name, &value_of) {
-                    kept.push(Ok(plain_line(&sample, &labels, format).map_err(wrong)?));
+                    kept.push(Ok(plain_line(&sample, &labels, time)));
                 }
             }
         }
@@ -130,12 +131,18 @@ pub fn read(
     Ok(parse(kept, scraped))
 }
 
+/// A sample's time, as the format writes it.
+fn time_of(text: &str, format: Format) -> Result<Time, &'static str> {
+    match format {
+        Format::Text => {
+            text.parse().map(Time).map_err(|_| "a time in the text format is a whole number of milliseconds")
+        }
+        Format::OpenMetrics => line::number(text).map(Time::from_seconds),
+    }
+}
+
 /// The sample as a line that the library reads as it is meant.
-fn plain_line(
-    sample: &RawSample<'_>,
-    labels: &[RawLabel<'_>],
-    format: Format,
-) -> Result<String, &'static str> {
+fn plain_line(sample: &RawSample<'_>, labels: &[RawLabel<'_>], time: Option<Time>) -> String {
     let mut plain = String::with_capacity(160);
     plain::hide_name(&sample.name, &mut plain);
     let mut before = '{';
@@ -154,17 +161,11 @@ fn plain_line(
     }
     plain.push(' ');
     plain.push_str(sample.value);
-    if let Some(time) = sample.time {
+    if let Some(Time(milliseconds)) = time {
         plain.push(' ');
-        match format {
-            Format::Text if time.parse::<i64>().is_ok() => plain.push_str(time),
-            Format::Text => return Err("a time in the text format is a whole number of milliseconds"),
-            Format::OpenMetrics => {
-                plain.push_str(&Time::from_seconds(line::number(time)?).0.to_string());
-            }
-        }
+        plain.push_str(&milliseconds.to_string());
     }
-    Ok(plain)
+    plain
 }
 
 fn parse(lines: Vec<std::io::Result<String>>, scraped: Time) -> Vec<Sample> {

@@ -11,6 +11,8 @@ mod auth;
 mod history;
 mod wire;
 
+pub(crate) use wire::check as check_answer;
+
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;

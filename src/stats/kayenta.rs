@@ -29,10 +29,11 @@ pub use clean::{Missing, iqr_outliers, k_sigma_outliers};
 pub use mann_whitney::Shift;
 pub use score::{Band, GroupScore, Scored, Thresholds, score};
 
+use serde::{Deserialize, Serialize};
 use statrs::function::erf::erfc_inv;
 
 /// How a metric is judged. The default is Kayenta's.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// How the arrays are compared.
     pub method: Method,
@@ -81,7 +82,8 @@ impl Default for Settings {
 }
 
 /// How the arrays are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Method {
     /// By the confidence interval of the shift. What Kayenta's judge uses.
     MannWhitney,
@@ -90,7 +92,8 @@ pub enum Method {
 }
 
 /// Which change matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Only more is bad.
     Increase,
@@ -101,7 +104,8 @@ pub enum Direction {
 }
 
 /// How the size of the effect is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Mean of the experiment over mean of the control; unknown if either is 0.
     MeanRatio,
@@ -110,7 +114,7 @@ pub enum Effect {
 }
 
 /// Effect sizes from which on a change counts, in the units of [`Effect`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// A decrease counts at or below this.
     pub decrease: f64,
@@ -124,7 +128,8 @@ impl Limits {
 }
 
 /// How exactly the interval is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// Relative to the data's spread: the scale of a metric does not matter.
     Scaled,
@@ -133,7 +138,8 @@ pub enum Precision {
 }
 
 /// What a metric's samples say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Label {
     /// No change that matters.
     Pass,
@@ -150,7 +156,7 @@ pub enum Label {
 }
 
 /// The judgement of one metric.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// What the samples say.
     pub label: Label,

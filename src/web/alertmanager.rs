@@ -93,7 +93,7 @@ struct Sent {
 ///
 /// # Errors
 /// A sentence that says what is wrong and where.
-pub(super) fn parse(body: &[u8]) -> Result<(Vec<Alert>, u64), String> {
+pub(crate) fn parse(body: &[u8]) -> Result<(Vec<Alert>, u64), String> {
     let payload: Payload = serde_json::from_slice(body)
         .map_err(|e| format!("this is not Alertmanager's webhook payload: {e}"))?;
     if payload.version != VERSION {

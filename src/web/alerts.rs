@@ -57,15 +57,15 @@ pub fn match_alert(alert: &Alert, rollout: &Rollout, names: &AlertLabels) -> Mat
 }
 
 /// What of a rollout an alert is held against.
-pub(super) struct Watched<'a> {
-    pub(super) app: &'a AppName,
-    pub(super) canary: Version,
-    pub(super) began: Time,
-    pub(super) rules: &'a [AlertRule],
+pub(crate) struct Watched<'a> {
+    pub(crate) app: &'a AppName,
+    pub(crate) canary: Version,
+    pub(crate) began: Time,
+    pub(crate) rules: &'a [AlertRule],
 }
 
 impl Watched<'_> {
-    pub(super) fn meets(&self, alert: &Alert, names: &AlertLabels) -> Match {
+    pub(crate) fn meets(&self, alert: &Alert, names: &AlertLabels) -> Match {
         let of_app = names.app.iter().any(|label| alert.labels.get(label) == Some(&self.app.0));
         if !of_app || alert.status == AlertStatus::Resolved {
             return Match::Unrelated;
@@ -73,7 +73,7 @@ impl Watched<'_> {
         let Some(rule) = self.rules.iter().find(|rule| fits(rule, alert)) else {
             return Match::Unrelated;
         };
-        let name = alert.name();
+        let name = plain(alert.name());
         let versions: Vec<Version> =
             names.version.iter().filter_map(|label| version(alert.labels.get(label)?)).collect();
         if let Some(other) = versions.first()
@@ -93,15 +93,19 @@ impl Watched<'_> {
             alert.annotations.get("summary").or_else(|| alert.annotations.get("description"))
         {
             sentence.push_str(": ");
-            sentence
-                .extend(summary.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SUMMARY));
+            sentence.push_str(&plain(summary));
         }
-        Match::Raised(Alarm { name: name.to_owned(), action: rule.action, sentence })
+        Match::Raised(Alarm { name, action: rule.action, sentence })
     }
 }
 
-/// How much of a summary goes into a sentence, in characters.
-const SUMMARY: usize = 300;
+/// How much of a name or a summary goes into a sentence, in characters.
+const LONGEST: usize = 300;
+
+/// A text of the sender's so that it fits a sentence on one line.
+fn plain(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
+}
 
 fn fits(rule: &AlertRule, alert: &Alert) -> bool {
     rule.matches.iter().all(|(label, pattern)| {

@@ -40,9 +40,9 @@ pub struct Errand {
 
 /// Who gives the order.
 #[derive(Deserialize)]
-pub(super) struct Giver {
-    by: Option<String>,
-    to: Option<String>,
+pub(crate) struct Giver {
+    pub(crate) by: Option<String>,
+    pub(crate) to: Option<String>,
 }
 
 /// Takes an order, and answers when it has been dealt with.
@@ -59,23 +59,12 @@ pub(super) async fn receive(
         let response = refuse(StatusCode::UNAUTHORIZED, "show the token as `Authorization: Bearer …`");
         return ([(WWW_AUTHENTICATE, "Bearer")], response).into_response();
     }
-    let Some(kind) = OrderKind::of(&order) else {
-        let known = "the orders are `pause`, `resume`, `approve`, `promote`, `rollback` and `keep`";
-        return refuse(StatusCode::NOT_FOUND, &format!("there is no order `{order}`; {known}"));
+    let Wanted { order, to } = match read(&order, giver) {
+        Ok(wanted) => wanted,
+        Err((status, why)) => return refuse(status, &why),
     };
-    let to = match giver.to.as_deref().map(Version::read) {
-        None => None,
-        Some(Some(version)) if kind == OrderKind::Rollback => Some(version),
-        Some(Some(_)) => return refuse(StatusCode::BAD_REQUEST, "`to` goes with `rollback` alone"),
-        Some(None) => {
-            return refuse(StatusCode::BAD_REQUEST, "`to` is not a version; write its number, as in `to=7`");
-        }
-    };
-    let by = giver.by.unwrap_or_default();
-    let by: String = by.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
-    let by = if by.trim().is_empty() { "an operator".to_owned() } else { by };
     let (answer, answered) = oneshot::channel();
-    let errand = Errand { rollout, order: Order { kind, by }, to, answer };
+    let errand = Errand { rollout, order, to, answer };
     if doors.orders.try_send(errand).is_err() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "the daemon is busy or stopping; try again");
     }
@@ -84,6 +73,37 @@ pub(super) async fn receive(
         Ok(Ok(Err(why))) => refuse(StatusCode::NOT_FOUND, &why),
         _ => refuse(StatusCode::SERVICE_UNAVAILABLE, "the rollout did not answer in time; see `uguisu show`"),
     }
+}
+
+/// An order as it was sent.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// What is wanted, by whom.
+    pub(crate) order: Order,
+    /// For a rollback: the version that is wanted back.
+    pub(crate) to: Option<Version>,
+}
+
+/// Reads an order, named by `order`.
+///
+/// # Errors
+/// What is answered: a sentence that says what is wrong.
+pub(crate) fn read(order: &str, giver: Giver) -> Result<Wanted, (StatusCode, String)> {
+    let Some(kind) = OrderKind::of(order) else {
+        let known = "the orders are `pause`, `resume`, `approve`, `promote`, `rollback` and `keep`";
+        return Err((StatusCode::NOT_FOUND, format!("there is no order `{order}`; {known}")));
+    };
+    let wrong = |why: &str| Err((StatusCode::BAD_REQUEST, why.to_owned()));
+    let to = match giver.to.as_deref().map(Version::read) {
+        None => None,
+        Some(Some(version)) if kind == OrderKind::Rollback => Some(version),
+        Some(Some(_)) => return wrong("`to` goes with `rollback` alone"),
+        Some(None) => return wrong("`to` is not a version; write its number, as in `to=7`"),
+    };
+    let by = giver.by.unwrap_or_default();
+    let by: String = by.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    let by = if by.trim().is_empty() { "an operator".to_owned() } else { by };
+    Ok(Wanted { order: Order { kind, by }, to })
 }
 
 fn lines(sentences: &[String]) -> String {

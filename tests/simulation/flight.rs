@@ -89,7 +89,7 @@ impl Flight {
             return Some(Err(error));
         }
         self.before = install.newest(kind(&self.command)).map(|event| event.id);
-        if let Some(failure) = install.tsuru.door() {
+        if let Some(failure) = install.tsuru.door(install.now) {
             let (kind, message) = tsuru::refusal(failure.status, &failure.text);
             // A gateway says nothing of what became of it.
             return if kind == PlatformErrorKind::Unknown {

@@ -231,7 +231,7 @@ impl Install {
             } else {
                 Vec::new()
             },
-            quota_left: quota.map(|quota| quota.saturating_sub(look.app.wanted_units())),
+            quota_left: quota.map(|quota| quota.saturating_sub(look.app.units_in_use())),
             gaps,
         })
     }
@@ -256,7 +256,7 @@ impl Install {
     /// What a read meets at the door.
     pub(crate) fn door(&mut self, action: &str) -> Result<(), PlatformError> {
         for _ in 0..READ_TRIES {
-            match self.tsuru.door() {
+            match self.tsuru.door(self.now) {
                 None => return Ok(()),
                 Some(failure) if failure.status == 401 => {}
                 Some(_) => return Err(error(action, PlatformErrorKind::Unreachable, "the answer was 502")),

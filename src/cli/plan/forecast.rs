@@ -22,6 +22,10 @@ pub(super) const REGRESSIONS: [f64; 6] = [1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
 /// Forecasts beyond this are of no use to anybody: a week.
 const LONGEST: f64 = 7.0 * 86_400.0;
 
+/// Why nothing can be forecast of a policy that Kayenta's judge judges.
+const KAYENTA: &str = "Kayenta's judge keeps no budget, so neither its mistakes nor what it will find can be forecast; \
+     `--simulate 1000` shows both for independent errors, which is the best case";
+
 /// What a policy can see at this traffic.
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::cli) struct Plan {
@@ -34,9 +38,13 @@ pub(in crate::cli) struct Plan {
     /// What whole units make impossible.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) adjusted: Vec<String>,
+    /// Empty where nothing can be forecast.
     pub(super) steps: Vec<Step>,
     /// What cannot be seen at any step, and what would help, in sentences.
     pub(super) notes: Vec<String>,
+    /// Why nothing can be forecast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unknown: Option<&'static str>,
     /// What became of simulated rollouts, if there were any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) simulated: Option<Simulated>,
@@ -129,7 +137,9 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
             .map(|((signal, ask), load)| Case { policy, signal, ask, load, course, leg }.forecast())
             .collect(),
     };
-    let steps: Vec<Step> = course.legs.iter().map(step).collect();
+    let unknown = policy.judge.kayenta().map(|_| KAYENTA);
+    let steps: Vec<Step> =
+        if unknown.is_some() { Vec::new() } else { course.legs.iter().map(step).collect() };
     let notes = steps.first().map_or(&[][..], |step| &step.signals).iter().flat_map(|forecast| {
         forecast.never.iter().map(|never| format!("{}: {never}", forecast.signal)).collect::<Vec<_>>()
     });
@@ -141,6 +151,7 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
         adjusted: course.adjusted.clone(),
         notes: notes.collect(),
         steps,
+        unknown,
         simulated: None,
     }
 }

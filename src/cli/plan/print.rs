@@ -136,12 +136,15 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
     let plan = report.plan;
     head(report, flags, out)?;
     let dim = Style::new().dimmed();
-    writeln!(
-        out,
-        "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical: half of the \
-         rollouts take longer.{dim:#}",
-        plan.false_rollback, plan.false_promotion
-    )?;
+    match plan.unknown {
+        Some(why) => writeln!(out, "{dim}{why}.{dim:#}")?,
+        None => writeln!(
+            out,
+            "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical: half of the \
+             rollouts take longer.{dim:#}",
+            plan.false_rollback, plan.false_promotion
+        )?,
+    }
     for adjusted in &plan.adjusted {
         writeln!(out, "{dim}{adjusted}{dim:#}")?;
     }

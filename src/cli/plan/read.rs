@@ -9,8 +9,7 @@ use super::super::{ConfigFile, Trouble};
 use super::value;
 use crate::engine::{Clock as _, SystemClock};
 use crate::judge::Look;
-use crate::platform::tsuru::Tsuru;
-use crate::platform::{App, Platform as _};
+use crate::platform::{App, Configured, Platform as _};
 use crate::policy::Policy;
 use crate::rollout::Observed;
 use crate::signal::{Source, Watcher};
@@ -55,7 +54,7 @@ impl Known {
 
 /// The platform and the source, opened.
 pub(in crate::cli) struct House {
-    tsuru: Tsuru,
+    platform: Configured,
     source: Arc<Source>,
     clock: SystemClock,
     app: AppName,
@@ -74,8 +73,10 @@ impl From {
         let config = self.config.read()?;
         let clock = SystemClock::start(Time(0));
         let time = clock.clone();
+        let environment = |name: &str| std::env::var(name).ok();
+        let opened = config.platform.open(config.tsuru, environment, move || time.now());
         Ok(Some(House {
-            tsuru: Tsuru::new(config.tsuru, move || time.now()).map_err(Trouble::new)?,
+            platform: opened.map_err(Trouble::new)?,
             source: Arc::new(config.source.open().map_err(Trouble::new)?),
             clock,
             app: AppName(app.clone()),
@@ -87,19 +88,15 @@ impl From {
 impl House {
     /// The app as the platform lists it, by which a policy is chosen.
     pub(in crate::cli) async fn listed(&self) -> Result<App, Trouble> {
-        let apps = self.tsuru.apps().await.map_err(Trouble::new)?;
-        apps.into_iter().find(|app| app.name == self.app).ok_or_else(|| {
-            Trouble::new(format!(
-                "{} lists no app `{}`; see `tsuru app list`",
-                self.tsuru.describe(),
-                self.app
-            ))
-        })
+        let apps = self.platform.apps().await.map_err(Trouble::new)?;
+        apps.into_iter()
+            .find(|app| app.name == self.app)
+            .ok_or_else(|| Trouble::new(format!("{} lists no app `{}`", self.platform.describe(), self.app)))
     }
 
     /// Reads what `policy` watches of the app.
     pub(in crate::cli) async fn read(&self, policy: &Policy) -> Result<Known, Trouble> {
-        let observed = self.tsuru.observe(&self.app).await.map_err(Trouble::new)?;
+        let observed = self.platform.observe(&self.app).await.map_err(Trouble::new)?;
         let version = observed.alone().ok_or_else(|| {
             let versions: std::collections::BTreeSet<_> = observed
                 .units

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::course::Course;
 use super::load::{Load, assumed};
 use crate::judge::{Decision, Trial};
-use crate::policy::{Bake, Measure, Policy, Reaction};
+use crate::policy::{Bake, Judging, Measure, Policy, Reaction};
 use crate::simulate::{Tally, interval, median};
 use crate::stats::gauge::NoiseSummary;
 use traffic::{Fault, Traffic};
@@ -92,6 +92,11 @@ pub(super) fn simulate(policy: &Policy, course: &Course, loads: &[Load], runs: u
             ));
         } else {
             signal.gates = false;
+            if let Judging::Kayenta(terms) = &mut policy.judge
+                && let Some(metric) = terms.signals.get_mut(&signal.name)
+            {
+                metric.muted = true;
+            }
             said.push(format!("{}: stays silent; {why}", signal.name));
         }
     }

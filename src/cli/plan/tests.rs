@@ -191,6 +191,22 @@ fn more_noise_takes_longer_in_simulations_too() {
 }
 
 #[test]
+fn nothing_is_forecast_of_kayentas_judge_but_it_can_be_simulated() {
+    let policy = rules(
+        "policy: p\nfor: { apps: ['*'] }\njudge: kayenta\nstrategy: { canary: { steps: [50%], bake: { at_least: 5m, at_most: 10m } } }\n\
+         signals:\n  - name: errors\n    ratio: { events: 'e_total', total: 'r_total' }\n    critical: true\n  - use: memory\n",
+    );
+    let flags = flags(100.0);
+    assert!(forecast(&policy, &flags, None).steps.is_empty());
+    let course = way(&policy, None, None).unwrap();
+    let simulated = simulate::simulate(&policy, &course, &loads(&policy, &flags, None), 4);
+    let found = simulated.bad.iter().find(|bad| bad.signal == "errors" && bad.regression > 4.0).unwrap().ends;
+    assert_eq!((found.rolled_back.share, found.rolled_back.after), (1.0, Some(315.0)), "at the first judgement");
+    let text = printed(&policy, &flags, None);
+    assert!(text.contains("Kayenta's judge keeps no budget") && !text.contains("At most 1%"), "{text}");
+}
+
+#[test]
 fn flags_that_make_no_sense_are_told() {
     for text in ["10", "0%", "100%", "-5%", "x%", "", "NaN%", "1e400%"] {
         assert!(percentage(text).is_err(), "{text}");

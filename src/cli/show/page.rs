@@ -82,8 +82,8 @@ fn signals(verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
             seen(baseline, baseline_total),
             effect(signal),
             number(signal.allowed),
-            format!("{:.1} of {:.1}", signal.log_e_harm, signal.harm_threshold),
-            format!("{:.1} of {:.1}", signal.log_e_safe, signal.safe_threshold),
+            evidence(signal.log_e_harm, signal.harm_threshold),
+            evidence(signal.log_e_safe, signal.safe_threshold),
         ]);
     }
     lines(&numbers, out)?;
@@ -127,6 +127,11 @@ fn seen(events: f64, total: f64) -> String {
 fn effect(signal: &SignalVerdict) -> String {
     let [low, estimate, high] = signal.effect.map(|end| end.map_or_else(|| "?".to_owned(), number));
     if signal.effect == [None; 3] { "-".to_owned() } else { format!("{estimate} ({low} to {high})") }
+}
+
+/// Evidence and what it is held against; nothing where the judge keeps none.
+fn evidence(log_e: f64, threshold: f64) -> String {
+    if threshold > 0.0 { format!("{log_e:.1} of {threshold:.1}") } else { "-".to_owned() }
 }
 
 /// A number with three digits that mean something; whole where it is large.

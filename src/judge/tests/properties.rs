@@ -41,7 +41,7 @@ fn sound(buckets: &[(u32, u32)], rest: u32) -> Reading {
 }
 
 /// A look some time after the one before; rarely not after it.
-fn looks() -> impl Strategy<Value = Vec<Look>> {
+pub(in crate::judge) fn looks() -> impl Strategy<Value = Vec<Look>> {
     let name = select(vec!["errors", "deliveries", "latency", "slow", "memory", "typo"]);
     let step = prop_oneof![8 => Just(15.0), 1 => Just(-5.0), 1 => Just(400.0), 1 => Just(f64::NAN)];
     let signals = vec((name, option::of(reading()), option::of(reading())), 0..3);
@@ -73,7 +73,7 @@ fn rules() -> Policy {
 }
 
 /// Every number of a verdict, and its bounds.
-fn is_sound(verdict: &Verdict) -> bool {
+pub(in crate::judge) fn is_sound(verdict: &Verdict) -> bool {
     let signals = verdict.signals.values().flat_map(|s| {
         let told = s.effect.iter().flatten().copied().chain(s.wait);
         told.chain(s.seen).chain([s.log_e_harm, s.log_e_safe, s.harm_threshold, s.safe_threshold, s.within])

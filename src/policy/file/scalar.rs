@@ -111,7 +111,7 @@ impl Scalar for bool {
 }
 
 /// Reads a number within bounds.
-fn number<T: FromStr + PartialOrd + fmt::Display>(
+pub(super) fn number<T: FromStr + PartialOrd + fmt::Display>(
     text: &str,
     within: RangeInclusive<T>,
     what: &str,

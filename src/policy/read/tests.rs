@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod kayenta;
+
 const GOOD: &str = r#"policy: checkout
 for: { apps: ["checkout-*"], pools: [prod] }
 mode: act

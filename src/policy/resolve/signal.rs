@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::kayenta;
 use super::resolver::Resolver;
 use crate::policy::builtin::{self, Builtin};
 use crate::policy::file::choice::either;
@@ -82,7 +83,12 @@ impl Resolver<'_> {
             signals.push(read);
         }
         let all_read = signals.len() == file.signals.value.len();
-        if all_read && !signals.is_empty() && signals.iter().all(|signal| !signal.gates) {
+        // What gates is decided elsewhere where Kayenta's judge is asked.
+        if all_read
+            && !kayenta::is_asked(file)
+            && !signals.is_empty()
+            && signals.iter().all(|signal| !signal.gates)
+        {
             let help = "let one signal gate with `gates: true`";
             self.warn(
                 &file.policy.at,

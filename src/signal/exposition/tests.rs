@@ -128,6 +128,9 @@ fn a_wrong_line_refuses_the_whole_body_and_is_named() {
     ] {
         let message = problem(&format!("good 1\n{line}\n"));
         assert!(message.starts_with("line 2: ") && message.contains(what), "{line}: {message}");
+        // Whether it is wanted or not.
+        let body = format!("good 1\n{line}\n");
+        assert_eq!(read(&body, Format::Text, SCRAPED, |_, _| false).unwrap_err().to_string(), message);
     }
 }
 

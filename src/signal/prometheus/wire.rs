@@ -93,3 +93,15 @@ fn foreign(answer: &Answer) -> String {
         _ => format!("it answers with {status} and what Prometheus would not say: `{start}`"),
     }
 }
+
+/// Reads a body as if it came with a status of success: its series, or a reason.
+///
+/// # Errors
+/// Where it gives neither.
+pub(crate) fn check(body: &[u8]) -> Result<(), String> {
+    let answer = Answer { status: reqwest::StatusCode::OK, content_type: None, body: body.to_vec() };
+    match read(&answer) {
+        Err(why) if why.is_empty() => Err("an answer is refused without a word".to_owned()),
+        _ => Ok(()),
+    }
+}

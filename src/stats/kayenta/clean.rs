@@ -1,7 +1,10 @@
 //! What is done to samples before they are compared: missing ones, outliers.
 
+use serde::{Deserialize, Serialize};
+
 /// What becomes of missing samples (`NaN` or infinite).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Missing {
     /// They are dropped.
     Remove,

@@ -2,11 +2,13 @@
 //! normal approximation with corrections for continuity and ties. What R's `wilcox.test(conf.int = TRUE)` does for
 //! large samples.
 
+use serde::{Deserialize, Serialize};
+
 use super::Precision;
 use super::brent::root;
 
-/// How far the first array is shifted against the second.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How far the first array is shifted against the second; all finite.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Shift {
     /// Lower end of the interval.
     pub lower: f64,
@@ -49,7 +51,9 @@ pub(super) fn shift(x: &[f64], y: &[f64], quantile: f64, precision: Precision) -
     };
     let (lower, upper) = (end(quantile)?, end(-quantile)?);
     let estimate = root(excess(0.0), least, most, tolerance)?;
-    Some(Shift { lower: lower * scale, estimate: estimate * scale, upper: upper * scale })
+    // A difference beyond what a number can hold is still a difference.
+    let unscaled = |value: f64| (value * scale).clamp(f64::MIN, f64::MAX);
+    Some(Shift { lower: unscaled(lower), estimate: unscaled(estimate), upper: unscaled(upper) })
 }
 
 /// The standardised rank sum of `x` shifted down by `shift`, against `y`; both ascending. `None` where all samples

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Judgement, Label};
 
 /// A metric's judgement and the groups that it counts in.
@@ -23,7 +25,7 @@ pub struct GroupScore {
 }
 
 /// From which score on a canary passes, or passes for now.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thresholds {
     /// From here on it passes; usually 95.
     pub pass: f64,
@@ -32,7 +34,8 @@ pub struct Thresholds {
 }
 
 /// What a score means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Band {
     /// Promote at the end.
     Pass,

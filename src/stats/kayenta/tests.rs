@@ -263,6 +263,14 @@ fn sample() -> impl Strategy<Value = f64> {
     ]
 }
 
+#[test]
+fn a_change_beyond_what_a_number_can_hold_is_still_one() {
+    let spread = |size: f64| (0..40).map(|n| size * (1.0 - f64::from(n) / 1e3)).collect::<Vec<_>>();
+    let settings = Settings { direction: Direction::Either, ..Settings::default() };
+    let judged = judge(&spread(1.7e308), &spread(-1.7e308), &settings);
+    assert_eq!((judged.label, judged.shift.unwrap().estimate), (Label::Low, f64::MIN));
+}
+
 proptest! {
     #[test]
     fn any_samples_get_a_label_and_no_nan(
@@ -279,7 +287,7 @@ proptest! {
         let judged = judge(&control, &experiment, &settings);
         prop_assert!(judged.deviation.is_none_or(f64::is_finite));
         if let Some(shift) = judged.shift {
-            prop_assert!(!shift.lower.is_nan() && !shift.upper.is_nan() && !shift.estimate.is_nan());
+            prop_assert!([shift.lower, shift.estimate, shift.upper].into_iter().all(f64::is_finite));
             if !exact {
                 prop_assert!(shift.lower <= shift.upper);
             }

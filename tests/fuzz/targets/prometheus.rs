@@ -1,0 +1,9 @@
+#![no_main]
+
+use uguisu::inputs::Input;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Err(why) = Input::Prometheus.check(bytes) {
+        panic!("{why}");
+    }
+});
