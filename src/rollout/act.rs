@@ -20,6 +20,12 @@ const LAG: Span = Span::seconds(30);
 /// The longest wait before a failed command is tried again.
 const BACKOFF_MOST: Span = Span::seconds(30);
 
+/// How long the platform may need to come to rest while it replaces units.
+const RESTS: Span = Span::minutes(3);
+
+/// How often a command is given again that the platform answers as done and does not show.
+const REPEATS: u32 = 2;
+
 /// The most characters of a reason that is written to the platform.
 const LONGEST_REASON: usize = 200;
 
@@ -128,6 +134,9 @@ fn patient(rollout: &Rollout, command: Command, expected: Option<u32>, now: Time
             return Act::Wait(format!("the last command failed; trying again in {left}"));
         }
     }
+    if rollout.repeats >= REPEATS && rollout.command.as_ref().is_some_and(|last| last.command == command) {
+        return Act::Stuck(format!("the platform says that it is done, and does not show it: {command}"));
+    }
     Act::Do { command, expected }
 }
 
@@ -210,6 +219,9 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
         }
         return Act::Settled;
     }
+    if o.replacing().is_some() && is_recent(r, now) {
+        return replacing();
+    }
     if o.units.iter().any(|u| u.version != r.canary || !u.base) {
         return surplus(r, o).unwrap_or_else(|| act(Command::MakeOnly { version: r.canary }));
     }
@@ -249,9 +261,12 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         }
         return act(Command::MakeOnly { version: r.baseline });
     }
+    let wanted = if r.units == 0 { existing } else { r.units };
+    if let Some(process) = o.replacing() {
+        return if is_recent(r, now) { replacing() } else { out_of_replacing(r, o, process) };
+    }
     let canary_routed = routed(o, r.canary);
     let ready = o.ready(r.baseline, process);
-    let wanted = if r.units == 0 { existing } else { r.units };
     if canary_routed {
         // What is left of a baseline that made room for the canary must not drown in all users at once. If its units
         // cannot be had, too few of them are better than a version that does harm.
@@ -300,6 +315,27 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         Act::Settled => give_back(r, o, Some(r.baseline)),
         act => act,
     }
+}
+
+/// Whether the platform, when it replaces units, may still come to rest by itself. Whoever toggles a version meanwhile,
+/// or counts on its units, takes what is about to go for what serves.
+fn is_recent(r: &Rollout, now: Time) -> bool {
+    now.since(r.quiet_since()) < RESTS
+}
+
+fn replacing() -> Act {
+    Act::Wait("the platform is replacing units".to_owned())
+}
+
+/// Towards the baseline alone from a replacement that does not come to rest: a unit that never gets ready holds it up.
+/// The platform removes those first where there are too many; else the replacement is asked for once more.
+fn out_of_replacing(r: &Rollout, o: &Observed, process: &str) -> Act {
+    let wanted = if process == r.process() { r.units } else { r.others.get(process).copied().unwrap_or(0) };
+    let too_many = wanted > 0 && o.existing(r.baseline, process) > wanted;
+    if too_many && r.failures == 0 && !scaled(o, process) {
+        return remove(o, r.baseline, process, wanted);
+    }
+    act(Command::MakeOnly { version: r.baseline })
 }
 
 /// Every process of `version` with as many units as the baseline had.

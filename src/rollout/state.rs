@@ -104,6 +104,9 @@ pub struct Rollout {
     pub ending: Ending,
     /// The last command.
     pub command: Option<Issued>,
+    /// How many times in a row the last command was issued again although it had been answered as done.
+    #[serde(default)]
+    pub repeats: u32,
     /// Commands that failed in a row.
     pub failures: u32,
     /// A person was called because commands kept failing.
@@ -175,6 +178,7 @@ impl Rollout {
             culprits: Vec::new(),
             ending: Ending::RolledBack,
             command: None,
+            repeats: 0,
             failures: 0,
             called: false,
             cannot_delete: false,
@@ -421,6 +425,13 @@ impl Rollout {
             }
             Event::CommandIssued { number, command, expected } => {
                 let (number, command, expected) = (*number, command.clone(), *expected);
+                self.repeats = match &self.command {
+                    Some(last) if last.command == command => {
+                        let done = matches!(last.answered, Some((_, Answer::Done)));
+                        self.repeats.saturating_add(u32::from(done))
+                    }
+                    _ => 0,
+                };
                 self.command = Some(Issued { number, command, expected, at, answered: None });
             }
             Event::CommandAnswered { answer, .. } => self.answered(at, answer),

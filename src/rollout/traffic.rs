@@ -62,6 +62,23 @@ impl Observed {
         self.count(|u| u.version == version && u.process == process && u.ready && u.routable)
     }
 
+    /// How many units of `version` users are routed to, ready or not: as many as it is meant to serve with.
+    #[must_use]
+    pub fn routed(&self, version: Version, process: &str) -> u32 {
+        self.count(|u| u.version == version && u.process == process && u.routable)
+    }
+
+    /// A process whose units the platform is replacing, or got stuck while it did: its base has units of more than one
+    /// version.
+    #[must_use]
+    pub fn replacing(&self) -> Option<&str> {
+        let base = |process: &str, version: Version| {
+            self.units.iter().any(|u| u.base && u.process == process && u.version != version)
+        };
+        let mixed = self.units.iter().find(|u| u.base && base(&u.process, u.version));
+        mixed.map(|unit| unit.process.as_str())
+    }
+
     /// How many units of `version` are ready, routed or not.
     #[must_use]
     pub fn ready(&self, version: Version, process: &str) -> u32 {

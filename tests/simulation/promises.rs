@@ -56,11 +56,15 @@ pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
     if read == memory { Ok(read) } else { Err(broken("a snapshot reads back as another state")) }
 }
 
+/// How long a unit's exit may not be shown yet by a listing that lags, and by the read that follows it.
+const UNSEEN: Span = Span::seconds(12);
+
 /// What holds at every step.
 pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
     // Taken out: each is told once.
     for dark in std::mem::take(&mut world.install.dark) {
-        if dark.by.as_deref() == Some(DAEMON) {
+        let unseen = dark.exited.is_some_and(|exited| dark.at.since(exited) < UNSEEN);
+        if dark.by.as_deref() == Some(DAEMON) && !unseen {
             let what =
                 format!("no unit serves since {:?}, by our own act; ready then: {:?}", dark.at, dark.ready);
             return Err(Stop::Broken(what));
@@ -75,9 +79,16 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
         return Ok(());
     }
     let most = plan.steps.iter().map(|step| step.canary).max().unwrap_or(0);
+    // Each further try to replace the base adds up the units of all versions that are routed, its own among them.
+    let tries = world
+        .journal
+        .iter()
+        .filter(|r| matches!(r.event, Event::CommandIssued { command: Command::MakeOnly { .. }, .. }));
+    let tries = u32::try_from(tries.count()).unwrap_or(u32::MAX).max(1);
     for deployment in app.deployments.iter().filter(|d| d.gone_at.is_none() && d.key.process == "web") {
         let allowed = match deployment.key.slot {
             Slot::Beside(_) => most.max(rollout.units).max(1),
+            Slot::Base if deployment.version == rollout.canary.0 => rollout.units + most * tries,
             Slot::Base => rollout.units + most,
         };
         if deployment.replicas > allowed {
@@ -109,7 +120,8 @@ pub(crate) fn check(world: &mut World<'_>, memory: &Memory) -> Result<Outcome, S
     let rollout = memory.rollout();
     let others = others_acted(world);
     let broken = |what: String| Err(Stop::Broken(what));
-    if rollout.unanswered().is_some() {
+    // Whoever takes over does not wait for an answer.
+    if rollout.unanswered().is_some() && !others {
         return broken("it is over, and a command is under way".to_owned());
     }
     if !others && matches!(rollout.phase, Phase::TakenOver | Phase::Superseded) {
@@ -190,6 +202,9 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
         match &recorded.event {
             Event::Paused { cause: PauseCause::Operator, .. } => held = true,
             Event::Resumed { .. } | Event::Approved { .. } | Event::Finished { .. } => held = false,
+            Event::WatchEnded { .. } => held = false,
+            // From here on the way back is armed again.
+            Event::WatchBegan => ahead = false,
             Event::RollbackDecided { why, .. } if why.contains("ana said so") => (held, back) = (false, true),
             Event::PromotionDecided { why } if why.contains("ana said so") => (held, ahead) = (false, true),
             // A newer version takes the place of one that waits, too.
@@ -206,7 +221,8 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
                 return Err(Stop::Broken("a person said to roll back, and it was promoted".to_owned()));
             }
             Event::RollbackDecided { why, .. }
-                if ahead && !why.contains("platform failed") && !why.contains("deployed") =>
+                if ahead
+                    && ["platform failed", "deployed", "were ready"].iter().all(|w| !why.contains(w)) =>
             {
                 return Err(Stop::Broken(format!("a person said to promote, and then: {why}")));
             }
