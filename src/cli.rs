@@ -114,10 +114,10 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Run(args) => block_on(run::run(args)),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => block_on(check::run(args)),
         Command::Schema(args) => schema::run(&args),
         Command::Judge(args) => judge::run(&args),
-        Command::Plan(args) => plan::run(&args),
+        Command::Plan(args) => block_on(plan::run(args)),
         Command::List(args) => block_on(list::run(args)),
         Command::Show(args) => block_on(show::run(args)),
         Command::Pause(args) => block_on(order::run("pause", args)),

@@ -13,6 +13,8 @@
 //! url = "http://prometheus.example.com:9090"
 //! ```
 //!
+//! `[platform]` names another platform than Tsuru, or that nothing is to be done; see [`PlatformConfig`].
+//!
 //! An environment variable `UGUISU__TSURU__URL` overrides `url` of `[tsuru]`. Relative paths are relative to the
 //! directory that the daemon was started in.
 
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::notify::{DeliveryConfig, ReceiverConfig};
+use crate::platform::PlatformConfig;
 use crate::platform::tsuru::TsuruConfig;
 use crate::signal::SourceConfig;
 use crate::web::{AlertLabels, WebConfig};
@@ -37,8 +40,12 @@ pub struct Config {
     /// The time between two questions to the platform for new deploys.
     #[serde(default = "poll_every")]
     pub poll_every: Span,
-    /// The platform.
-    pub tsuru: TsuruConfig,
+    /// The platform: Tsuru, unless it says otherwise.
+    #[serde(default)]
+    pub platform: PlatformConfig,
+    /// Where Tsuru is, if it is the platform.
+    #[serde(default)]
+    pub tsuru: Option<TsuruConfig>,
     /// Where samples come from.
     pub source: SourceConfig,
     /// Where the daemon listens.
@@ -84,12 +91,14 @@ impl Config {
     }
 
     fn parse(text: &str, environment: config::Environment) -> Result<Self, String> {
-        config::Config::builder()
+        let config: Self = config::Config::builder()
             .add_source(config::File::from_str(text, config::FileFormat::Toml))
             .add_source(environment.try_parsing(true))
             .build()
             .and_then(config::Config::try_deserialize)
-            .map_err(|e| e.to_string())
+            .map_err(|e| e.to_string())?;
+        config.platform.check(config.tsuru.is_some())?;
+        Ok(config)
     }
 }
 
@@ -116,7 +125,8 @@ mod tests {
     fn the_environment_overrides_the_file() {
         let config =
             parse(SMALL, &[("UGUISU__TSURU__URL", "http://other"), ("UGUISU__POLL_EVERY", "9s")]).unwrap();
-        assert_eq!((config.tsuru.url.as_str(), config.poll_every), ("http://other", Span::seconds(9)));
+        let url = config.tsuru.map(|tsuru| tsuru.url);
+        assert_eq!((url.as_deref(), config.poll_every), (Some("http://other"), Span::seconds(9)));
     }
 
     #[test]
@@ -126,8 +136,45 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_platforms_are_configurations() {
+        let documentation = include_str!("../deploy/README.md");
+        let blocks: Vec<&str> =
+            documentation.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let tsuru = SMALL.strip_prefix("data = 'd'\nrules = 'r'\n").unwrap();
+        let source = tsuru.strip_prefix("[tsuru]\nurl = 'http://t'\n").unwrap();
+        assert_eq!(blocks.len(), 2);
+        for block in blocks {
+            let rest = if block.contains("webhook\"") { source } else { tsuru };
+            parse(&format!("data = 'd'\nrules = 'r'\n{rest}{block}"), &[])
+                .unwrap_or_else(|e| panic!("{block}: {e}"));
+        }
+    }
+
+    #[test]
     fn a_missing_key_is_named() {
         let error = parse("data = 'd'\nrules = 'r'\n", &[]).unwrap_err();
-        assert!(error.contains("tsuru"), "{error}");
+        assert!(error.contains("source"), "{error}");
+        let error = parse("data = 'd'\nrules = 'r'\n[source]\nkind = 'scrape'\n", &[]).unwrap_err();
+        assert!(error.contains("`[tsuru]`"), "{error}");
+    }
+
+    #[test]
+    fn the_platform_can_be_another_one_and_there_is_only_one() {
+        let head = "data = 'd'\nrules = 'r'\n[source]\nkind = 'scrape'\n";
+        let webhook = "[platform]\nkind = 'webhook'\nurl = 'http://d'\nsecret_env = 'S'\n";
+        let config = parse(&format!("{head}{webhook}"), &[]).unwrap();
+        assert!(matches!(config.platform, PlatformConfig::Webhook(_)), "{config:?}");
+        let error = parse(&format!("{head}{webhook}[tsuru]\nurl = 'http://t'\n"), &[]).unwrap_err();
+        assert!(error.contains("two platforms"), "{error}");
+        let record = "[platform]\nkind = 'record'\nfile = 'would.jsonl'\n";
+        let config = parse(&format!("{SMALL}{record}"), &[]).unwrap();
+        assert!(matches!(config.platform, PlatformConfig::Record(_)), "{config:?}");
+        let config =
+            parse(SMALL, &[("UGUISU__PLATFORM__KIND", "record"), ("UGUISU__PLATFORM__FILE", "w")]).unwrap();
+        assert!(matches!(config.platform, PlatformConfig::Record(_)), "{config:?}");
+        for (wrong, named) in [("kind = 'tsru'", "tsru"), ("kind = 'record'\nfil = 'x'", "fil")] {
+            let error = parse(&format!("{SMALL}[platform]\n{wrong}\n"), &[]).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
     }
 }

@@ -32,17 +32,20 @@ mod combine;
 mod counts;
 mod evidence;
 mod explain;
+mod frozen;
 mod gauge;
 mod histogram;
 mod kayenta;
 mod ladder;
 mod latency;
+mod level;
 mod limit;
 mod look;
+mod noise;
 mod pace;
+mod past;
 mod refusal;
 mod silence;
-mod soak;
 mod split;
 mod trial;
 mod verdict;
@@ -61,9 +64,11 @@ mod tests;
 
 pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
+pub use noise::Noise;
+pub use past::{CountPast, GaugePast, Level, Past, past};
 pub use refusal::{Problem, Refusal};
 pub use trial::{Decision, Trial};
-pub use verdict::{Outcome, SignalVerdict, Verdict};
+pub use verdict::{FrozenBaseline, Outcome, SignalVerdict, TotalUnit, Verdict};
 
 use evidence::Terms;
 use kayenta::Panel;
@@ -148,11 +153,8 @@ impl Judge {
             let Some(reading) = look.signals.get(&watch.name).and_then(|arms| arms.baseline.as_ref()) else {
                 continue;
             };
-            match watch.evidence.check(reading) {
-                Ok(()) => watch.evidence.learn(look.at, reading),
-                Err(problem) => {
-                    refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
-                }
+            if let Err(problem) = watch.learn(look.at, reading) {
+                refused.push(Refusal { reading: Some((watch.name.clone(), Arm::Baseline)), problem });
             }
         }
         refused
@@ -193,7 +195,7 @@ impl Judge {
         self.at = Some(look.at);
         self.enter(look.share.map(Share::get));
         for watch in &mut self.watches {
-            let refused = watch.take(look.at, self.share, look.signals.get(&watch.name));
+            let refused = watch.take(look.at, self.share, self.frozen, look.signals.get(&watch.name));
             self.refused.extend(
                 refused
                     .into_iter()
@@ -249,7 +251,8 @@ impl Judge {
     }
 
     /// The baseline is taken away on purpose, because the canary has all of the traffic. From now on the canary is held
-    /// against what was known of the baseline: a weaker comparison, since what hits both versions is no longer told apart.
+    /// against what was known of the baseline: a weaker comparison, since what hits both versions is no longer told apart
+    /// (`judge::frozen` says what is promised then). A look with a share of 1 does it.
     pub fn freeze_baseline(&mut self) {
         if !self.frozen {
             self.frozen = true;
@@ -382,6 +385,13 @@ impl Judge {
         -self.terms.alpha.ln()
     }
 
+    fn frozen(&self, watch: &Watch) -> Option<FrozenBaseline> {
+        let (total, drift) = watch.evidence.frozen().filter(|_| self.frozen)?;
+        let unit =
+            if watch.evidence.counts_requests() { TotalUnit::Requests } else { TotalUnit::UnitSeconds };
+        watch.baseline_until.map(|until| FrozenBaseline { until, total, unit, drift })
+    }
+
     fn signal(&self, watch: &Watch, at: f64) -> SignalVerdict {
         let within = watch.within(self.step);
         let outcome = watch.outcome(at, self.step, self.frozen);
@@ -398,6 +408,8 @@ impl Judge {
             within,
             seen: watch.evidence.seen(),
             wait: watch.evidence.wait(within, watch.safe_threshold),
+            frozen: self.frozen(watch),
+            noise: watch.evidence.noise(),
             why: String::new(),
             otherwise: String::new(),
         };
@@ -408,6 +420,8 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
+            clearest: watch.evidence.clearest(),
+            alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
             note: watch.evidence.note(),
         };

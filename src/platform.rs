@@ -2,11 +2,12 @@
 //!
 //! A [`Platform`] can be observed and commanded. The engine is written against this trait. There is [`tsuru`]; any
 //! other deployer by signed requests ([`webhook`]); and a recorder before either that only writes down what would be
-//! done ([`record`]).
+//! done ([`record`]). [`Configured`] is the one that the configuration names.
 //!
 //! An adapter reads before it writes, knows which errors mean "not done", "done" and "nobody knows", and never
 //! repeats a command that names a difference: the engine observes again and computes the difference anew.
 
+mod configured;
 pub mod effect;
 mod guard;
 pub mod record;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::rollout::PlatformErrorKind;
 use crate::rollout::{Command, Observed};
 use crate::words::{AppName, Time, Version};
+pub use configured::{Configured, PlatformConfig, RecordConfig};
 
 /// An app as a listing shows it: enough to match it with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

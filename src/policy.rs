@@ -12,6 +12,7 @@ mod file;
 mod kayenta;
 mod model;
 mod nearest;
+mod places;
 pub mod query;
 mod read;
 mod resolve;
@@ -27,7 +28,10 @@ pub use model::{
     Actions, AlertRule, Autoscale, Budget, Counter, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode,
     Policy, Reaction, Selector, Signal, SmokeCheck,
 };
+pub use places::Places;
 pub use read::{Reading, read};
 pub use schema::schema;
 pub use set::{PolicySet, glob};
 pub use strategy::{Bake, BlueGreen, Canary, Capacity, MultiVersion, Rolling, Strategy};
+
+pub(crate) use nearest::nearest;

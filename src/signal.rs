@@ -24,6 +24,7 @@ pub use gatherer::{Gathered, Gatherer, GathererState};
 pub use health::{
     Answer, Health, HealthBook, Probe, Prober, SmokeBook, SmokeFault, SmokeProbe, UnitLimits, UnitWatch,
 };
+pub use increments::Compare;
 pub use meter::MeterError;
 pub use prometheus::Prometheus;
 pub(crate) use prometheus::check_answer;

@@ -12,6 +12,7 @@
 //! | a proportion against a fixed limit, a count against a known mean | [`Tilt::binomial`], [`Tilt::poisson`] |
 //! | the traffic's split | [`ShareTest`] |
 //! | proportions that are not rare (latency buckets) | [`TwoByTwo`] |
+//! | a level as it was, once nothing compares side by side | [`Reference`] |
 //! | several signals, one budget | [`weighted_mean`], [`e_bh`] |
 //! | a value that goes up and down | [`gauge`] |
 //! | what Kayenta would say | [`kayenta`] |
@@ -28,6 +29,7 @@ mod noise;
 mod prior;
 mod ratio;
 mod ratio_cs;
+mod reference;
 mod share;
 mod tilt;
 mod two_by_two;
@@ -52,6 +54,7 @@ pub use noise::{ClusterLaw, CountKind, Likelihood, NoiseModel, SeriesLikelihood,
 pub use prior::{Grid, Prior};
 pub use ratio::{RatioEvidence, RatioQuestion};
 pub use ratio_cs::{Interval, RatioCs};
+pub use reference::{Known, Reference, rate_interval};
 pub use share::ShareTest;
 pub use tilt::{Alternative, Onset, Tilt};
 pub use two_by_two::TwoByTwo;

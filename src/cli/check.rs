@@ -1,6 +1,8 @@
 //! `uguisu check`: whether policies can be used, and what they will do.
 //!
-//! Exit codes: 0, all can be used (warnings or not); 1, some hold errors; 2, some path could not be read, or no
+//! Told the traffic, or the app to read it of, it also warns of what a policy promises and that traffic cannot show.
+//!
+//! Exit codes: 0, all can be used (warnings or not); 1, some hold errors; 2, some path or the app could not be read, or no
 //! policy was found.
 
 use std::io::{self, Write};
@@ -10,7 +12,10 @@ use std::process::ExitCode;
 use anstyle::Style;
 use serde_json::json;
 
-use crate::policy::{Policy, Severity, describe};
+use super::Trouble;
+use super::plan::{self, Complaint, Flags, From, House, Known, Promise};
+use super::print::written;
+use crate::policy::{Policy, Reading, Severity, describe};
 use crate::rules::{self, Loaded};
 
 /// Check policy files, and say in words what they will do.
@@ -18,13 +23,17 @@ use crate::rules::{self, Loaded};
 /// Exits with 0 if all can be used, 1 if some hold errors, 2 if some path cannot be read or no policy is found.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Files, or directories of which each `.yaml` and `.yml` file is checked.
+    /// Files, or directories of which each `.yaml` and `.yml` file is checked
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Print one JSON object instead of words.
+    #[command(flatten)]
+    from: From,
+    #[command(flatten)]
+    traffic: Flags,
+    /// Print one JSON object instead of words
     #[arg(long)]
     json: bool,
-    /// Print what is wrong only.
+    /// Print what is wrong only
     #[arg(long, short)]
     quiet: bool,
 }
@@ -38,22 +47,69 @@ enum Outcome {
 }
 
 /// Runs the command.
-#[must_use]
-pub(super) fn run(args: &Args) -> ExitCode {
-    let loaded = rules::load(&args.paths);
+///
+/// # Errors
+/// What could not be read of the app, in words.
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
+    let mut loaded = rules::load(&args.paths);
+    if let Some(house) = args.from.open()? {
+        hold_against_app(&house, &args.traffic, &mut loaded).await?;
+    } else if args.traffic.is_asked() {
+        if !args.traffic.is_enough() {
+            return Err(Trouble::new(plan::TRAFFIC_UNKNOWN));
+        }
+        for reading in &mut loaded.readings {
+            hold_against(reading, &args.traffic, None)?;
+        }
+    }
     let printed = if args.json {
         writeln!(io::stdout(), "{:#}", as_json(&loaded))
     } else {
         let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
         print(&loaded, args.quiet, colours, &mut anstream::stdout(), &mut anstream::stderr())
     };
-    match (outcome(&loaded), printed) {
-        // A reader that closed the pipe has seen enough.
-        (_, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
-        (Outcome::Good, _) => ExitCode::SUCCESS,
-        (Outcome::Faulty, _) => ExitCode::FAILURE,
-        (Outcome::Unreadable, _) => ExitCode::from(2),
+    written(printed)?;
+    Ok(match outcome(&loaded) {
+        Outcome::Good => ExitCode::SUCCESS,
+        Outcome::Faulty => ExitCode::FAILURE,
+        Outcome::Unreadable => ExitCode::from(2),
+    })
+}
+
+/// Warns of what the policy that counts for an app promises and the app's traffic cannot show.
+async fn hold_against_app(house: &House, flags: &Flags, loaded: &mut Loaded) -> Result<(), Trouble> {
+    // Of policies that hold errors, none counts yet.
+    let Some(set) = loaded.set() else { return Ok(()) };
+    let app = house.listed().await?;
+    let policy = set.select(&app.name.0, &app.pool, &app.team).ok_or_else(|| {
+        Trouble::new(format!(
+            "none of these policies is for app `{}` (pool `{}`, team `{}`)",
+            app.name, app.pool, app.team
+        ))
+    })?;
+    let known = house.read(policy).await?;
+    for reading in &mut loaded.readings {
+        if reading.policy.as_ref().is_some_and(|other| other.name == policy.name) {
+            hold_against(reading, flags, Some(&known))?;
+        }
     }
+    Ok(())
+}
+
+/// Warns, in the policy's findings, of what it promises and this traffic cannot show.
+fn hold_against(reading: &mut Reading, flags: &Flags, known: Option<&Known>) -> Result<(), Trouble> {
+    let Some(policy) = &reading.policy else { return Ok(()) };
+    for Complaint { about, what, help } in plan::complaints(policy, flags, known).map_err(Trouble::new)? {
+        let places = &reading.places;
+        let at = match about {
+            Promise::Steps => places.steps(),
+            Promise::Signal(name) => places.signal(&name),
+            Promise::ProveWithin(name) => places.prove_within(&name),
+            Promise::Limit(name) => places.limit(&name),
+        };
+        reading.findings.warn(at, what, help);
+    }
+    Ok(())
 }
 
 fn outcome(loaded: &Loaded) -> Outcome {

@@ -5,6 +5,7 @@
 
 mod scenario;
 mod teller;
+mod way;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +21,8 @@ use crate::demo::tsuru::AppSpec;
 use crate::demo::{Emulator, EmulatorConfig};
 use crate::engine::House;
 use crate::notify::DeliveryConfig;
-use crate::platform::tsuru::{Tsuru, TsuruConfig};
+use crate::platform::tsuru::TsuruConfig;
+use crate::platform::{Configured, PlatformConfig};
 use crate::rollout::{Phase, Recorded, Rollout};
 use crate::signal::{ScrapeConfig, SourceConfig};
 use crate::store::Filter;
@@ -28,6 +30,7 @@ use crate::web::{AlertLabels, WebConfig};
 use crate::words::{AppName, RolloutId, Span, Version};
 use scenario::Scenario;
 use teller::Teller;
+use way::Way;
 
 /// The demo's app.
 const APP: &str = "shop";
@@ -35,15 +38,15 @@ const APP: &str = "shop";
 /// Its units: with one more for the canary, the canary's share is 10 %.
 const UNITS: u32 = 9;
 
-/// The demo's policy.
-const POLICY: &str = include_str!("demo/policy.yaml");
-
 /// How long a scenario may take before something must be wrong.
 const LONGEST: Duration = Duration::from_mins(4);
 
 /// Show the whole story in one process
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// How the new version takes over
+    #[arg(long, value_enum, default_value_t)]
+    strategy: Way,
     /// What happens; without it, `errors` and then `good`
     #[arg(long, value_enum)]
     scenario: Option<Scenario>,
@@ -63,7 +66,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     log::to_stderr_from("error", false);
     let stop = CancellationToken::new();
     stop::on_signal(stop.clone()).map_err(Trouble::new)?;
-    let place = Place::make()?;
+    let place = Place::make(args.strategy)?;
     let stage = Stage::set(&args, &place, stop.clone()).await?;
     let mut right = true;
     let scenarios = args.scenario.map_or_else(|| vec![Scenario::Errors, Scenario::Good], |one| vec![one]);
@@ -71,12 +74,12 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
         say(&format!(
             "An emulated Tsuru at {} runs `{APP}` with {UNITS} units. Uguisu watches it under this policy:\n\n{}",
             stage.emulator.base_url(),
-            POLICY.lines().skip(1).flat_map(|line| ["    ", line, "\n"]).collect::<String>()
+            args.strategy.policy().lines().skip(1).flat_map(|line| ["    ", line, "\n"]).collect::<String>()
         ))?;
     }
     for scenario in scenarios {
         tokio::select! {
-            told = tokio::time::timeout(LONGEST, stage.play(scenario, args.json)) => match told {
+            told = tokio::time::timeout(LONGEST, stage.play(args.strategy, scenario, args.json)) => match told {
                 Ok(told) => right &= told?,
                 Err(_) => return Err(Trouble::new(format!("`{}` did not end in {LONGEST:?}", scenario.label()))),
             },
@@ -99,14 +102,14 @@ fn say(text: &str) -> Result<(), Trouble> {
 struct Place(PathBuf);
 
 impl Place {
-    fn make() -> Result<Self, Trouble> {
+    fn make(way: Way) -> Result<Self, Trouble> {
         use std::os::unix::fs::DirBuilderExt as _;
         let path = std::env::temp_dir().join(format!("uguisu-demo-{}", uuid::Uuid::now_v7()));
         let wrong = |e: std::io::Error| Trouble::new(format!("cannot make `{}`: {e}", path.display()));
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(wrong)?;
         let place = Self(path.clone());
         std::fs::create_dir(place.0.join("rules")).map_err(wrong)?;
-        std::fs::write(place.0.join("rules/demo.yaml"), POLICY).map_err(wrong)?;
+        std::fs::write(place.0.join("rules/demo.yaml"), way.policy()).map_err(wrong)?;
         Ok(place)
     }
 
@@ -125,7 +128,7 @@ impl Drop for Place {
 /// The emulator and the daemon, running.
 struct Stage {
     emulator: Emulator,
-    house: Arc<House<Tsuru>>,
+    house: Arc<House<Configured>>,
     daemon: tokio::task::JoinHandle<Result<ExitCode, Trouble>>,
 }
 
@@ -140,7 +143,8 @@ impl Stage {
             data: place.path().join("data"),
             rules: place.path().join("rules"),
             poll_every: Span::seconds(1),
-            tsuru: TsuruConfig { token_file: Some(token), ..TsuruConfig::new(emulator.base_url()) },
+            platform: PlatformConfig::Tsuru,
+            tsuru: Some(TsuruConfig { token_file: Some(token), ..TsuruConfig::new(emulator.base_url()) }),
             source: SourceConfig::Scrape(ScrapeConfig::default()),
             web: WebConfig {
                 listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -157,9 +161,9 @@ impl Stage {
     }
 
     /// Plays one scenario to its end, and says whether it ended as it should.
-    async fn play(&self, scenario: Scenario, json: bool) -> Result<bool, Trouble> {
+    async fn play(&self, way: Way, scenario: Scenario, json: bool) -> Result<bool, Trouble> {
         self.emulator.set_rate(APP, scenario.rate());
-        let mut teller = Teller::new(json, scenario, self.house.clock.now());
+        let mut teller = Teller::new(json, way, scenario, self.house.clock.now());
         let out = &mut anstream::stdout();
         teller.introduce(out).map_err(Trouble::new)?;
         let canary = self.emulator.deploy(APP, scenario.image(), true).await.map_err(Trouble::new)?;

@@ -30,9 +30,26 @@ pub(super) struct Args {
     /// The policy's file.
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
-    /// Print only the last decision of each rollout.
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+struct Output {
+    /// Print only the last decision of each rollout, with its time.
     #[arg(long = "final")]
     only_final: bool,
+    /// Add why in one sentence, what would have changed each signal's outcome, and when a decision that is final fell.
+    #[arg(long)]
+    explain: bool,
+}
+
+impl Output {
+    /// A report as it is printed.
+    fn of(self, report: Report) -> Report {
+        if self.explain { report } else { report.brief() }
+    }
 }
 
 /// The size of the buffers around standard input and output.
@@ -47,7 +64,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     let input = BufReader::with_capacity(BUFFER, io::stdin().lock());
     let output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    match judge(&policy, args.only_final, input, output, io::stderr().lock()) {
+    match judge(&policy, args.output, input, output, io::stderr().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         // A reader that closed the pipe has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -89,7 +106,7 @@ struct Taken {
 
 fn judge(
     policy: &Policy,
-    only_final: bool,
+    wanted: Output,
     mut input: impl BufRead + Buffered,
     mut output: impl Write,
     mut errors: impl Write,
@@ -113,8 +130,8 @@ fn judge(
                 for note in left_out {
                     writeln!(errors, "line {number}: {note}")?;
                 }
-                if !only_final {
-                    rollouts.report(index).at(at).print(&mut output)?;
+                if !wanted.only_final {
+                    wanted.of(rollouts.report(index).at(at)).print(&mut output)?;
                 }
             }
             Err(reasons) => {
@@ -124,9 +141,9 @@ fn judge(
             }
         }
     }
-    if only_final {
+    if wanted.only_final {
         for index in 0..rollouts.courses.len() {
-            rollouts.report(index).print(&mut output)?;
+            wanted.of(rollouts.report(index)).print(&mut output)?;
         }
     }
     output.flush()
@@ -186,10 +203,11 @@ fn step(trial: &mut Trial, look: &Look) -> Result<Vec<String>, Vec<String>> {
     Ok(left_out.iter().map(|refusal| format!("left out: {refusal}")).collect())
 }
 
-/// Judges lines that are at hand: what goes to standard output, and what to standard error.
+/// Judges lines that are at hand, with `--explain`: what goes to standard output, and what to standard error.
 pub(crate) fn lines(policy: &Policy, input: &[u8]) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    judge(policy, false, BufReader::new(input), &mut output, &mut errors)?;
+    let wanted = Output { only_final: false, explain: true };
+    judge(policy, wanted, BufReader::new(input), &mut output, &mut errors)?;
     Ok((output, errors))
 }
 

@@ -1,95 +1,163 @@
 //! `uguisu plan`: what a policy can see at this traffic, and how long that takes.
 //!
-//! Exit codes: 0, printed; 1, the policy holds errors; 2, it could not be read, or a flag makes no sense.
+//! The traffic is what flags say, or what is read of an app where the daemon would read it.
+//!
+//! Exit codes: 0, printed; 1, the policy holds errors; 2, it or the app could not be read, or a flag makes no sense.
 
+mod course;
 mod forecast;
+mod load;
 mod print;
+mod read;
 mod simulate;
+mod value;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde::Serialize;
+
+use super::Trouble;
+use super::print::written;
+use crate::policy::Policy;
 use crate::words::Share;
-use forecast::Load;
+use course::{Course, course};
+use forecast::{Broken, Plan, Step, complaint};
+use load::loads;
+
+pub(super) use load::Flags;
+pub(super) use read::{From, House, Known};
 
 /// Say what a policy can see at this traffic: at each step, how bad a canary must be to be noticed, how long that takes, and
 /// how long a good canary needs to be proven.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The policy's file.
+    /// The policy's file
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
-    /// Requests a second, both versions together.
-    #[arg(long, value_name = "N", value_parser = above_zero)]
-    rps: f64,
-    /// The canary's share of traffic, as `10%`, instead of the policy's steps.
-    #[arg(long, value_parser = percentage)]
+    #[command(flatten)]
+    from: From,
+    #[command(flatten)]
+    traffic: Flags,
+    /// The canary's share of traffic, as `10%`, instead of the policy's steps
+    #[arg(long, value_parser = value::percentage)]
     share: Option<Share>,
-    /// The baseline's share of requests that fail, as `1%`.
-    #[arg(long, value_name = "SHARE", value_parser = percentage)]
-    error_rate: Share,
-    /// The baseline's share of requests slower than a latency's bound.
-    #[arg(long, value_name = "SHARE", value_parser = percentage, default_value = "10%")]
-    slow_rate: Share,
-    /// Events a second of signals that are rates, over all units of both versions.
-    #[arg(long, value_name = "N", value_parser = above_zero)]
-    events: Option<f64>,
-    /// How much noisier than independent events the counts are (variance over mean).
-    #[arg(long, value_name = "N", value_parser = dispersion, default_value = "1")]
-    dispersion: f64,
-    /// Also run this many simulated rollouts through the judge, good ones and bad ones, with the policy's ratios.
+    /// Also run this many simulated rollouts of each kind through the judge, good ones and bad ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     simulate: Option<u32>,
-    /// Print one JSON object instead of a table.
+    /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  uguisu plan rules/web.yaml --rps 100 --error-rate 1%
+  uguisu plan rules/web.yaml --app shop --config uguisu.toml
+  uguisu plan rules/web.yaml --app shop --rps 5            what was read of `shop`, but at night
+  uguisu plan rules/web.yaml --rps 100 --error-rate 1% --simulate 1000";
+
+/// What is wrong where neither the flags nor an app tell the traffic.
+pub(super) const TRAFFIC_UNKNOWN: &str =
+    "the traffic is not known; say it with `--rps` and `--error-rate`, or have it read with `--app`";
+
+/// All that is printed.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read: Option<print::Told<'a>>,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
 /// Runs the command.
-#[must_use]
-pub(super) fn run(args: &Args) -> ExitCode {
+///
+/// # Errors
+/// What could not be read, in words.
+pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let policy = match super::policy::one(&args.policy) {
         Ok(policy) => policy,
-        Err(code) => return code,
+        Err(code) => return Ok(code),
     };
-    let load = Load {
-        requests: args.rps,
-        errors: args.error_rate,
-        slow: args.slow_rate,
-        events: args.events,
-        dispersion: args.dispersion,
-    };
-    let mut plan = forecast::plan(&policy, args.share, &load);
-    plan.simulated = args.simulate.and_then(|runs| simulate::simulate(&policy, args.share, &load, runs));
-    let printed = if args.json {
-        print::json(&plan, &mut io::stdout().lock())
-    } else {
-        print::table(&plan, &mut anstream::stdout())
-    };
-    match printed {
-        // A reader that closed the pipe has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
-        _ => ExitCode::SUCCESS,
+    if !args.from.is_asked() && !args.traffic.is_enough() {
+        return Err(Trouble::new(TRAFFIC_UNKNOWN));
     }
+    let known = match args.from.open()? {
+        Some(house) => Some(house.read(&policy).await?),
+        None => None,
+    };
+    let course = way(&policy, args.share, known.as_ref()).map_err(Trouble::new)?;
+    let loads = loads(&policy, &args.traffic, known.as_ref());
+    let mut plan = forecast::plan(&policy, &course, &loads);
+    plan.simulated = args.simulate.map(|runs| simulate::simulate(&policy, &course, &loads, runs));
+    let read = known.as_ref().map(|known| print::Told::of(&policy, &course, &loads, known));
+    let report = Report { read, plan: &plan };
+    written(if args.json {
+        print::json(&report, &mut std::io::stdout().lock())
+    } else {
+        print::table(&report, &args.traffic, &mut anstream::stdout())
+    })
 }
 
-fn percentage(text: &str) -> Result<Share, String> {
-    let wrong = || format!("`{text}` is not a percentage between 0% and 100%; write it like `10%`");
-    let number: f64 =
-        text.strip_suffix('%').and_then(|digits| digits.trim().parse().ok()).ok_or_else(wrong)?;
-    Share::new(number / 100.0).filter(|share| *share > Share::NONE && *share < Share::ALL).ok_or_else(wrong)
+fn way(policy: &Policy, share: Option<Share>, known: Option<&Known>) -> Result<Course, String> {
+    course(policy, share, known.map(|known| known.units()))
 }
 
-fn above_zero(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| *number > 0.0 && *number <= 1e9);
-    number.ok_or_else(|| format!("`{text}` is not a number above 0"))
+/// What a policy promises and its traffic cannot show.
+pub(super) struct Complaint {
+    /// What of the policy promises it.
+    pub(super) about: Promise,
+    pub(super) what: String,
+    /// What would help; may be empty.
+    pub(super) help: String,
 }
 
-fn dispersion(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| (1.0..=1e6).contains(number));
-    number
-        .ok_or_else(|| format!("`{text}` is not a dispersion; independent events have 1, noisier ones more"))
+/// A part of a policy that promises something.
+pub(super) enum Promise {
+    Steps,
+    Signal(String),
+    ProveWithin(String),
+    Limit(String),
+}
+
+/// What a policy promises and this traffic cannot show: by signal, at the first step that cannot. Signals of whose
+/// traffic nothing is known are passed over.
+///
+/// # Errors
+/// In words, where no plan can be made.
+pub(super) fn complaints(
+    policy: &Policy,
+    flags: &Flags,
+    known: Option<&Known>,
+) -> Result<Vec<Complaint>, String> {
+    let course = way(policy, None, known)?;
+    let plan = forecast::plan(policy, &course, &loads(policy, flags, known));
+    let adjusted = course.adjusted.iter().map(|what| Complaint {
+        about: Promise::Steps,
+        what: what.clone(),
+        help: String::new(),
+    });
+    let mut complaints: Vec<Complaint> = adjusted.collect();
+    for signal in &policy.signals {
+        let forecasts = || {
+            let at = |step: &Step| {
+                Some((step.share, step.signals.iter().find(|s| s.signal == signal.name)?.clone()))
+            };
+            plan.steps.iter().filter_map(at)
+        };
+        let unproven = forecasts().find(|(_, forecast)| forecast.broken.iter().any(Broken::is_unproven));
+        // Of the last step most can be seen; what it cannot show, none can.
+        let last = forecasts().last();
+        for (share, forecast, is_unproven) in
+            last.map(|(s, f)| (s, f, false)).into_iter().chain(unproven.map(|(s, f)| (s, f, true)))
+        {
+            for broken in forecast.broken.iter().filter(|broken| broken.is_unproven() == is_unproven) {
+                complaints.push(complaint(broken, &forecast, share, plan.bake[1]));
+            }
+        }
+    }
+    Ok(complaints)
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@ use super::{ConfigFile, Trouble};
 use crate::config::Config;
 use crate::engine::{Clock, Engine, House, Running, SystemClock};
 use crate::notify::{Receivers, deliver};
-use crate::platform::Platform;
-use crate::platform::tsuru::Tsuru;
+use crate::platform::{Configured, Platform};
 use crate::rules::Rules;
 use crate::signal::Prober;
 use crate::store::Store;
@@ -61,7 +60,7 @@ pub struct Daemon<P> {
     receivers: Receivers,
 }
 
-impl Daemon<Tsuru> {
+impl Daemon<Configured> {
     /// Puts the daemon together: whatever is wrong with its surroundings shows here.
     ///
     /// # Errors
@@ -84,7 +83,8 @@ impl Daemon<Tsuru> {
         let latest = store.reader().latest().await.map_err(Trouble::new)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start(latest));
         let time = Arc::clone(&clock);
-        let platform = Tsuru::new(config.tsuru, move || time.now()).map_err(Trouble::new)?;
+        let opened = config.platform.open(config.tsuru, environment, move || time.now());
+        let platform = opened.map_err(Trouble::new)?;
         let metrics = Arc::new(Metrics::new());
         let (sender, alerts) = mpsc::channel(ALERTS);
         let (errands, orders) = mpsc::channel(ALERTS);
@@ -163,3 +163,6 @@ impl<P: Platform> Daemon<P> {
         result.map(|()| ExitCode::SUCCESS)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! the journal cannot be read.
 
 mod find;
+mod noise;
 mod page;
 
 use std::io::{self, Write};
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use self::find::{Found, find};
+use self::noise::Learnt;
 use super::Trouble;
 use super::print::{Journal, written};
 use crate::rollout::{Event, Recorded};
@@ -63,6 +65,7 @@ struct Story {
     row: RolloutRow,
     timeline: Vec<Line>,
     last_look: Option<Line>,
+    learnt: Learnt,
     messages: Vec<Message>,
 }
 
@@ -109,16 +112,27 @@ impl Story {
     async fn read(reader: &Reader, row: RolloutRow, looks: bool) -> Result<Self, StoreError> {
         let without: &[&str] = if looks { &[] } else { &LOOKS };
         let lines = |entries: Vec<Entry>| entries.into_iter().map(|e| Line::new(e, &row.id));
-        let timeline = lines(reader.events_but(&row.id, without).await?).collect();
+        let timeline: Vec<Line> = lines(reader.events_but(&row.id, without).await?).collect();
         let last_look = reader.last(&row.id, "looked").await?.map(|e| Line::new(e, &row.id));
+        let learnt: Vec<Line> = lines(reader.events_of(&row.id, "learnt").await?).collect();
+        let policy = timeline.iter().find_map(|line| match line.event() {
+            Some(Event::Opened { policy, .. }) => Some(&**policy),
+            _ => None,
+        });
+        let verdict = last_look.as_ref().and_then(|line| match line.event() {
+            Some(Event::Looked { verdict, .. }) => Some(&**verdict),
+            _ => None,
+        });
+        let learnt = Learnt::of(policy, &learnt, verdict);
         let messages = reader.messages(&row.id).await?;
-        Ok(Self { row, timeline, last_look, messages })
+        Ok(Self { row, timeline, last_look, learnt, messages })
     }
 
     fn as_json(&self) -> serde_json::Value {
         json!({
             "rollout": self.row,
             "last_look": self.last_look.as_ref().map(Line::as_json),
+            "noise": self.learnt,
             "timeline": self.timeline.iter().map(Line::as_json).collect::<Vec<_>>(),
             "messages": self.messages,
         })

@@ -22,6 +22,8 @@ use crate::words::{Span, Version};
 pub struct EmulatorConfig {
     /// Where the API listens; port 0: any free one.
     pub listen: SocketAddr,
+    /// Where a second replica of the API listens, if there is one. Each has its own lag and sends its own webhooks.
+    pub second: Option<SocketAddr>,
     /// What all chance follows from.
     pub seed: u64,
     /// How many times as fast as on a brisk Tsuru everything goes.
@@ -42,6 +44,7 @@ impl Default for EmulatorConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            second: None,
             seed: 1,
             speed: 1.0,
             daemon_token: "emulated-daemon-token".to_owned(),
@@ -61,7 +64,8 @@ pub const CI: &str = "ci@example.com";
 /// A running emulator. Dropping it does not stop it; [`Emulator::shutdown`] does.
 pub struct Emulator {
     install: Arc<Install>,
-    address: SocketAddr,
+    /// Where each replica of the API listens.
+    addresses: Vec<SocketAddr>,
     daemon_token: String,
     tracker: TaskTracker,
     one_host: bool,
@@ -75,13 +79,17 @@ impl Emulator {
     /// # Errors
     /// The address cannot be listened on.
     pub async fn start(config: EmulatorConfig) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(config.listen).await?;
-        let address = listener.local_addr()?;
+        let mut listeners = Vec::new();
+        for address in std::iter::once(config.listen).chain(config.second) {
+            listeners.push(TcpListener::bind(address).await?);
+        }
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let (network, guard) = fleet::reserve_network(config.seed, config.unit_ports);
         let one_host = guard.is_none();
         let core = Tsuru::new(Config {
             seed: config.seed,
             timings: Timings::default().scaled(config.speed),
+            speed: config.speed,
             faults: config.faults,
             network,
             ..Config::default()
@@ -96,20 +104,39 @@ impl Emulator {
         };
         let ci = Token { secret: config.ci_token, name: CI.to_owned(), team: false, permissions: None };
         let tokens = vec![daemon, ci];
-        let (install, deliveries) = Install::new((core, fleet), clock, tokens, stop.clone());
+        let (install, queues) = Install::new((core, fleet), clock, (tokens, addresses.len()), stop.clone());
         tracker.spawn(install.clone().drive());
         tracker.spawn(install.clone().load(config.seed));
-        tracker.spawn(http::deliver(install.clone(), deliveries));
-        let router = http::router(install.clone());
-        tracker.spawn(cut::serve(listener, router, stop));
+        for (replica, (listener, deliveries)) in listeners.into_iter().zip(queues).enumerate() {
+            tracker.spawn(http::deliver(install.clone(), replica, deliveries));
+            let router = http::router(install.clone(), replica);
+            tracker.spawn(cut::serve(listener, router, stop.clone()));
+        }
         tracker.close();
-        Ok(Self { install, address, daemon_token: config.daemon_token, tracker, one_host, _network: guard })
+        Ok(Self { install, addresses, daemon_token: config.daemon_token, tracker, one_host, _network: guard })
     }
 
     /// Where the API is: `http://127.0.0.1:8080`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url(0).unwrap_or_default()
+    }
+
+    /// Where a second replica of the API is, if there is one.
+    #[must_use]
+    pub fn second_url(&self) -> Option<String> {
+        self.url(1)
+    }
+
+    fn url(&self, replica: usize) -> Option<String> {
+        self.addresses.get(replica).map(|address| format!("http://{address}"))
+    }
+
+    /// A replica of the API, from 0, dies and is started anew.
+    pub fn crash_replica(&self, replica: usize) {
+        if replica < self.addresses.len() {
+            self.install.now().crash(replica);
+        }
     }
 
     /// The token of the daemon under test.

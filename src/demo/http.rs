@@ -22,6 +22,7 @@ mod wire;
 mod writes;
 
 pub(super) use hooks::deliver;
+pub(super) use wire::apps::{autoscales, gaps};
 
 use input::Input;
 use routes::{Endpoint, Found};
@@ -49,21 +50,23 @@ impl Token {
         })
     }
 
-    fn caller(&self, address: &str) -> Caller {
-        Caller { name: self.name.clone(), token: self.team, address: address.to_owned() }
+    fn caller(&self, input: &Input) -> Caller {
+        let (address, replica) = (input.address.clone(), input.replica);
+        Caller { name: self.name.clone(), token: self.team, address, replica }
     }
 }
 
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// Everything that the emulator serves on its address.
-pub(super) fn router(install: Arc<Install>) -> Router {
+/// Everything that one replica of the API serves on its address.
+pub(super) fn router(install: Arc<Install>, replica: usize) -> Router {
+    let serve = async move |State(install), request| serve(install, replica, request).await;
     Router::new().nest("/emulator", admin::router()).fallback(serve).with_state(install)
 }
 
 /// One request to the API.
-async fn serve(State(install): State<Arc<Install>>, request: Request) -> Response {
+async fn serve(install: Arc<Install>, replica: usize, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(found) = routes::find(&parts.method, parts.uri.path()) else {
         return error(StatusCode::NOT_FOUND, "404 page not found");
@@ -71,11 +74,13 @@ async fn serve(State(install): State<Arc<Install>>, request: Request) -> Respons
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return supported(error(StatusCode::BAD_REQUEST, "unable to read the request body"));
     };
-    let input = Input::new(&parts, &body);
+    let input = Input::new(&parts, &body, replica);
+    let open = matches!(found.endpoint, Endpoint::Healthcheck | Endpoint::Metrics);
     let (met, slow) = {
         let mut now = install.now();
+        let at = now.at;
         let slow = now.core.fires(|faults| &mut faults.slow).then(|| now.core.config().faults.slow_for);
-        (now.core.door(), slow)
+        (now.core.door(at), slow)
     };
     if let Some(slow) = slow {
         tokio::select! {
@@ -84,6 +89,8 @@ async fn serve(State(install): State<Arc<Install>>, request: Request) -> Respons
         }
     }
     match met {
+        // Nobody is asked for a token there.
+        Some(Failure { status: 401, .. }) if open => {}
         Some(Failure { status: 401, .. }) => return supported(unauthorized()),
         Some(_) => return plain(StatusCode::BAD_GATEWAY, "text/html", BAD_GATEWAY),
         None => {}
@@ -94,7 +101,7 @@ async fn serve(State(install): State<Arc<Install>>, request: Request) -> Respons
 /// The answer to a request whose route is known.
 async fn answer(install: Arc<Install>, found: Found, input: Input) -> Result<Response, Failure> {
     match found.endpoint {
-        Endpoint::Healthcheck => return Ok(reads::healthcheck(&input)),
+        Endpoint::Healthcheck => return Ok(reads::healthcheck(&install, &input)),
         Endpoint::Metrics => return Ok(reads::metrics(&install)),
         _ => {}
     }

@@ -19,7 +19,13 @@ use crate::words::Time;
 const LOAD_EVERY: Duration = Duration::from_millis(20);
 
 /// A webhook to be called for an event that ended.
-pub(super) type Delivery = (Webhook, Event);
+#[derive(Debug, Clone)]
+pub(super) struct Delivery {
+    pub(super) hook: Webhook,
+    pub(super) event: Event,
+    /// How often the replica that is to send it had crashed when it was queued.
+    pub(super) crashes: usize,
+}
 
 /// What all tasks of the emulator share.
 pub(super) struct Install {
@@ -32,13 +38,16 @@ pub(super) struct Install {
     changed: Notify,
     /// How many moves the core has made, so that streams know when to look.
     moved: watch::Sender<u64>,
-    hooks: mpsc::Sender<Delivery>,
+    /// The webhooks that each replica of the API is to send.
+    hooks: Vec<mpsc::Sender<Delivery>>,
 }
 
 /// What the lock guards.
 pub(super) struct Inner {
     pub(super) core: Tsuru,
     pub(super) fleet: Fleet,
+    /// How often each replica of the API crashed.
+    pub(super) crashes: Vec<usize>,
 }
 
 /// The install, locked at a time. When it is dropped, whatever happened takes effect.
@@ -63,6 +72,15 @@ impl std::ops::DerefMut for Now<'_> {
     }
 }
 
+impl Now<'_> {
+    /// A replica of the API dies and is started anew.
+    pub(super) fn crash(&mut self, replica: usize) {
+        let at = self.at;
+        self.crashes[replica] += 1;
+        self.core.crash_replica(at, replica);
+    }
+}
+
 impl Drop for Now<'_> {
     fn drop(&mut self) {
         self.guard.settle(&self.install.hooks);
@@ -76,13 +94,14 @@ impl Install {
     pub(super) fn new(
         (core, fleet): (Tsuru, Fleet),
         clock: Clock,
-        tokens: Vec<Token>,
+        (tokens, replicas): (Vec<Token>, usize),
         stop: CancellationToken,
-    ) -> (Arc<Self>, mpsc::Receiver<Delivery>) {
+    ) -> (Arc<Self>, Vec<mpsc::Receiver<Delivery>>) {
         // As on Tsuru, at most so many events wait for their webhooks.
-        let (hooks, deliveries) = mpsc::channel(1000);
+        let (hooks, deliveries) = (0..replicas.max(1)).map(|_| mpsc::channel(1000)).unzip();
+        let crashes = vec![0; replicas.max(1)];
         let install = Self {
-            inner: Mutex::new(Inner { core, fleet }),
+            inner: Mutex::new(Inner { core, fleet, crashes }),
             clock,
             tokens,
             stop,
@@ -99,6 +118,11 @@ impl Install {
         let at = self.clock.now();
         guard.core.advance(at);
         Now { guard, install: self, at }
+    }
+
+    /// How many replicas the API has.
+    pub(super) fn replicas(&self) -> usize {
+        self.hooks.len()
     }
 
     /// Tells when the core moved.
@@ -148,7 +172,7 @@ impl Install {
             }
             let now = self.clock.now();
             let mut guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let Inner { core, fleet } = &mut *guard;
+            let Inner { core, fleet, .. } = &mut *guard;
             // What a sleeping machine missed is missed.
             fleet.load(core, now.since(last).as_seconds().min(1.0), &mut rng);
             last = now;
@@ -158,7 +182,7 @@ impl Install {
 
 impl Inner {
     /// Lets what happened in the core take effect outside.
-    fn settle(&mut self, hooks: &mpsc::Sender<Delivery>) {
+    fn settle(&mut self, hooks: &[mpsc::Sender<Delivery>]) {
         let effects = self.core.take_effects();
         for effect in effects {
             match effect {
@@ -181,11 +205,22 @@ impl Inner {
         }
     }
 
-    fn queue(&self, event: super::tsuru::EventId, names: &[String], hooks: &mpsc::Sender<Delivery>) {
-        let Some(event) = self.core.event(event) else { return };
-        for hook in self.core.webhooks().iter().filter(|hook| names.contains(&hook.name)) {
-            if hooks.try_send((hook.clone(), event.clone())).is_err() {
-                tracing::warn!(webhook = hook.name, "too many webhooks wait; one is dropped");
+    /// The replica that did it sends the webhooks of an event; where they come twice, the other one does so as well.
+    fn queue(&mut self, event: super::tsuru::EventId, names: &[String], hooks: &[mpsc::Sender<Delivery>]) {
+        let Some(event) = self.core.event(event).cloned() else { return };
+        let wanted: Vec<Webhook> =
+            self.core.webhooks().iter().filter(|hook| names.contains(&hook.name)).cloned().collect();
+        for hook in wanted {
+            let mut senders = vec![event.replica % hooks.len()];
+            if self.core.fires(|faults| &mut faults.webhook_twice) {
+                senders.push((event.replica + 1) % hooks.len());
+            }
+            for sender in senders {
+                let crashes = self.crashes[sender];
+                let delivery = Delivery { hook: hook.clone(), event: event.clone(), crashes };
+                if hooks[sender].try_send(delivery).is_err() {
+                    tracing::warn!(webhook = hook.name, "too many webhooks wait; one is dropped");
+                }
             }
         }
     }

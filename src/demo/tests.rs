@@ -7,7 +7,9 @@ use super::*;
 use crate::words::{Span, Version};
 
 mod contract;
+mod in_process;
 mod reads;
+mod replicas;
 mod rollout;
 mod webhooks;
 mod writes;

@@ -20,6 +20,7 @@ mod select;
 
 mod act;
 mod app;
+mod autoscale;
 mod call;
 mod change;
 mod deploy;
@@ -74,8 +75,10 @@ pub struct Look<'a> {
     pub autoscale: bool,
     /// The load of its units could be read.
     pub metrics: bool,
-    /// The hosts that its router publishes.
-    pub addresses: Vec<String>,
+    /// Its quota could be read.
+    pub quota: bool,
+    /// The hosts that its router publishes; nothing: neither these nor its addresses in the cluster could be read.
+    pub hosts: Option<Vec<String>>,
 }
 
 /// How many earlier lists of pods are kept for readers that lag.
@@ -107,7 +110,7 @@ impl Tsuru {
     /// Changes what goes wrong.
     pub fn set_faults(&mut self, now: Time, faults: Faults) {
         self.advance(now);
-        self.world.config.faults = faults;
+        self.world.set_faults(faults);
         for index in 0..self.apps.len() {
             others::schedule(&mut self.apps[index], &mut self.world, now);
             self.refresh(index, now);
@@ -115,13 +118,19 @@ impl Tsuru {
     }
 
     /// What meets a request at the door, before the platform sees it: a failure to answer with, or nothing.
-    pub fn door(&mut self) -> Option<Failure> {
+    pub fn door(&mut self, now: Time) -> Option<Failure> {
+        let away = self.world.is_away(now);
         let World { config, rng, .. } = &mut self.world;
         if config.faults.gateway.fires(rng) {
             return Some(Failure::new(502, "bad gateway"));
         }
-        let refused = config.faults.unauthorized.fires(rng);
+        let refused = away || config.faults.unauthorized.fires(rng);
         refused.then(|| Failure::new(401, "You must provide a valid Authorization header"))
+    }
+
+    /// Whether the platform's database is away, so that no token is accepted.
+    pub fn is_away(&mut self, now: Time) -> bool {
+        self.world.is_away(now)
     }
 
     /// Whether a switch of the shell fires: of streams, webhooks and slow answers.
@@ -167,19 +176,29 @@ impl Tsuru {
 
     /// The app `name` as a reader sees it. Nothing: there is no such app.
     pub fn look(&mut self, now: Time, name: &str) -> Option<Look<'_>> {
+        self.look_from(now, name, None)
+    }
+
+    /// The app `name` as a reader of one replica of the API sees it, or of any.
+    pub fn look_from(&mut self, now: Time, name: &str, replica: Option<usize>) -> Option<Look<'_>> {
         self.advance(now);
         let World { config, rng, .. } = &mut self.world;
         let app = self.names.get(name).and_then(|index| self.apps.get(*index))?;
         let faults = &mut config.faults;
-        let lag = match faults.lags.as_slice() {
-            [] => Span::ZERO,
-            lags => lags[rng.random_range(0..lags.len())],
+        let lag = match (faults.lags.as_slice(), replica) {
+            ([], _) => Span::ZERO,
+            (lags, Some(replica)) => lags.get(replica).copied().unwrap_or_default(),
+            (lags, None) => lags[rng.random_range(0..lags.len())],
         };
         let units = !faults.units_error.fires(rng);
         let autoscale = !faults.autoscale_error.fires(rng);
         let metrics = !faults.metrics_error.fires(rng);
-        let addresses = if faults.router_prefixes { app.router_hosts(rng) } else { vec![app.router_host()] };
-        Some(Look { app, pods: units.then(|| app.pods_at(now - lag)), autoscale, metrics, addresses })
+        let quota = !faults.quota_error.fires(rng);
+        let addressed = !faults.addresses_error.fires(rng);
+        let prefixes = faults.router_prefixes;
+        let hosts = addressed.then(|| if prefixes { app.router_hosts(rng) } else { vec![app.router_host()] });
+        let pods = units.then(|| app.pods_at(now - lag));
+        Some(Look { app, pods, autoscale, metrics, quota, hosts })
     }
 
     /// Begins a call. It waits for the app's lock, does its work, and can be asked for with [`Tsuru::progress`] until
@@ -313,6 +332,17 @@ impl Tsuru {
         Ok(())
     }
 
+    /// A replica of the API dies and is started anew: what it worked on stays half done, and its events hold their locks
+    /// until they expire.
+    pub fn crash_replica(&mut self, now: Time, replica: usize) {
+        self.advance(now);
+        for index in 0..self.apps.len() {
+            let calls = self.apps[index].calls.iter_mut();
+            calls.filter(|c| c.caller.replica == replica).for_each(|c| c.die(&mut self.world, now));
+            self.step(index, now);
+        }
+    }
+
     /// Somebody else does something to an app. Returns whether there is such an app.
     pub fn somebody(&mut self, now: Time, app: &str, kind: Foreign) -> bool {
         self.advance(now);
@@ -386,6 +416,7 @@ impl Tsuru {
         }
         calls.retain(|c| !c.is_done_with());
         app.calls = calls;
+        others::watch(app, &self.world, now);
         if app.gone && self.names.get(&app.spec.name) == Some(&index) {
             app.others = others::Others::default();
             self.names.remove(&app.spec.name);

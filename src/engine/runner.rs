@@ -18,10 +18,10 @@ use super::record::Recorder;
 use super::watching::Watching;
 use crate::platform::{Platform, PlatformError};
 use crate::rollout::{Command, Event, Observed, Order, PlatformErrorKind, Recorded};
-use crate::signal::{Gathered, Gatherer, Subject};
+use crate::signal::{Compare, Gathered, Gatherer, Subject};
 use crate::store::StoreError;
 use crate::web::{Alert, Match, match_alert};
-use crate::words::{Arms, Time};
+use crate::words::{Arm, Arms, Share, Time};
 
 /// How long a command that runs at shutdown is waited for. Its outcome is looked up after the next start.
 const LAST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -146,6 +146,9 @@ impl<P: Platform> Runner<P> {
         if let Some(end) = self.course.warm_up_ends() {
             self.gatherer.leave_out(end);
         }
+        // A canary that has all traffic does not wait for a baseline that has none.
+        let is_alone = self.course.rollout().traffic_share(observed) == Some(Share::ALL);
+        self.gatherer.compare(if is_alone { Compare::Only(Arm::Canary) } else { Compare::Both });
         let gathered = self.gatherer.gather(observed, at).await;
         self.house.metrics.looked(self.now().since(at));
         if gathered.failed > 0 {

@@ -165,18 +165,11 @@ impl<P: Platform> Watching<P> {
                 seen = self.house.platform.observe(&app).await.ok().map(|observed| (now, observed));
             }
             let Some((_, observed)) = &seen else { continue };
-            let Some(version) = only_version(observed) else { continue };
+            let Some(version) = observed.alone() else { continue };
             match watcher.lock().await.watch(version, observed, now).await {
                 Ok(notes) => notes.iter().for_each(|note| debug!(%app, "{note}")),
                 Err(error) => debug!(%app, "{error}"),
             }
         }
     }
-}
-
-/// The version that serves alone; nothing while several do.
-fn only_version(observed: &Observed) -> Option<Version> {
-    let mut serving = observed.units.iter().filter(|u| u.routable).map(|u| u.version);
-    let first = serving.next()?;
-    serving.all(|version| version == first).then_some(first)
 }

@@ -11,16 +11,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::explain::About;
+use super::explain::{About, Alone};
+use super::frozen::{self, After, Frozen};
 use super::limit::Limit;
 use super::look::Reading;
+use super::noise::Noise;
 use super::pace::Pace;
 use super::refusal::{Problem, count};
-use super::soak::{self, Soak};
 use crate::stats::special::log_add_exp;
 use crate::stats::{
     Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
-    Refusal, Spread, Tilt,
+    Reference, Refusal, Spread, Tilt,
 };
 use crate::words::{Arms, Share};
 
@@ -34,6 +35,9 @@ const HISTORY: usize = 12_000;
 /// below the floor, next to nothing where it lies above, a little where there is none.
 const FLOOR_PART: [f64; 3] = [0.9, 0.01, 0.1];
 
+/// Why a canary that is alone is held against nothing.
+pub(super) const UNKNOWN: &str = "too little is known of the baseline as it was, so there is no verdict";
+
 /// The state of one ratio or rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Counts {
@@ -46,8 +50,11 @@ pub(super) struct Counts {
     floor: Option<Floor>,
     limit: Option<Limit>,
     evidence: RatioEvidence,
-    /// What follows when the baseline is gone.
-    soak: Option<Soak>,
+    /// What the baseline did so far.
+    reference: Reference,
+    /// What is decided about the time after 100 %, and what follows then.
+    after: After,
+    frozen: Option<Frozen>,
     /// Looks at the baseline before the rollout; emptied when it begins.
     history: Vec<ArmCount>,
     /// What was counted since both arms were last seen.
@@ -84,7 +91,7 @@ pub(super) struct Asked {
 
 impl Counts {
     /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
-    pub(super) fn new(asked: &Asked, rungs: &[f64]) -> Self {
+    pub(super) fn new(asked: &Asked, rungs: &[f64], after: After) -> Self {
         let Asked { kind, margin, floor, min_events, limit, horizon } = *asked;
         let below = Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start);
         let floor = (floor > 0.0 && floor < 1.0).then(|| Floor { share: floor, below, part: FLOOR_PART[2] });
@@ -101,7 +108,9 @@ impl Counts {
             bounds,
             floor,
             limit: limit.map(|share| Limit::new(share.get(), horizon)),
-            soak: None,
+            reference: Reference::new(kind),
+            after,
+            frozen: None,
             history: Vec::new(),
             open: PairCount::default(),
             pace: Pace::default(),
@@ -150,7 +159,7 @@ impl Counts {
             self.begin();
         }
         self.open = self.open.plus(now);
-        if self.open.is_closed() || (self.soak.is_some() && self.open.canary.is_seen()) {
+        if self.open.is_closed() || (self.frozen.is_some() && self.open.canary.is_seen()) {
             let slice = std::mem::take(&mut self.open);
             self.closed = Some(at);
             let taken = self.close(at - since, &slice);
@@ -168,6 +177,7 @@ impl Counts {
         {
             floor.part = FLOOR_PART[usize::from(all.events() > floor.share * all.exposure())];
         }
+        history.iter().for_each(|look| self.reference.learn(*look));
         let question = question(self.margin, &self.bounds, self.floor.as_ref(), self.horizon);
         self.evidence =
             RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));
@@ -176,8 +186,13 @@ impl Counts {
     /// Scores a slice in which both arms were seen, or the canary alone once there is no baseline.
     fn close(&mut self, dt: f64, slice: &PairCount) -> Result<(), Refusal> {
         let canary = slice.canary;
-        if let Some(soak) = &mut self.soak {
-            return soak.take(dt, canary);
+        if let Some(frozen) = &mut self.frozen {
+            let spread = self.evidence.spread().unwrap_or(Spread::NONE);
+            let phi = self.limit.as_ref().map_or(1.0, |limit| alone(spread, limit.share(), canary));
+            if let Some(limit) = &mut self.limit {
+                limit.alone(dt, canary, phi)?;
+            }
+            return frozen.take(dt, canary, phi);
         }
         self.pace.note(dt, slice);
         // Before the evidence, which teaches the noise what this slice was like.
@@ -191,15 +206,21 @@ impl Counts {
             floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?;
         }
         self.slow = slowdown(spread, slice);
+        self.reference.learn(slice.baseline);
         Ok(())
     }
 
     pub(super) fn freeze_baseline(&mut self) {
-        let baseline = self.evidence.seen().baseline;
-        if self.soak.is_none() && baseline.is_seen() {
-            let spread = self.evidence.spread().unwrap_or(Spread::NONE);
-            self.soak = Some(Soak::new(self.kind, baseline, 1.0 + self.margin, spread.phi, self.horizon));
+        if !self.history.is_empty() {
+            self.begin();
         }
+        let asked = frozen::Asked {
+            margin: self.margin,
+            floor: self.floor.as_ref().map_or(0.0, |floor| floor.share),
+            limit: self.limit.as_ref().map(Limit::share),
+            bounds: &self.bounds,
+        };
+        self.frozen = Some(Frozen::new(self.kind, &self.reference, &asked, self.after));
     }
 
     /// See the module.
@@ -209,16 +230,19 @@ impl Counts {
             Some(limit) => log_add_exp(ratio, limit.log_e_harm()) - std::f64::consts::LN_2,
             None => ratio,
         };
-        self.log_e_harm_with(compared)
+        self.log_e_harm_with(compared, self.frozen.as_ref().map(Frozen::log_e))
     }
 
-    /// The evidence of harm if this is the evidence of the comparison.
-    pub(super) fn log_e_harm_with(&self, compared: f64) -> f64 {
-        let log_e = soak::with(compared, self.soak.as_ref());
+    /// The evidence of harm if this is the evidence of the comparison, and of what follows it.
+    pub(super) fn log_e_harm_with(&self, compared: f64, after: Option<f64>) -> f64 {
+        let log_e = self.after.with(compared, after);
         if self.seen()[0] < self.min_events { log_e.min(0.0) } else { log_e }
     }
 
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
+        if let Some(alone) = self.safe_alone(within) {
+            return self.limit.as_ref().map_or(alone, |limit| alone.min(limit.log_e_safe()));
+        }
         let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
         let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
         let relative = match &self.floor {
@@ -230,23 +254,40 @@ impl Counts {
         self.limit.as_ref().map_or(relative, |limit| relative.min(limit.log_e_safe()))
     }
 
+    /// The evidence of safety after 100 %, where it has to come from there.
+    fn safe_alone(&self, within: f64) -> Option<f64> {
+        let index = self.bounds.iter().position(|bound| *bound >= within).unwrap_or(self.bounds.len());
+        self.frozen.as_ref().and_then(|frozen| frozen.log_e_safe(index))
+    }
+
+    /// What the canary is held against after 100 %; nothing before.
+    pub(super) fn frozen(&self) -> Option<&Frozen> {
+        self.frozen.as_ref()
+    }
+
     pub(super) fn counts_requests(&self) -> bool {
         self.kind == CountKind::Ratio
     }
 
     pub(super) fn effect(&self) -> [Option<f64>; 3] {
+        if let Some(frozen) = &self.frozen {
+            return frozen.effect(INTERVAL_ERROR);
+        }
         let interval = self.evidence.interval(INTERVAL_ERROR);
         [interval.lower, interval.estimate, interval.upper]
     }
 
     pub(super) fn seen(&self) -> [f64; 4] {
         let PairCount { canary, baseline } = self.evidence.seen();
-        let alone = self.soak.as_ref().map_or_else(ArmCount::default, Soak::seen);
+        let alone = self.frozen.as_ref().map_or_else(ArmCount::default, Frozen::seen);
         let canary = canary.plus(alone);
         [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()]
     }
 
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
+        if self.frozen.is_some() {
+            return None;
+        }
         let lack = threshold - self.log_e_safe(within);
         if lack <= 0.0 {
             return Some(0.0);
@@ -261,11 +302,33 @@ impl Counts {
     }
 
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
-        self.limit.as_ref().map(|limit| (limit.share(), limit.baseline_breaks()))
+        let breaks = |limit: &Limit| self.frozen.is_none() && limit.baseline_breaks();
+        self.limit.as_ref().map(|limit| (limit.share(), breaks(limit)))
     }
 
     pub(super) fn both_bad(&self) -> bool {
-        self.limit.as_ref().is_some_and(Limit::both_break)
+        self.frozen.is_none() && self.limit.as_ref().is_some_and(Limit::both_break)
+    }
+
+    /// What the canary had since it serves alone; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        let frozen = self.frozen.as_ref()?;
+        let seen = [frozen.seen().events(), frozen.seen().exposure()];
+        let blamed = frozen.log_e() > self.evidence.log_e_harm();
+        Some(Alone { most: frozen.most()?, seen, blamed, bound: None })
+    }
+
+    /// Why there can be no evidence; nothing: there can.
+    pub(super) fn blind(&self) -> Option<&'static str> {
+        self.frozen.as_ref().filter(|frozen| frozen.most().is_none()).map(|_| UNKNOWN)
+    }
+
+    /// The noise that the last slice was judged by; nothing before the first.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        let Spread { phi, frailty } = self.evidence.spread()?;
+        let learnt = self.evidence.noise();
+        let (dispersion, before) = (learnt.dispersion(), learnt.has_history());
+        Some(Noise::Counts { phi, frailty, dispersion, before, slower: self.slow })
     }
 
     pub(super) fn about(&self) -> About {

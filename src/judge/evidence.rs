@@ -3,17 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts};
-use super::explain::About;
+use super::explain::{About, Alone};
+use super::frozen::{self, After, Frozen};
 use super::gauge::{self, Gauge};
 use super::histogram;
 use super::kayenta::Series;
-use super::ladder::horizon;
+use super::ladder::{horizon, watch};
 use super::latency::Latency;
+use super::level;
 use super::look::Reading;
+use super::noise::Noise;
 use super::refusal::Problem;
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::CountKind;
-use crate::words::Arms;
+use crate::words::{Arms, Share, Span};
 
 /// Silence shorter than this many looks means nothing.
 const PATIENCE_LOOKS: f64 = 3.0;
@@ -34,6 +37,12 @@ pub(super) struct Terms {
     pub(super) horizon: f64,
     /// Seconds between looks.
     pub(super) look_every: f64,
+    /// The canary has all traffic from the first: nothing is ever compared side by side.
+    pub(super) alone: bool,
+    /// The policy asks for a watch after 100 %.
+    pub(super) watches: bool,
+    /// The longest that it is watched after 100 %, in seconds.
+    pub(super) watch: f64,
 }
 
 impl Terms {
@@ -46,6 +55,9 @@ impl Terms {
             patience: (PATIENCE_LOOKS * look_every).max(PATIENCE),
             horizon: horizon(policy),
             look_every,
+            alone: policy.strategy.shares().first().is_some_and(|share| *share >= Share::ALL),
+            watches: policy.watch.max(policy.keep_for) > Span::ZERO,
+            watch: watch(policy),
         }
     }
 }
@@ -69,9 +81,9 @@ pub(super) enum Evidence {
 
 impl Evidence {
     /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
-    pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms) -> Self {
+    pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms, after: After) -> Self {
         let (margin, horizon) = (signal.margin, terms.horizon);
-        let counts = |asked: &Asked| Self::Counts(Box::new(Counts::new(asked, rungs)));
+        let counts = |asked: &Asked| Self::Counts(Box::new(Counts::new(asked, rungs, after)));
         match &signal.measure {
             Measure::Ratio { floor, min_events, limit, .. } => counts(&Asked {
                 kind: CountKind::Ratio,
@@ -90,7 +102,7 @@ impl Evidence {
                 horizon,
             }),
             Measure::Latency { over, limit, .. } => {
-                Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms)))
+                Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms, after)))
             }
             Measure::Gauge { worse, form, .. } => {
                 let asked = gauge::Asked {
@@ -100,7 +112,7 @@ impl Evidence {
                     horizon,
                     look_every: terms.look_every,
                 };
-                Self::Gauge(Box::new(Gauge::new(asked, rungs)))
+                Self::Gauge(Box::new(Gauge::new(asked, rungs, after)))
             }
         }
     }
@@ -135,7 +147,7 @@ impl Evidence {
         }
     }
 
-    /// The baseline goes away on purpose; what is known of it becomes a limit for the canary.
+    /// The baseline goes away on purpose; what is known of it is what the canary is held against from now on.
     pub(super) fn freeze_baseline(&mut self) {
         match self {
             Self::Counts(counts) => counts.freeze_baseline(),
@@ -221,7 +233,8 @@ impl Evidence {
     /// Why there can be no evidence, in words; nothing: there can.
     pub(super) fn blind(&self) -> Option<String> {
         match self {
-            Self::Counts(_) | Self::Series(_) => None,
+            Self::Counts(counts) => counts.blind().map(str::to_owned),
+            Self::Series(_) => None,
             Self::Latency(latency) => latency.blind().map(str::to_owned),
             Self::Gauge(gauge) => gauge.blind(),
         }
@@ -235,12 +248,52 @@ impl Evidence {
         }
     }
 
+    /// What the canary alone is held against: how much of the baseline that rests on (nothing for gauges), and by how much it
+    /// may have moved. Nothing before 100 %, and where nothing is known of the baseline.
+    pub(super) fn frozen(&self) -> Option<(Option<f64>, f64)> {
+        match self.part() {
+            Part::Gauge(gauge) => gauge.level().map(|_| (None, level::DRIFT)),
+            Part::Series(_) => None,
+            Part::Proportion(counts) => {
+                let known = counts.frozen().and_then(Frozen::known)?;
+                Some((Some(known.counts.exposure()), frozen::DRIFT))
+            }
+        }
+    }
+
+    /// The noise that it is judged by; nothing while nothing is judged.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        match self.part() {
+            Part::Proportion(counts) => counts.noise(),
+            Part::Gauge(gauge) => gauge.noise(),
+            Part::Series(_) => None,
+        }
+    }
+
+    /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there.
+    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+        match self {
+            Self::Latency(latency) => latency.clearest(),
+            Self::Counts(_) | Self::Gauge(_) | Self::Series(_) => None,
+        }
+    }
+
+    /// What the canary had since it serves alone; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        match self {
+            Self::Counts(counts) => counts.alone(),
+            Self::Latency(latency) => latency.alone(),
+            Self::Gauge(_) | Self::Series(_) => None,
+        }
+    }
+
     /// What the numbers are about.
     pub(super) fn about(&self) -> About {
         match self {
             Self::Counts(counts) => counts.about(),
             Self::Latency(latency) => latency.about(),
-            Self::Gauge(_) | Self::Series(_) => About::Level,
+            Self::Gauge(gauge) => gauge.about(),
+            Self::Series(_) => About::Level,
         }
     }
 

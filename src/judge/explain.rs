@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, SignalVerdict, Verdict};
+use super::{FrozenBaseline, Outcome, SignalVerdict, Verdict};
 use crate::words::Arms;
 
 /// Beyond this the chance is no longer told more exactly: nobody's model of the world is that good.
 const RAREST: f64 = 1e6;
+
+/// Seconds since 1970 of a moment before any look: September 2001.
+const MODERN: f64 = 1e9;
 
 /// What a signal's numbers are about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,8 +22,30 @@ pub(super) enum About {
     Slower(f64),
     /// How long requests take, before it is fixed which are called slow.
     Latency,
-    /// A value.
+    /// A value of which more is worse.
     Level,
+    /// A value of which less is worse.
+    Falling,
+}
+
+/// What the canary had since it serves alone, held against what was known of the baseline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Alone {
+    /// The most bad events for each request (or unit-second) that a good canary has.
+    pub(super) most: f64,
+    /// What it had: events, total.
+    pub(super) seen: [f64; 2],
+    /// Whether the evidence of harm comes from this time rather than from the comparison before.
+    pub(super) blamed: bool,
+    /// Where harm is sought at all bounds of a histogram: the bound that this is about.
+    pub(super) bound: Option<f64>,
+}
+
+impl Alone {
+    /// What its numbers are about, in a signal that is about `about`.
+    fn about(&self, about: About) -> About {
+        self.bound.map_or(about, About::Slower)
+    }
 }
 
 /// What the sentences about a signal need besides its verdict.
@@ -35,6 +60,11 @@ pub(super) struct Facts<'a> {
     pub(super) step: [f64; 2],
     /// An absolute limit, and whether the baseline itself breaks it.
     pub(super) limit: Option<(f64, bool)>,
+    /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there, as
+    /// [`SignalVerdict::seen`].
+    pub(super) clearest: Option<(f64, [f64; 4])>,
+    /// Once the canary serves alone: what it had since.
+    pub(super) alone: Option<Alone>,
     /// Why there can be no evidence yet; nothing: there can.
     pub(super) blind: Option<String>,
     /// Something else that is worth telling.
@@ -44,10 +74,33 @@ pub(super) struct Facts<'a> {
 /// Why the signal's outcome is what it is.
 pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let text = outcome(facts, v);
+    let text = v.frozen.map_or_else(|| text.clone(), |frozen| format!("{text}; {}", as_it_was(&frozen, v)));
     match &facts.note {
         Some(note) => format!("{text}; {note}"),
         None => text,
     }
+}
+
+/// "held against the baseline as it was until 14:05 UTC on 3 May, 92,000 requests; …".
+fn as_it_was(frozen: &FrozenBaseline, v: &SignalVerdict) -> String {
+    let sized = frozen.total.map_or_else(String::new, |total| format!(", {} {}", count(total), frozen.unit));
+    format!(
+        "held against the baseline as it was until {}{sized}; up to {} times that and the margin of {} are put down to the time of day",
+        moment(frozen.until),
+        times(frozen.drift),
+        times(v.allowed)
+    )
+}
+
+/// A look's time. What can be seconds since 1970 is; anything else is a time of its own.
+fn moment(at: f64) -> String {
+    if (MODERN..MODERN * 10.0).contains(&at) {
+        let time = jiff::Timestamp::from_millisecond(crate::words::Time::from_seconds(at).0);
+        if let Ok(time) = time {
+            return time.strftime("%H:%M UTC on %-d %B").to_string();
+        }
+    }
+    format!("{at:.0} s")
 }
 
 fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -55,19 +108,11 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     match v.outcome {
         Outcome::Fail => {
             let chance = chance(facts.failed.unwrap_or(v.log_e_harm));
-            format!(
-                "{name}: {}; {}; chance of saying this of a good canary {chance}",
-                size(facts, v),
-                breach(facts, v)
-            )
+            format!("{name}: {}; chance of saying this of a good canary {chance}", harm(facts, v))
         }
         Outcome::Pass => {
-            format!(
-                "{name}: {}; proven to be less than the {} that this step asks for; chance of saying this of a canary that is not {}",
-                size(facts, v),
-                times(v.within),
-                chance(v.log_e_safe)
-            )
+            let chance = chance(v.log_e_safe);
+            format!("{name}: {}; chance of saying this of a worse canary {chance}", safety(facts, v))
         }
         Outcome::Inconclusive => undecided(facts, v),
         Outcome::NoData if facts.silent.canary < 1.0 => format!(
@@ -75,35 +120,110 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         ),
         Outcome::NoData => format!(
             "{name}: the canary has been silent for {} while the baseline speaks; silence shows neither harm nor safety",
-            seconds(facts.silent.canary)
+            lasting(facts.silent.canary)
         ),
         Outcome::SourceDown if facts.silent.canary > 0.0 => format!(
             "{name}: both versions have been silent for {}; the source is at fault, not the canary",
-            seconds(facts.silent.baseline.min(facts.silent.canary))
+            lasting(facts.silent.baseline.min(facts.silent.canary))
         ),
         Outcome::SourceDown => format!(
             "{name}: the baseline has been silent for {}, so there is nothing to compare the canary with",
-            seconds(facts.silent.baseline)
+            lasting(facts.silent.baseline)
         ),
+    }
+}
+
+/// What harm was shown: "3.1 times the baseline's, between 1.6 and 6.0; more than the 1.2 allowed".
+fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
+    if let Some(alone) = facts.alone.filter(|alone| alone.blamed) {
+        return format!(
+            "{}, since the canary serves alone; more than the {} that would pass for as good as the baseline",
+            had(alone.about(facts.about), alone.seen),
+            level(alone.about(facts.about), alone.most)
+        );
+    }
+    if let Some((bound, seen)) = facts.clearest {
+        return format!(
+            "requests slower than {}: {}; more than the {} allowed",
+            seconds(bound),
+            shares(seen),
+            times(v.allowed)
+        );
+    }
+    let allowed = allowed(facts.about, v);
+    // Beyond what is allowed on the whole: nothing else needs to be said.
+    let beyond = match facts.about {
+        About::Falling => v.effect[2].is_some_and(|high| high < 1.0 / v.allowed),
+        _ => v.effect[0].is_some_and(|low| low > v.allowed),
+    };
+    match facts.limit {
+        Some((limit, _)) if !beyond => {
+            format!(
+                "{}, above the limit of {} and more than the baseline's; {}",
+                had(facts.about, [v.seen[0], v.seen[1]]),
+                percent(limit),
+                size(facts, v)
+            )
+        }
+        _ if beyond || v.effect[1].is_none() => format!("{}; {allowed}", size(facts, v)),
+        // What begins late is averaged away in the interval.
+        _ => format!("on the whole {}, but for some of the time {allowed}", size(facts, v)),
+    }
+}
+
+/// What safety was shown: "0.9 times the baseline's, between 0.7 and 1.2; less than 1.5 times is proven, as this step asks".
+fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
+    let within = match facts.about {
+        About::Falling => format!("more than {} times is proven, as this step asks", times(1.0 / v.within)),
+        _ => format!("less than {} times is proven, as this step asks", times(v.within)),
+    };
+    let compared = match (facts.about, v.effect[2]) {
+        (About::Failures, high) if high.is_none_or(|high| high > v.within) => format!(
+            "{}; so few harm nobody, whatever the baseline has",
+            had(facts.about, [v.seen[0], v.seen[1]])
+        ),
+        _ => format!("{}; {within}", size(facts, v)),
+    };
+    match facts.alone {
+        Some(alone) => {
+            format!("{compared}; now it serves alone: {}", had(alone.about(facts.about), alone.seen))
+        }
+        None => compared,
     }
 }
 
 /// What would have changed it; empty where nothing sensible can be said.
 pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
-    let [events, total, base_events, base_total] = v.seen;
+    let [events, total, base_events, base_total] = facts.clearest.map_or(v.seen, |(_, seen)| seen);
+    let things = things(facts.about);
     match v.outcome {
-        Outcome::Fail if total > 0.0 && base_total > 0.0 => {
-            let expected = total * base_events / base_total;
+        Outcome::Fail if facts.alone.is_some_and(|alone| alone.blamed) => {
+            let Alone { most, seen: [events, total], .. } = facts.alone.unwrap_or(NOTHING);
             format!(
-                "at the baseline's rate about {} {} would have been seen instead of {}; up to about {} are allowed",
-                count(expected),
-                things(facts.about),
-                count(events),
-                count(expected * v.allowed)
+                "up to about {} {things} would have passed instead of {}",
+                count(most * total),
+                count(events)
             )
         }
+        Outcome::Fail if total > 0.0 && base_total > 0.0 => {
+            let expected = total * base_events / base_total;
+            let most = expected * v.allowed;
+            let most = facts.limit.map_or(most, |(limit, _)| most.min(limit * total));
+            format!(
+                "at the baseline's rate about {} {things} would have been seen instead of {}; up to about {} are allowed",
+                count(expected),
+                count(events),
+                count(most)
+            )
+        }
+        Outcome::Fail if facts.about == About::Falling => {
+            format!("it would have had to stay above {} times the baseline's", times(1.0 / v.allowed))
+        }
         Outcome::Fail => format!("it would have had to stay below {} times the baseline's", times(v.allowed)),
-        Outcome::Inconclusive if v.wait.is_some() => {
+        Outcome::Inconclusive if facts.limit.is_some_and(|(_, broken)| broken) => {
+            "it goes on once the baseline is within its limit again".to_owned()
+        }
+        Outcome::Inconclusive if facts.alone.is_none() && v.wait.is_some() => {
             "a larger share of traffic for the canary would show it sooner".to_owned()
         }
         Outcome::NoData => "a single answer from the canary's source ends this".to_owned(),
@@ -112,17 +232,29 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
+const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false, bound: None };
+
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let name = facts.name;
     if let Some(blind) = &facts.blind {
         return format!("{name}: {blind}");
     }
+    if let Some(alone) = facts.alone {
+        return format!(
+            "{name}: the canary serves alone; {}, and up to {} pass for as good as the baseline",
+            had(alone.about(facts.about), alone.seen),
+            level(alone.about(facts.about), alone.most)
+        );
+    }
     if let Some((limit, true)) = facts.limit {
         return format!(
             "{name}: the baseline itself breaks the limit of {}; nobody is blamed",
             percent(limit)
         );
+    }
+    if v.frozen.is_some() {
+        return format!("{name}: no harm shown: {}{}", bounds(facts.about, v), so_far(facts.about, v));
     }
     let missing = match (facts.step, v.wait) {
         ([seen, needs], _) if v.log_e_safe >= v.safe_threshold && seen < needs => {
@@ -149,7 +281,12 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
 fn size(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     match v.effect[1] {
         Some(estimate) => {
-            format!("{}{} times the baseline's, {}", topic(facts.about), times(estimate), interval(v.effect))
+            format!(
+                "{}{} times the baseline's, {}",
+                topic(facts.about),
+                measured(estimate),
+                interval(v.effect)
+            )
         }
         // That nothing bad happened may prove a lot, and still bound no ratio.
         None if v.effect == [None; 3] && !so_far(facts.about, v).is_empty() => {
@@ -159,15 +296,55 @@ fn size(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-/// Which line was crossed.
-fn breach(facts: &Facts<'_>, v: &SignalVerdict) -> String {
-    let relative = format!("more than the {} allowed", times(v.allowed));
-    match facts.limit {
-        // The comparison alone does not show it: the limit does.
-        Some((limit, _)) if v.effect[0].is_none_or(|low| low <= v.allowed) => {
-            format!("{relative}, or above the limit of {}", percent(limit))
+/// Which line was crossed: "more than the 1.2 allowed".
+fn allowed(about: About, v: &SignalVerdict) -> String {
+    match about {
+        About::Falling => format!("less than the {} allowed", times(1.0 / v.allowed)),
+        _ => format!("more than the {} allowed", times(v.allowed)),
+    }
+}
+
+/// "40 of 1,500 requests failed (2.7%)".
+fn had(about: About, [events, total]: [f64; 2]) -> String {
+    let share = if total > 0.0 { percent(events / total) } else { percent(0.0) };
+    match about {
+        About::Events => {
+            format!("{} events, {} a minute and unit", count(events), level(about, events / total.max(1e-9)))
         }
-        _ => relative,
+        About::Slower(edge) => {
+            format!(
+                "{} of {} requests were slower than {} ({share})",
+                count(events),
+                count(total),
+                seconds(edge)
+            )
+        }
+        _ if events <= 0.0 => format!("none of {} requests failed", count(total)),
+        _ => format!("{} of {} requests failed ({share})", count(events), count(total)),
+    }
+}
+
+/// Bad events for each request as a share, or for each unit-second by the minute.
+fn level(about: About, ratio: f64) -> String {
+    match about {
+        About::Events => format!("{} a minute and unit", times(ratio * 60.0)),
+        _ => percent(ratio),
+    }
+}
+
+/// "3.6 times the baseline's (2.7% against 0.74%)".
+fn shares([events, total, base_events, base_total]: [f64; 4]) -> String {
+    let share = |events: f64, total: f64| if total > 0.0 { events / total } else { 0.0 };
+    let (canary, baseline) = (share(events, total), share(base_events, base_total));
+    if baseline > 0.0 {
+        format!(
+            "{} times the baseline's ({} against {})",
+            measured(canary / baseline),
+            percent(canary),
+            percent(baseline)
+        )
+    } else {
+        format!("{} of the canary's, none of the baseline's", percent(canary))
     }
 }
 
@@ -186,16 +363,16 @@ fn bounds(about: About, v: &SignalVerdict) -> String {
         String::new()
     };
     match (v.effect[0], v.effect[2]) {
-        (None, None) => format!("{what}anything is possible"),
+        (None, None) => "nothing is known of its size".to_owned(),
         _ => format!("{what}{} times the baseline's", interval(v.effect)),
     }
 }
 
 fn interval([low, _, high]: [Option<f64>; 3]) -> String {
     match (low, high) {
-        (Some(low), Some(high)) => format!("between {} and {}", times(low), times(high)),
-        (Some(low), None) => format!("at least {}", times(low)),
-        (None, Some(high)) => format!("at most {}", times(high)),
+        (Some(low), Some(high)) => format!("between {} and {}", measured(low), measured(high)),
+        (Some(low), None) => format!("at least {}", measured(low)),
+        (None, Some(high)) => format!("at most {}", measured(high)),
         (None, None) => "without bounds yet".to_owned(),
     }
 }
@@ -204,7 +381,7 @@ fn interval([low, _, high]: [Option<f64>; 3]) -> String {
 fn so_far(about: About, v: &SignalVerdict) -> String {
     let [events, total, base_events, _] = v.seen;
     match about {
-        About::Level | About::Latency => String::new(),
+        About::Level | About::Falling | About::Latency => String::new(),
         About::Events if total <= 0.0 => " before both versions were seen together".to_owned(),
         _ if total <= 0.0 => " before both versions had requests".to_owned(),
         About::Events => {
@@ -220,7 +397,7 @@ fn things(about: About) -> &'static str {
     match about {
         About::Failures => "failures",
         About::Slower(_) => "slow requests",
-        About::Events | About::Latency | About::Level => "events",
+        About::Events | About::Latency | About::Level | About::Falling => "events",
     }
 }
 
@@ -245,6 +422,17 @@ pub(super) fn times(ratio: f64) -> String {
         return count(ratio);
     };
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A ratio that was measured: two digits, the last one shown though it be 0.
+fn measured(ratio: f64) -> String {
+    if ratio < 0.995 {
+        times(ratio)
+    } else if ratio < 9.95 {
+        format!("{ratio:.1}")
+    } else {
+        count(ratio)
+    }
 }
 
 /// A share as a percentage with two digits that tell something.
@@ -288,6 +476,17 @@ pub(super) fn seconds(value: f64) -> String {
     }
 }
 
+/// How long something has lasted: `75 s`, `15 minutes`.
+fn lasting(value: f64) -> String {
+    if value < 120.0 {
+        format!("{value:.0} s")
+    } else if value < 120.0 * 60.0 {
+        format!("{:.0} minutes", value / 60.0)
+    } else {
+        format!("{:.0} hours", value / 3600.0)
+    }
+}
+
 /// One or two sentences about all signals together.
 pub(super) fn together(v: &Verdict) -> String {
     if v.harm {
@@ -301,7 +500,11 @@ pub(super) fn together(v: &Verdict) -> String {
         "both versions break an absolute limit: nobody is blamed and nothing is promoted until that passes"
             .to_owned()
     } else if v.safe {
-        "every signal that gates is proven safe".to_owned()
+        if v.signals.is_empty() {
+            "the policy compares nothing, so nothing speaks against the canary".to_owned()
+        } else {
+            "every signal that a step waits for is proven safe".to_owned()
+        }
     } else {
         first(v, Outcome::Inconclusive)
     }

@@ -8,8 +8,11 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::counts::INTERVAL_ERROR;
-use super::explain::times;
+use super::explain::{About, times};
+use super::frozen::After;
+use super::level::{self, Level};
 use super::look::Reading;
+use super::noise::Noise;
 use super::refusal::Problem;
 use crate::policy::{Direction, GaugeForm};
 use crate::stats::gauge::{AdvisoryTest, Form, GaugeFit, GaugeSettings, GaugeTest, History, NoFit, Worse};
@@ -36,6 +39,24 @@ pub(super) struct Asked {
     pub(super) look_every: f64,
 }
 
+impl Asked {
+    /// The same for a test that begins with so many units in each arm.
+    pub(super) fn settings(&self, canary: usize, baseline: usize) -> GaugeSettings {
+        let units = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        GaugeSettings {
+            worse: worse(self.worse),
+            margin: self.margin,
+            form: match self.form {
+                GaugeForm::Strict => Form::Strict,
+                GaugeForm::Loose => Form::Loose,
+            },
+            horizon_seconds: self.horizon,
+            canary_units: units(canary),
+            baseline_units: units(baseline),
+        }
+    }
+}
+
 /// The state of one gauge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Gauge {
@@ -45,6 +66,9 @@ pub(super) struct Gauge {
     /// The baseline's past, until it has been made use of.
     past: VecDeque<(f64, Vec<f64>)>,
     state: State,
+    after: After,
+    /// What the canary is held against once it has all traffic; nothing where too little is known of the baseline.
+    level: Option<Box<Level>>,
     frozen: bool,
 }
 
@@ -77,11 +101,19 @@ pub(super) fn check(reading: &Reading) -> Result<(), Problem> {
 }
 
 impl Gauge {
-    pub(super) fn new(asked: Asked, rungs: &[f64]) -> Self {
+    pub(super) fn new(asked: Asked, rungs: &[f64], after: After) -> Self {
         let mut bounds = rungs.to_vec();
         bounds.sort_by(f64::total_cmp);
         bounds.dedup();
-        Self { asked, bounds, past: VecDeque::new(), state: State::Waiting, frozen: false }
+        Self {
+            asked,
+            bounds,
+            past: VecDeque::new(),
+            state: State::Waiting,
+            after,
+            level: None,
+            frozen: false,
+        }
     }
 
     pub(super) fn learn(&mut self, at: f64, baseline: &Reading) {
@@ -99,33 +131,50 @@ impl Gauge {
 
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
         let (canary, baseline) = (values(arms.canary), values(arms.baseline));
-        if self.frozen || canary.is_empty() || baseline.is_empty() {
+        if self.frozen {
+            // Units of the baseline that are kept warm have nothing to do.
+            if let Some(level) = &mut self.level {
+                level.take(at, canary);
+            }
+            return;
+        }
+        if let Some(level) = &mut self.level {
+            level.note(baseline);
+        }
+        if canary.is_empty() || baseline.is_empty() {
             return;
         }
         if matches!(self.state, State::Waiting) {
             self.state = self.begin(canary.len(), baseline.len());
         }
-        match &mut self.state {
+        let looks = match &mut self.state {
             State::Tested(test) => {
                 test.look(at, canary, baseline);
+                return;
             }
             State::Advisory { test, looks, .. } => {
                 test.look(at, canary, baseline);
                 *looks = looks.saturating_add(1);
-                let is_late = *looks == LATE && baseline.len() >= LATE_UNITS;
-                if *looks <= LATE {
-                    self.remember(at, baseline);
-                }
-                if is_late && let Ok(test) = self.fit(canary.len(), baseline.len()) {
-                    self.state = State::Tested(test);
-                }
+                *looks
             }
-            State::Waiting => {}
+            State::Waiting => return,
+        };
+        if looks <= LATE {
+            self.remember(at, baseline);
+        }
+        if looks == LATE {
+            self.find_level();
+            if baseline.len() >= LATE_UNITS
+                && let Ok(test) = self.fit(canary.len(), baseline.len())
+            {
+                self.state = State::Tested(test);
+            }
         }
     }
 
     /// The rollout begins: the past is made use of, or let go.
     fn begin(&mut self, canary: usize, baseline: usize) -> State {
+        self.find_level();
         let state = match self.fit(canary, baseline) {
             Ok(test) => State::Tested(test),
             Err(why) => {
@@ -143,37 +192,57 @@ impl Gauge {
         for (at, values) in &self.past {
             history.push(*at, values);
         }
-        let units = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let settings = GaugeSettings {
-            worse: worse(self.asked.worse),
-            margin: self.asked.margin,
-            form: match self.asked.form {
-                GaugeForm::Strict => Form::Strict,
-                GaugeForm::Loose => Form::Loose,
-            },
-            horizon_seconds: self.asked.horizon,
-            canary_units: units(canary),
-            baseline_units: units(baseline),
-        };
-        let fit = GaugeFit::from_history(&history, settings)?;
+        let fit = GaugeFit::from_history(&history, self.asked.settings(canary, baseline))?;
         self.past = VecDeque::new();
         Ok(Box::new(GaugeTest::new(fit, &self.bounds)))
     }
 
+    /// Makes of the past what a canary that is alone will be held against, unless it is known already.
+    fn find_level(&mut self) {
+        if self.level.is_some() {
+            return;
+        }
+        let mut history = History::new(self.asked.look_every);
+        for (at, values) in &self.past {
+            if let Some(mean) = level::mean(values) {
+                history.push(*at, &[mean]);
+            }
+        }
+        let settings = GaugeSettings { horizon_seconds: self.after.horizon(), ..self.asked.settings(1, 1) };
+        self.level = Level::of(&history, settings, self.asked.worse, &self.bounds).map(Box::new);
+    }
+
     pub(super) fn freeze_baseline(&mut self) {
+        self.find_level();
+        self.past = VecDeque::new();
         self.frozen = true;
+    }
+
+    /// What the canary is held against after 100 %; nothing before, and where too little is known.
+    pub(super) fn level(&self) -> Option<&Level> {
+        self.level.as_deref().filter(|_| self.frozen)
     }
 
     /// ln of the evidence of harm, for people and for its threshold; no evidence of any effect is told as 0.
     pub(super) fn log_e_harm(&self) -> f64 {
-        match &self.state {
-            State::Tested(test) if test.evidence() > NOTHING => test.evidence(),
-            _ => 0.0,
+        let some = |test: &GaugeTest| Some(test.evidence()).filter(|evidence| *evidence > NOTHING);
+        let compared = match &self.state {
+            State::Tested(test) => some(test),
+            _ => None,
+        };
+        let after = self.level().and_then(|level| some(level.test()));
+        if compared.is_none() && after.is_none() {
+            return 0.0;
         }
+        self.after.either(compared.unwrap_or(0.0), after)
     }
 
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
         let index = self.bounds.iter().position(|bound| *bound >= within);
+        if self.frozen && self.after.proves() {
+            let proven = self.level().zip(index).map(|(level, index)| level.test().log_e_safe(index));
+            return proven.unwrap_or(0.0);
+        }
         match (&self.state, index) {
             (State::Tested(test), Some(index)) => test.log_e_safe(index),
             _ => 0.0,
@@ -181,11 +250,15 @@ impl Gauge {
     }
 
     pub(super) fn effect(&self) -> [Option<f64>; 3] {
+        let ends = |test: &GaugeTest| {
+            let interval = test.effect(INTERVAL_ERROR);
+            [interval.lower, interval.estimate, interval.upper]
+        };
+        if self.frozen {
+            return self.level().map_or([None; 3], |level| ends(level.test()));
+        }
         match &self.state {
-            State::Tested(test) => {
-                let interval = test.effect(INTERVAL_ERROR);
-                [interval.lower, interval.estimate, interval.upper]
-            }
+            State::Tested(test) => ends(test),
             State::Advisory { test, .. } => [None, test.ratio().filter(|ratio| ratio.is_finite()), None],
             State::Waiting => [None; 3],
         }
@@ -193,6 +266,10 @@ impl Gauge {
 
     /// Why there can be no evidence; nothing: there can.
     pub(super) fn blind(&self) -> Option<String> {
+        if self.frozen {
+            let text = "no verdict, since too little is known of the baseline as it was";
+            return self.level.is_none().then(|| text.to_owned());
+        }
         let State::Advisory { test, why, .. } = &self.state else { return None };
         let seen = test.ratio().filter(|ratio| ratio.is_finite());
         let seen =
@@ -200,9 +277,26 @@ impl Gauge {
         Some(format!("no verdict, since the noise is not known: {why}{seen}"))
     }
 
+    pub(super) fn about(&self) -> About {
+        match self.asked.worse {
+            Direction::Up => About::Level,
+            Direction::Down => About::Falling,
+        }
+    }
+
+    /// The noise that it is judged by; nothing while there is none.
+    pub(super) fn noise(&self) -> Option<Noise> {
+        let State::Tested(test) = &self.state else { return None };
+        Some(Noise::Gauge(test.fit().summary()))
+    }
+
     /// A ramp that is clearly there, in words.
     pub(super) fn note(&self) -> Option<String> {
-        let State::Tested(test) = &self.state else { return None };
+        let test = match (&self.state, self.level()) {
+            (_, Some(level)) => level.test(),
+            (State::Tested(test), None) => test,
+            _ => return None,
+        };
         let leak = test.leak(1.0 + self.asked.margin)?;
         (leak.per_hour > 0.0).then(|| format!("it gets worse by {:.0}% an hour", 100.0 * leak.per_hour))
     }

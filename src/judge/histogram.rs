@@ -100,6 +100,11 @@ impl Buckets {
         found.or(bounds.last().copied()).filter(|value| value.is_finite())
     }
 
+    /// Its bounds, ascending.
+    pub(super) fn bounds(&self) -> Vec<f64> {
+        self.le.clone()
+    }
+
     /// All requests.
     pub(super) fn total(&self) -> f64 {
         self.total

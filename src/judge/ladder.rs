@@ -60,7 +60,19 @@ impl Ladder {
 pub(super) fn horizon(policy: &Policy) -> f64 {
     let strategy = &policy.strategy;
     let steps = u32::try_from(strategy.shares().len().max(1)).unwrap_or(u32::MAX);
-    let watch = policy.watch.max(policy.keep_for).as_seconds();
-    let whole = strategy.bake().at_most.as_seconds() * f64::from(steps) + watch;
+    let whole = strategy.bake().at_most.as_seconds() * f64::from(steps) + after(policy);
     whole.max(policy.look_every.as_seconds()).max(1.0)
+}
+
+/// The longest that a canary under `policy` is watched after it got all traffic, in seconds; where the policy does not say, as
+/// long as a step lasts.
+pub(super) fn watch(policy: &Policy) -> f64 {
+    let bake = policy.strategy.bake().at_most.as_seconds();
+    let alone = policy.strategy.shares().first().is_some_and(|share| share.get() >= 1.0);
+    let watch = after(policy) + if alone { bake } else { 0.0 };
+    if watch > 0.0 { watch } else { bake.max(policy.look_every.as_seconds()).max(1.0) }
+}
+
+fn after(policy: &Policy) -> f64 {
+    policy.watch.max(policy.keep_for).as_seconds()
 }

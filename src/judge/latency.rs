@@ -12,13 +12,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Asked, Counts, slowdown};
+use super::counts::{Asked, Counts, UNKNOWN, slowdown};
 use super::evidence::Terms;
-use super::explain::About;
+use super::explain::{About, Alone};
+use super::frozen::{self, After, Frozen};
 use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
 use crate::stats::special::{log_add_exp, log_sum_exp};
-use crate::stats::{ArmCount, CountKind, NoiseModel, Onset, PairCount, Refusal, Tilt, TwoByTwo};
+use crate::stats::{ArmCount, CountKind, NoiseModel, Onset, PairCount, Reference, Refusal, Tilt, TwoByTwo};
 use crate::words::{Arms, Share};
 
 /// Slow requests of the canary without which the share above a bound is never called harmful.
@@ -37,6 +38,7 @@ pub(super) struct Latency {
     over: Option<f64>,
     margin: f64,
     horizon: f64,
+    after: After,
     history: Vec<Buckets>,
     /// What came before the bounds were fixed.
     waiting: Arms<Buckets>,
@@ -47,6 +49,8 @@ pub(super) struct Latency {
     edges: Vec<Edge>,
     /// The arms were seen, but their histograms have no bound in common.
     incomparable: bool,
+    /// The canary has all traffic.
+    frozen: bool,
     /// When the last look was taken.
     at: Option<f64>,
 }
@@ -58,8 +62,14 @@ struct Edge {
     noise: NoiseModel,
     exact: TwoByTwo,
     rare: Tilt,
+    /// What the baseline did so far, and what follows after 100 %.
+    reference: Reference,
+    frozen: Option<Frozen>,
     open: PairCount,
     closed: f64,
+    /// All that was judged.
+    #[serde(default)]
+    seen: PairCount,
 }
 
 impl Latency {
@@ -69,6 +79,7 @@ impl Latency {
         limit: Option<Share>,
         rungs: &[f64],
         terms: &Terms,
+        after: After,
     ) -> Self {
         let asked = Asked {
             kind: CountKind::Ratio,
@@ -82,12 +93,14 @@ impl Latency {
             over,
             margin,
             horizon: terms.horizon,
+            after,
             history: Vec::new(),
             waiting: Arms::default(),
             bound: None,
-            at_bound: Counts::new(&asked, rungs),
+            at_bound: Counts::new(&asked, rungs, after),
             edges: Vec::new(),
             incomparable: false,
+            frozen: false,
             at: None,
         }
     }
@@ -108,7 +121,8 @@ impl Latency {
             {
                 waiting.add(std::mem::take(now));
             }
-            if self.waiting.baseline.total() <= 0.0 || self.waiting.canary.total() <= 0.0 {
+            let is_there = self.frozen || self.waiting.baseline.total() > 0.0;
+            if !is_there || self.waiting.canary.total() <= 0.0 {
                 return;
             }
             now = std::mem::take(&mut self.waiting);
@@ -128,7 +142,7 @@ impl Latency {
     /// Fixes what is compared, at the first slice in which both arms were seen. False: that slice must not be used, because
     /// it decided the bound.
     fn fix(&mut self, now: &Arms<Buckets>, since: f64) -> bool {
-        let bounds = common(now);
+        let bounds = self.bounds(now);
         self.incomparable = bounds.is_empty();
         if self.incomparable {
             return false;
@@ -136,19 +150,13 @@ impl Latency {
         let history = std::mem::take(&mut self.history);
         let past =
             |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
-        let (bound, is_fair) = match self.over {
-            // The bound itself, or the next one above it.
-            Some(over) => {
-                (bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()), true)
-            }
-            None if history.is_empty() => {
-                (nearest_tail(&bounds, |bound| now.baseline.slower_than(bound)), false)
-            }
-            None => {
-                let total = |bound: f64| past(bound).into_iter().reduce(ArmCount::plus);
-                (nearest_tail(&bounds, total), true)
-            }
+        // Without a history, this slice decides the bound.
+        let is_fair = self.over.is_some() || !history.is_empty();
+        let total = |bound: f64| match is_fair {
+            true => past(bound).into_iter().reduce(ArmCount::plus),
+            false => now.baseline.slower_than(bound),
         };
+        let bound = bound_of(&bounds, self.over, total);
         self.bound = bound;
         if let Some(bound) = bound {
             for look in past(bound) {
@@ -159,21 +167,63 @@ impl Latency {
             let onset = Onset::within(self.horizon);
             self.edges = bounds
                 .iter()
-                .map(|bound| Edge {
-                    bound: *bound,
-                    noise: NoiseModel::from_history(CountKind::Ratio, &past(*bound)),
-                    exact: TwoByTwo::new(self.margin, onset),
-                    rare: Tilt::harm(self.margin, self.horizon),
-                    open: PairCount::default(),
-                    closed: since,
+                .map(|bound| {
+                    let past = past(*bound);
+                    let mut reference = Reference::new(CountKind::Ratio);
+                    past.iter().for_each(|look| reference.learn(*look));
+                    Edge {
+                        bound: *bound,
+                        noise: NoiseModel::from_history(CountKind::Ratio, &past),
+                        exact: TwoByTwo::new(self.margin, onset),
+                        rare: Tilt::harm(self.margin, self.horizon),
+                        reference,
+                        frozen: None,
+                        open: PairCount::default(),
+                        closed: since,
+                        seen: PairCount::default(),
+                    }
                 })
                 .collect();
+        }
+        if self.frozen {
+            self.freeze();
         }
         is_fair
     }
 
+    /// The bounds that can be compared. A canary that has been alone from the first is held against the history, or, where there
+    /// is none, against an absolute limit.
+    fn bounds(&self, now: &Arms<Buckets>) -> Vec<f64> {
+        if !self.frozen {
+            return common(now);
+        }
+        let mut past = Buckets::default();
+        self.history.iter().for_each(|look| past.add(look.clone()));
+        past.add(now.baseline.clone());
+        if past.total() > 0.0 {
+            common(&Arms { baseline: past, canary: now.canary.clone() })
+        } else if self.over.is_some() {
+            common(&Arms { baseline: now.canary.clone(), canary: now.canary.clone() })
+        } else {
+            Vec::new()
+        }
+    }
+
     pub(super) fn freeze_baseline(&mut self) {
+        self.frozen = true;
+        // Before the bounds are fixed there is nothing to freeze.
+        if self.bound.is_some() {
+            self.freeze();
+        }
+    }
+
+    fn freeze(&mut self) {
         self.at_bound.freeze_baseline();
+        let after = self.after.one_of(self.edges.len());
+        let asked = frozen::Asked { margin: self.margin, floor: 0.0, limit: None, bounds: &[] };
+        for edge in &mut self.edges {
+            edge.frozen = Some(Frozen::new(CountKind::Ratio, &edge.reference, &asked, after));
+        }
     }
 
     pub(super) fn log_e_harm(&self) -> f64 {
@@ -181,22 +231,59 @@ impl Latency {
             return self.at_bound.log_e_harm();
         }
         if self.edges.is_empty() {
-            return 0.0;
+            return self.at_bound.log_e_harm_with(0.0, None);
         }
-        let each = self.edges.iter().map(|edge| log_add_exp(edge.exact.log_e(), edge.rare.log_e()));
-        #[expect(clippy::cast_precision_loss, reason = "there are two engines for each of a few bounds")]
-        let engines = 2.0 * self.edges.len() as f64;
-        self.at_bound.log_e_harm_with(log_sum_exp(each) - engines.ln())
+        self.at_bound.log_e_harm_with(self.compared(), self.after())
+    }
+
+    /// ln of the mean of all bounds' evidence, both engines', side by side.
+    #[expect(clippy::cast_precision_loss, reason = "there are two engines for each of a few bounds")]
+    fn compared(&self) -> f64 {
+        log_sum_exp(self.edges.iter().map(Edge::log_e)) - (2.0 * self.edges.len() as f64).ln()
+    }
+
+    /// The same since the canary serves alone; nothing while it does not.
+    #[expect(clippy::cast_precision_loss, reason = "a histogram has a few bounds")]
+    fn after(&self) -> Option<f64> {
+        let alone = self.edges.iter().filter_map(|edge| edge.frozen.as_ref()).map(Frozen::log_e);
+        self.frozen.then(|| log_sum_exp(alone) - (self.edges.len() as f64).ln())
     }
 
     pub(super) fn at_bound(&self) -> &Counts {
         &self.at_bound
     }
 
+    /// The bound at which harm is clearest, and what was counted there; nothing where one bound is judged alone.
+    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+        let clearest = self.edges.iter().max_by(|a, b| a.log_e().total_cmp(&b.log_e()))?;
+        let PairCount { canary, baseline } = clearest.seen;
+        let seen = [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()];
+        Some((clearest.bound, seen))
+    }
+
+    /// What the canary had since it serves alone, at the bound at which harm is clearest; nothing while it does not.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        let strength = |edge: &&Edge| edge.frozen.as_ref().map_or(f64::NEG_INFINITY, Frozen::log_e);
+        let clearest = self.edges.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)));
+        let Some(edge) = clearest else { return self.at_bound.alone() };
+        let frozen = edge.frozen.as_ref()?;
+        Some(Alone {
+            most: frozen.most()?,
+            seen: [frozen.seen().events(), frozen.seen().exposure()],
+            blamed: self.after().is_some_and(|after| after > self.compared()),
+            bound: Some(edge.bound),
+        })
+    }
+
     /// Why there can be no evidence; nothing: there can.
     pub(super) fn blind(&self) -> Option<&'static str> {
-        self.incomparable
-            .then_some("the versions' histograms have no bucket bound in common, so they cannot be compared")
+        match (self.incomparable, self.frozen && self.history.is_empty()) {
+            (false, _) => self.at_bound.blind(),
+            (true, false) => {
+                Some("the versions' histograms have no bucket bound in common, so they cannot be compared")
+            }
+            (true, true) => Some(UNKNOWN),
+        }
     }
 
     pub(super) fn about(&self) -> About {
@@ -205,18 +292,42 @@ impl Latency {
 }
 
 impl Edge {
+    /// ln of the sum of both engines' evidence.
+    fn log_e(&self) -> f64 {
+        log_add_exp(self.exact.log_e(), self.rare.log_e())
+    }
+
     fn take(&mut self, at: f64, now: PairCount) -> Result<(), Refusal> {
         self.open = self.open.plus(now);
-        if !self.open.is_closed() {
+        let is_alone = self.frozen.is_some() && self.open.canary.is_seen();
+        if !self.open.is_closed() && !is_alone {
             return Ok(());
         }
         let slice = std::mem::take(&mut self.open);
+        self.seen = self.seen.plus(slice);
         let dt = at - std::mem::replace(&mut self.closed, at);
+        if let Some(frozen) = &mut self.frozen {
+            return frozen.take(dt, slice.canary, 1.0);
+        }
         let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure());
         self.exact.pair(dt, &slice, slowdown(spread, &slice))?;
         self.rare.look(dt, &self.noise.likelihood(&slice))?;
         self.noise.learn(&slice);
+        self.reference.learn(slice.baseline);
         Ok(())
+    }
+}
+
+/// The bound at which safety is proven: the one that is asked for or the next one above it; without one, the one beyond which
+/// a tenth of the requests that `slower` tells of are.
+pub(super) fn bound_of(
+    bounds: &[f64],
+    over: Option<f64>,
+    slower: impl Fn(f64) -> Option<ArmCount>,
+) -> Option<f64> {
+    match over {
+        Some(over) => bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()),
+        None => nearest_tail(bounds, slower),
     }
 }
 

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::alone;
-use crate::stats::{Alternative, NoiseModel, Onset, PairCount, Prior, Refusal, Tilt};
+use crate::stats::{Alternative, ArmCount, NoiseModel, Onset, PairCount, Prior, Refusal, Tilt};
 use crate::words::Arms;
 
 /// What an earlier look still counts at the next, for the present state of each arm.
@@ -72,6 +72,12 @@ impl Limit {
             recent.events = FADE * recent.events + now.events() / phi;
             recent.exposure = FADE * recent.exposure + now.exposure() / phi;
         }
+        Ok(())
+    }
+
+    /// Takes what the canary counted after 100 %: only whether it is below is asked here then.
+    pub(super) fn alone(&mut self, dt: f64, canary: ArmCount, phi: f64) -> Result<(), Refusal> {
+        self.below.binomial(dt, canary.events(), canary.exposure(), self.share, phi)?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{Noise, Refusal};
 
 /// A signal's state at a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,38 @@ pub enum Outcome {
     NoData,
     /// Both arms are silent, or the baseline is, so that there is nothing to compare with.
     SourceDown,
+}
+
+/// What exposures are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TotalUnit {
+    /// Requests.
+    Requests,
+    /// Seconds that a unit was there.
+    UnitSeconds,
+}
+
+impl std::fmt::Display for TotalUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Requests => "requests",
+            Self::UnitSeconds => "unit-seconds",
+        })
+    }
+}
+
+/// The baseline as it was when the canary got all traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FrozenBaseline {
+    /// When it was last seen with traffic, in the looks' seconds.
+    pub until: f64,
+    /// How many requests, or unit-seconds, its level rests on; nothing for gauges.
+    pub total: Option<f64>,
+    /// What `total` counts, for a person.
+    pub unit: TotalUnit,
+    /// By how much, as a ratio, the level may have moved since then and still be nobody's fault.
+    pub drift: f64,
 }
 
 /// What the judge says of one signal.
@@ -52,6 +84,12 @@ pub struct SignalVerdict {
     /// About how many more seconds a healthy canary needs at this traffic until it is proven safe; nothing where that
     /// cannot be said.
     pub wait: Option<f64>,
+    /// After 100 %: what the canary is held against. Nothing before, and where nothing is known of the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<FrozenBaseline>,
+    /// The noise that it is judged by; nothing while nothing is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// A sentence for a person.
     pub why: String,
     /// What would have changed it, for a person; empty where nothing sensible can be said.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Terms};
+use super::frozen::After;
 use super::kayenta::Series;
 use super::look::Reading;
 use super::refusal::Problem;
@@ -35,6 +36,8 @@ pub(super) struct Watch {
     pub(super) safe_threshold: f64,
     pub(super) evidence: Evidence,
     pub(super) silence: Silence,
+    /// When the baseline last said something that is compared.
+    pub(super) baseline_until: Option<f64>,
     /// What the canary had in this step: requests, or looks where the signal counts no requests.
     pub(super) step_seen: f64,
     /// ln of the evidence of harm now.
@@ -45,8 +48,12 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(signal: &Signal, policy: &Policy, ask: Ask, terms: &Terms) -> Self {
+        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs, .. } = ask;
         let series = policy.judge.kayenta().and_then(|kayenta| Series::new(signal, kayenta));
-        let Ask { weight, harm_threshold, safe_threshold, allowed, within: rungs } = ask;
+        let evidence = series.map_or_else(
+            || Evidence::new(signal, &rungs, terms, After::new(terms, harm_threshold)),
+            |series| Evidence::Series(Box::new(series)),
+        );
         Self {
             name: signal.name.clone(),
             critical: signal.critical,
@@ -55,14 +62,12 @@ impl Watch {
             allowed,
             harm_threshold,
             safe_threshold,
-            evidence: series.map_or_else(
-                || Evidence::new(signal, &rungs, terms),
-                |series| Evidence::Series(Box::new(series)),
-            ),
             silence: Silence::new(terms.patience),
             rungs,
+            baseline_until: None,
             step_seen: 0.0,
-            log_e_harm: 0.0,
+            log_e_harm: evidence.log_e_harm(),
+            evidence,
             failed: None,
         }
     }
@@ -72,11 +77,27 @@ impl Watch {
         self.rungs.get(step).or(self.rungs.last()).copied().unwrap_or(self.allowed)
     }
 
+    /// Learns the noise from a look at the baseline before the rollout, if it makes sense.
+    pub(super) fn learn(&mut self, at: f64, baseline: &Reading) -> Result<(), Problem> {
+        self.evidence.check(baseline)?;
+        self.evidence.learn(at, baseline);
+        self.hear_baseline(at, Some(baseline));
+        Ok(())
+    }
+
+    fn hear_baseline(&mut self, at: f64, baseline: Option<&Reading>) {
+        let counts = volume(baseline) > 0.0 || !self.evidence.counts_requests() && speaks(baseline);
+        if counts && at.is_finite() {
+            self.baseline_until = Some(at);
+        }
+    }
+
     /// Takes what a look holds of this signal. Readings that are refused are left out and given back.
     pub(super) fn take(
         &mut self,
         at: f64,
         share: Option<f64>,
+        frozen: bool,
         given: Option<&Arms<Option<Reading>>>,
     ) -> Vec<(Arm, Problem)> {
         let mut refused = Vec::new();
@@ -97,6 +118,9 @@ impl Watch {
         self.step_seen +=
             if self.evidence.counts_requests() { requests.canary } else { f64::from(u8::from(spoke.canary)) };
         self.evidence.take(at, arms);
+        if !frozen {
+            self.hear_baseline(at, arms.baseline);
+        }
         self.log_e_harm = self.evidence.log_e_harm();
         if self.log_e_harm >= self.harm_threshold && self.evidence.series().is_none() {
             self.failed = Some(self.failed.unwrap_or(self.log_e_harm).max(self.log_e_harm));

@@ -8,6 +8,7 @@ mod app_info;
 mod client;
 mod command;
 mod config;
+mod effect;
 mod event;
 mod failure;
 mod history;
@@ -21,12 +22,21 @@ use tokio::time::{Instant, sleep};
 
 pub use config::{ConfigError, Deadlines, TsuruConfig};
 
+// For who has an emulated Tsuru in the same process.
+pub(crate) use app_info::{autoscaler, read_gaps};
+pub(crate) use command::selector;
+pub(crate) use event::{Detail, activity_kind, version_of_image};
+pub(crate) use failure::shown;
+
 use self::client::{Client, Ended};
 use self::failure::Failure;
 use self::history::History;
 use super::{Activity, App, Platform, PlatformError, PlatformErrorKind, guard};
-use crate::rollout::{Command, Observed};
+use crate::rollout::{Autoscaler, Command, Observed};
 use crate::words::{AppName, Time, Version};
+
+/// How often it is looked whether something that Tsuru accepted shows.
+const CONFIRMATIONS: usize = 4;
 
 /// The domain of the e-mail that Tsuru makes up for a team token.
 const TOKEN_DOMAIN: &str = "@tsuru-team-token";
@@ -159,7 +169,7 @@ impl Tsuru {
                 Some(_) => Err(outcome::partly(&said.messages)),
                 None => Ok(()),
             },
-            Ended::Refused(failure) => Err(failure),
+            Ended::Refused(failure) => Err(failure.naming(command::permission(command))),
             Ended::Lost(why) => {
                 tracing::warn!(%app, %command, why, "the answer was lost; looking for the event");
                 let lost = outcome::Lost { app, kind, owner, before, why };
@@ -174,8 +184,9 @@ impl Tsuru {
         let mut waits = self.pace.waits().take(command::TRIES as usize - 1);
         loop {
             let failure = match self.attempt(app, command, deadline).await {
+                Ok(()) => return self.confirm(app, command).await,
                 Err(failure) if command.is_idempotent() && failure::is_conflict(&failure.message) => failure,
-                ended => return ended,
+                Err(failure) => return self.unless_in_place(app, command, failure).await,
             };
             // A conflict leaves the version's Deployment paused and half of its pods changed, until a repeat succeeds.
             match waits.next() {
@@ -183,6 +194,42 @@ impl Tsuru {
                 _ => return Err(failure),
             }
         }
+    }
+
+    /// A failure, unless what was wanted is there all the same.
+    async fn unless_in_place(
+        &self,
+        app: &AppName,
+        command: &Command,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        let may_have_been_done =
+            matches!(failure.kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown);
+        if may_have_been_done
+            && let Ok(observed) = self.read_app(app).await
+            && effect::in_place(&observed, command)
+        {
+            tracing::warn!(%app, %command, "reported as failed, but it was done: {}", failure.message);
+            return Ok(());
+        }
+        Err(failure)
+    }
+
+    /// A success, unless it is one that Tsuru reports also where it did nothing.
+    async fn confirm(&self, app: &AppName, command: &Command) -> Result<(), Failure> {
+        let Command::MoveAutoscalers { version } = command else { return Ok(()) };
+        for wait in self.pace.waits().take(CONFIRMATIONS) {
+            let aims_elsewhere = |a: &Autoscaler| a.version.is_some_and(|changed| changed != *version);
+            if !self.read_app(app).await?.autoscaled.iter().any(aims_elsewhere) {
+                return Ok(());
+            }
+            sleep(wait).await;
+        }
+        let message = format!(
+            "Tsuru accepted it, but not every autoscaler changes {version}; it only moves them to a version that has units \
+             of their process"
+        );
+        Err(Failure::new(PlatformErrorKind::Failed, message))
     }
 }
 

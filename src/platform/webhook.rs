@@ -16,7 +16,8 @@
 //! observed until it shows what was wanted. Other answers mean what they mean in HTTP: 404 no such app, 409, 423,
 //! 429 and 503 try again later, other 400s never, anything else that it failed.
 //!
-//! The base is the version whose units say `base`.
+//! The base is the version whose units say `base`. What served before a version took its place is the `replaced` before
+//! it in the activity since the beginning (`since` 0), as far as the deployer remembers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::effect::{Traffic, after};
-use super::{Activity, App, Platform, PlatformError, PlatformErrorKind};
+use super::{Activity, ActivityKind, App, Platform, PlatformError, PlatformErrorKind};
 use crate::notify::{Signer, read_secret};
 use crate::rollout::{Command, Observed};
 use crate::words::{AppName, Span, Time, Version};
@@ -100,7 +101,7 @@ impl Webhook {
         clock: impl Fn() -> Time + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let url = Url::parse(config.url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or("webhook.url is not an address such as `https://deployer.example.com/uguisu`")?;
+        let url = url.ok_or("`url` is not an address such as `https://deployer.example.com/uguisu`")?;
         let secret =
             read_secret("secret", config.secret_file.as_deref(), config.secret_env.as_deref(), environment);
         let client = reqwest::Client::builder()
@@ -238,6 +239,17 @@ impl Platform for Webhook {
 
     async fn base(&self, app: &AppName) -> Result<Option<Version>, PlatformError> {
         Ok(Traffic::of(&self.observe(app).await?).base)
+    }
+
+    async fn replaced(&self, app: &AppName, version: Version) -> Result<Option<Version>, PlatformError> {
+        let done = self.activity(Some(app), Time(0)).await?;
+        let mut made = done.iter().rev().filter(|a| a.ended.is_some() && a.error.is_none());
+        let in_place = |a: &Activity| match a.kind {
+            ActivityKind::Replaced { version } => version,
+            _ => None,
+        };
+        let _ = made.by_ref().find(|a| in_place(a) == Some(version));
+        Ok(made.filter_map(in_place).find(|earlier| *earlier != version))
     }
 
     async fn execute(&self, app: &AppName, command: &Command) -> Result<(), PlatformError> {

@@ -1,7 +1,7 @@
 //! The word that was probably meant.
 
 /// The word of `words` that differs least from `wrong`, if the difference is small enough to be a slip.
-pub(super) fn nearest<'a>(wrong: &str, words: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, words: &[&'a str]) -> Option<&'a str> {
     // Longer than any key or word of a policy; comparing it would cost time and find nothing.
     if wrong.len() > 64 {
         return None;

@@ -10,6 +10,7 @@ use super::diagnostic::Diagnostics;
 use super::file::File;
 use super::file::choice::either;
 use super::nearest::nearest;
+use super::places::Places;
 use super::resolve::resolve;
 
 /// The largest file that is read, in bytes. The longest sensible policy is a hundredth of it.
@@ -22,6 +23,8 @@ pub struct Reading {
     pub policy: Option<Policy>,
     /// The errors, or the warnings beside a policy.
     pub findings: Diagnostics,
+    /// Where the policy's parts stand.
+    pub places: Places,
 }
 
 /// Reads the policy that the file named `file` holds as `text`. One file holds one policy.
@@ -39,8 +42,9 @@ pub fn read(file: &str, text: &str) -> Reading {
     } else {
         parse(text, &mut findings)
     };
+    let places = parsed.as_ref().map(Places::of).unwrap_or_default();
     let policy = parsed.map(|file| resolve(&file, text, &mut findings));
-    Reading { policy: policy.filter(|_| !findings.has_errors()), findings }
+    Reading { policy: policy.filter(|_| !findings.has_errors()), findings, places }
 }
 
 fn parse(text: &str, findings: &mut Diagnostics) -> Option<File> {
@@ -182,7 +186,7 @@ fn shape(expected: &str) -> Cow<'static, str> {
 }
 
 /// What other systems have and Tsuru has not, with what there is instead.
-const NOT_ON_TSURU: [(&[&str], &str); 3] = [
+const NOT_ON_TSURU: [(&[&str], &str); 4] = [
     (
         &["header", "headers", "match", "cookie", "cookies", "sticky", "session_affinity", "setHeaderRoute"],
         "Tsuru cannot route by header, cookie or user: a version's share is its share of units. Leave it out",
@@ -194,6 +198,11 @@ const NOT_ON_TSURU: [(&[&str], &str); 3] = [
     (
         &["weight", "weights", "setWeight", "stepWeight", "maxWeight", "traffic"],
         "Tsuru has no weights: write `steps: [5%, 25%, 50%]`, which become whole units",
+    ),
+    (
+        &["keep", "keep_versions", "history", "revisionHistoryLimit"],
+        "how many old versions can be gone back to is Tsuru's own setting (`docker:image-history-size`, 10); \
+         `keep_for: 1h` keeps the old one's units warm",
     ),
 ];
 

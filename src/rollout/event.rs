@@ -329,6 +329,9 @@ impl Event {
             Self::Planned { plan, units, suspends, .. } => planned(plan, *units, suspends),
             Self::Smoked => "the canary answers every smoke check at its own address".to_owned(),
             Self::StepBegan { step } => format!("step {} begins", step + 1),
+            Self::StepReached { step, share } if share.get() <= 0.0 => {
+                format!("step {}: the canary's units are ready, and no user is sent to them yet", step + 1)
+            }
             Self::StepReached { step, share } => {
                 format!("step {}: the canary serves {share} of the units", step + 1)
             }

@@ -83,6 +83,14 @@ impl Observed {
         )
     }
 
+    /// The version that serves users alone; nothing while several do, or none.
+    #[must_use]
+    pub fn alone(&self) -> Option<Version> {
+        let mut serving = self.units.iter().filter(|u| u.routable).map(|u| u.version);
+        let first = serving.next()?;
+        serving.all(|version| version == first).then_some(first)
+    }
+
     fn count(&self, keep: impl Fn(&Unit) -> bool) -> u32 {
         u32::try_from(self.units.iter().filter(|u| keep(u)).count()).unwrap_or(u32::MAX)
     }

@@ -1,24 +1,19 @@
 //! Simulated gauges: two arms of units with noise of several kinds, an hour of past, and a canary that is worse, or not.
 //!
-//! [`simulate`] makes a run from a seed, [`judge`] sends it through the gauge test, and [`cases`] are the kinds of runs
-//! that the test is calibrated on.
+//! [`simulate`] makes a run from a seed, and [`cases`] are the kinds of runs that gauges are calibrated on. A tick is a slice
+//! of a rollout.
+
+use std::collections::VecDeque;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp1, StandardNormal, StudentT};
 
-use crate::stats::gauge::{Form, GaugeFit, GaugeSettings, GaugeTest, History, Worse};
-
 #[cfg(test)]
 mod tests;
 
-/// Seconds in a tick.
-pub const TICK: f64 = 15.0;
 /// Ticks in an hour: of the past, and of the rollout.
 pub const HOUR: usize = 240;
-
-/// Ticks that serve as the past where there is none.
-const LATE: usize = 40;
 
 /// The noise that each unit has for itself, beside a load that all share.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,11 +53,12 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The tick at which it begins.
-    fn onset(self) -> usize {
+    /// The tick at which it begins, if there is one.
+    pub(super) fn onset(self) -> Option<usize> {
         match self {
-            Self::Step { from, .. } => from,
-            Self::None | Self::Leak(_) => 0,
+            Self::Step { from, .. } => Some(from),
+            Self::Leak(_) => Some(0),
+            Self::None => None,
         }
     }
 
@@ -109,15 +105,14 @@ impl Scenario {
 /// One simulated rollout with its past.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// An hour of the baseline.
-    pub history: History,
+    /// An hour of the baseline: per tick, its units.
+    pub history: Vec<Vec<f64>>,
     /// Per tick of the rollout: the canary's units, the baseline's units.
-    pub looks: Vec<(Vec<f64>, Vec<f64>)>,
+    pub looks: VecDeque<(Vec<f64>, Vec<f64>)>,
 }
 
 /// Simulates one rollout.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a few hundred ticks")]
 pub fn simulate(scenario: &Scenario, seed: u64) -> Run {
     let mut random = StdRng::seed_from_u64(seed);
     let most = scenario.units_at(HOUR - 1);
@@ -133,10 +128,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Run {
     let value = |unit: &Vec<f64>, tick: usize| 100.0 * (shared[tick] + unit[tick]).exp();
     let all =
         |units: &[Vec<f64>], tick: usize| units.iter().map(|unit| value(unit, tick)).collect::<Vec<_>>();
-    let mut history = History::new(TICK);
-    for tick in 0..HOUR {
-        history.push(tick as f64 * TICK, &all(baseline, tick));
-    }
+    let history = (0..HOUR).map(|tick| all(baseline, tick)).collect();
     let looks = (0..HOUR).map(|tick| {
         let now = &canary[..scenario.units_at(tick)];
         let mut canary = all(now, HOUR + tick);
@@ -146,73 +138,6 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Run {
         (canary, all(baseline, HOUR + tick))
     });
     Run { history, looks: looks.collect() }
-}
-
-/// What came of a run, in seconds from the onset of its fault, or from its start if it has none.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
-    /// When the evidence of harm crossed.
-    pub harm: Option<f64>,
-    /// When the canary was proven to be less bad than the ratio.
-    pub safe: Option<f64>,
-}
-
-/// How a run is judged.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rule {
-    /// The margin.
-    pub margin: f64,
-    /// What it means.
-    pub form: Form,
-    /// The false-rollback budget of this signal.
-    pub alpha: f64,
-    /// The ratio that is to be proven.
-    pub prove: f64,
-    /// The most often that a canary as bad as that may be taken for proven.
-    pub beta: f64,
-    /// Whether there is no past, so that the baseline's first ticks of the rollout must serve as one.
-    pub late: bool,
-}
-
-/// Judges a run to its end.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a few hundred ticks")]
-pub fn judge(scenario: &Scenario, run: &Run, rule: Rule) -> Found {
-    let count = |units: usize| u32::try_from(units).unwrap_or(u32::MAX);
-    let settings = GaugeSettings {
-        worse: Worse::Up,
-        margin: rule.margin,
-        form: rule.form,
-        horizon_seconds: 3600.0,
-        canary_units: count(scenario.canary_units),
-        baseline_units: count(scenario.baseline_units),
-    };
-    let mut found = Found { harm: None, safe: None };
-    let skipped = if rule.late { LATE } else { 0 };
-    let fit = if rule.late {
-        let mut first = History::new(TICK);
-        for (tick, (_, baseline)) in run.looks.iter().take(LATE).enumerate() {
-            first.push(tick as f64 * TICK, baseline);
-        }
-        GaugeFit::from_history(&first, settings)
-    } else {
-        GaugeFit::from_history(&run.history, settings)
-    };
-    let Ok(fit) = fit else { return found };
-    let mut test = GaugeTest::new(fit, &[rule.prove]);
-    let (harmful, safe) = (-rule.alpha.ln(), -rule.beta.ln());
-    let mut since = TICK * (skipped as f64 - scenario.fault.onset() as f64);
-    for (canary, baseline) in run.looks.iter().skip(skipped) {
-        test.look(since, canary, baseline);
-        since += TICK;
-        if test.log_e_harm(harmful) >= harmful {
-            found.harm = found.harm.or(Some(since));
-        }
-        if test.log_e_safe(0) >= safe {
-            found.safe = found.safe.or(Some(since));
-        }
-    }
-    found
 }
 
 /// The kinds of runs that the test is calibrated on: noise of every kind with this fault, alone, with units that differ

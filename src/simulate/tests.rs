@@ -1,34 +1,6 @@
 use super::*;
-use crate::policy::{Bake, Canary, Capacity, Counter, Measure, Policy, Signal, Strategy};
-use crate::words::{Share, Span};
-
-/// One ratio signal without a margin, an hour at a tenth of the traffic.
-fn policy() -> Policy {
-    let counter = |text: &str| Counter(text.to_owned());
-    let signal = Signal {
-        name: "errors".to_owned(),
-        measure: Measure::Ratio {
-            events: counter("errors"),
-            total: counter("requests"),
-            floor: 0.0005,
-            min_events: 5,
-            limit: None,
-        },
-        margin: 0.0,
-        prove_within: Some(1.5),
-        weight: 1.0,
-        critical: true,
-        gates: true,
-    };
-    let strategy = Strategy::Canary(Canary {
-        steps: Share::new(0.1).into_iter().collect(),
-        bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) },
-        approve: Vec::new(),
-        process: "web".to_owned(),
-        capacity: Capacity::Surge,
-    });
-    Policy { warm_up: Span::ZERO, signals: vec![signal], ..Policy::new("simulated", strategy) }
-}
+use crate::policy::{GaugeForm, Signal};
+use crate::words::Span;
 
 fn scenario(family: Family) -> Scenario {
     Scenario {
@@ -44,11 +16,21 @@ fn scenario(family: Family) -> Scenario {
 
 /// What many rollouts came to.
 fn tally(scenario: &Scenario, runs: u64, time: impl Fn(&Trial) -> Option<f64>) -> Tally {
-    let policy = policy();
+    services(&Service::of(scenario.clone()), vec![policies::errors("errors", None)], runs, time)
+}
+
+/// The same of rollouts whose policy watches these signals.
+fn services(
+    service: &Service,
+    signals: Vec<Signal>,
+    runs: u64,
+    time: impl Fn(&Trial) -> Option<f64>,
+) -> Tally {
+    let policy = policies::policy(&[0.1], Span::minutes(60), signals);
     let watcher = Watcher::new(&policy);
     let mut tally = Tally::default();
     for seed in 0..runs {
-        tally.add(time(&watcher.run(scenario, seed)));
+        tally.add(time(&watcher.run_service(service, seed)));
     }
     tally
 }
@@ -152,4 +134,75 @@ fn medians_count_runs_that_never_did_it() {
     assert_eq!(median(&[], 0), None);
     let (low, high) = interval(4, 400);
     assert!(low > 0.0 && low < 0.01 && high > 0.01 && high < 0.04, "{low} {high}");
+}
+
+#[test]
+fn the_interval_of_a_median_holds_the_middle_ranks() {
+    let mut tally = Tally::default();
+    for time in (0..100_u32).rev() {
+        tally.add((time < 60).then(|| f64::from(time)));
+    }
+    // 1.96 standard deviations of 100 fair coins: ten ranks either way.
+    assert_eq!(tally.median_interval(), [Some(40.0), None]);
+}
+
+#[test]
+fn slow_canaries_are_found_within_a_minute_and_equal_ones_are_left_alone() {
+    let slow = |fault| Service {
+        latency: Some(Latency { fault, waver: 0.0 }),
+        ..Service::of(scenario(Family::Plain))
+    };
+    let signals = || vec![policies::latency("latency")];
+    let worse = slow(Some((latency::Change::Times(1.2), 0)));
+    let found = services(&worse, signals(), 9, |trial| trial.harm);
+    let floor = services(&worse, signals(), 9, |trial| trial.oracle);
+    assert!(found.median().unwrap() <= 60.0, "{found:?}");
+    assert!(floor.median() <= found.median(), "{floor:?} {found:?}");
+    let good = services(&slow(None), signals(), 4, |trial| trial.harm);
+    assert!(good.times.is_empty(), "{good:?}");
+}
+
+/// Five signals with a fifth of the budget each.
+fn five() -> Vec<Signal> {
+    vec![
+        policies::errors("errors", None),
+        policies::errors("timeouts", Some(0.05)),
+        policies::latency("latency"),
+        policies::gauge("memory", GaugeForm::Strict),
+        policies::rate("restarts"),
+    ]
+}
+
+fn service(gauge: gauges::Fault) -> Service {
+    Service {
+        counts: scenario(Family::Missing),
+        units: Some(10.0),
+        latency: Some(Latency::default()),
+        gauge: Some(gauges::Scenario::usual(gauges::Own::Ar(0.9), gauge)),
+    }
+}
+
+#[test]
+fn five_signals_leave_good_canaries_alone() {
+    let good = services(&service(gauges::Fault::None), five(), 4, |trial| trial.harm);
+    assert!(good.times.is_empty(), "{good:?}");
+}
+
+#[test]
+fn each_of_five_signals_is_shown_and_can_roll_back_alone() {
+    let plain = service(gauges::Fault::None);
+    let policy = policies::policy(&[0.1], Span::minutes(60), five());
+    let mut looks = Looks::new(&policy, &plain, 1);
+    let history = looks.history();
+    assert!(history.iter().all(|look| look.signals.len() == 5 && look.at < 0.0), "{history:?}");
+    assert_eq!(std::iter::from_fn(|| looks.next_look()).count(), 240);
+    let gauge = service(gauges::Fault::Step { by: 0.5, from: 0 });
+    let found = services(&gauge, five(), 3, |trial| trial.harm);
+    assert!(found.median().is_some_and(|time| time <= 120.0), "{found:?}");
+    let slow = Service {
+        latency: Some(Latency { fault: Some((latency::Change::Times(1.5), 4)), waver: 0.0 }),
+        ..plain
+    };
+    let found = services(&slow, five(), 3, |trial| trial.harm);
+    assert!(found.median().is_some_and(|time| (15.0..=60.0).contains(&time)), "{found:?}");
 }

@@ -218,11 +218,8 @@ impl<'a> Traffic<'a> {
 
     /// What both arms share in slice `t` since the history began: expected requests, and the error ratio.
     fn drift(&mut self, t: usize) -> (f64, f64) {
-        let mut next = |state: f64, memory: f64| {
-            memory * state + (1.0 - memory * memory).sqrt() * self.rng.sample::<f64, _>(StandardNormal)
-        };
-        self.rate = next(self.rate, 0.9);
-        self.ratio = next(self.ratio, 0.95);
+        self.rate = wander(&mut self.rng, self.rate, 0.9);
+        self.ratio = wander(&mut self.rng, self.ratio, 0.95);
         let scenario = self.scenario;
         #[expect(clippy::cast_precision_loss, reason = "slices of a rollout are few")]
         let at = t as f64 * scenario.every;
@@ -264,8 +261,13 @@ impl<'a> Traffic<'a> {
     }
 }
 
+/// The next value of a first-order autoregression with variance 1 that keeps `memory` of its last.
+pub(super) fn wander(rng: &mut StdRng, last: f64, memory: f64) -> f64 {
+    memory * last + (1.0 - memory * memory).sqrt() * rng.sample::<f64, _>(StandardNormal)
+}
+
 /// A Poisson number; nothing of nothing.
-fn poisson(rng: &mut StdRng, mean: f64) -> f64 {
+pub(super) fn poisson(rng: &mut StdRng, mean: f64) -> f64 {
     Poisson::new(mean).map_or(0.0, |law| law.sample(rng))
 }
 
@@ -276,6 +278,6 @@ fn poisson(rng: &mut StdRng, mean: f64) -> f64 {
     clippy::cast_precision_loss,
     reason = "requests are whole numbers far below 2^53"
 )]
-fn binomial(rng: &mut StdRng, n: f64, p: f64) -> f64 {
+pub(super) fn binomial(rng: &mut StdRng, n: f64, p: f64) -> f64 {
     Binomial::new(n as u64, p).map_or(0.0, |law| law.sample(rng) as f64)
 }

@@ -38,6 +38,7 @@ mod advisory;
 mod bank;
 mod filter;
 mod fit;
+mod forecast;
 mod history;
 mod mixture;
 mod noise;
@@ -53,6 +54,7 @@ mod tests;
 
 pub use advisory::AdvisoryTest;
 pub use fit::{Form, GaugeFit, GaugeSettings, NoFit, NoiseSummary};
+pub use forecast::{Course, GaugeForecast};
 pub use history::History;
 pub use running::{GaugeTest, Leak, Taken};
 pub use scale::Worse;

@@ -86,7 +86,7 @@ pub enum CountKind {
 
 impl CountKind {
     /// The variance, per unit of exposure, of independent events at ratio `p`.
-    fn variance(self, p: f64) -> f64 {
+    pub(super) fn variance(self, p: f64) -> f64 {
         match self {
             Self::Ratio => p * (1.0 - p),
             Self::Rate => p,

@@ -71,8 +71,9 @@ impl Traffic {
     }
 }
 
-/// The Kullback–Leibler divergence between two coins.
-fn divergence(p: f64, q: f64) -> f64 {
+/// The Kullback–Leibler divergence between two coins, in nats a throw: what tells one of `p` from one of `q`.
+#[must_use]
+pub fn divergence(p: f64, q: f64) -> f64 {
     let term = |p: f64, q: f64| if p > 0.0 { p * (p / q).ln() } else { 0.0 };
     term(p, q) + term(1.0 - p, 1.0 - q)
 }

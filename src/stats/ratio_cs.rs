@@ -1,9 +1,12 @@
 //! The confidence sequence for the rate ratio: an interval that holds at all looks at once, while the share of traffic
 //! moves.
 //!
-//! For each log ratio on a symmetric grid it keeps the log likelihood of all ticks (conditional on each tick's total, as
-//! [`Tilt`](super::Tilt) does). A ratio is in the sequence while a mixture over the whole grid has not gathered
+//! The log likelihood of all ticks (conditional on each tick's total, as [`Tilt`](super::Tilt) does) is known at each log
+//! ratio of a symmetric grid. A ratio is in the sequence while a mixture over the whole grid has not gathered
 //! evidence 1/alpha against it (Robbins 1970; Howard et al. 2021, arXiv 1810.08240).
+//!
+//! It is a smooth function, so that it is kept as a Chebyshev series: a tick costs as many logarithms as the series has
+//! nodes, a fifth of the grid's points, and the grid is worked out when somebody asks.
 
 use std::sync::LazyLock;
 
@@ -11,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::count::{PairCount, Refusal, among, dispersion, share};
 use super::noise::Likelihood;
-use super::noise::chebyshev::{ORDER, dot, terms};
+use super::noise::chebyshev::{ORDER, dot, nodes, terms, through};
 use super::special::log_sum_exp;
 
 /// Points on either side of ratio 1.
@@ -21,14 +24,13 @@ const LARGEST: f64 = 64.0;
 /// The standard deviation of the log ratio under the mixture.
 const SCALE: f64 = 1.5;
 
-/// The grid: log ratios, what a tick needs of them, and the mixture.
+/// The grid: log ratios, the terms of a Chebyshev series there, and the mixture.
 struct Points {
     eta: Vec<f64>,
-    /// e^η − 1.
-    step: Vec<f64>,
-    log_weight: Vec<f64>,
-    /// The terms of a Chebyshev series.
     terms: Vec<[f64; ORDER]>,
+    log_weight: Vec<f64>,
+    /// e^η − 1 at the series' nodes.
+    step: [f64; ORDER],
 }
 
 fn points() -> &'static Points {
@@ -37,9 +39,8 @@ fn points() -> &'static Points {
         let density = eta.iter().map(|eta| -0.5 * (eta / SCALE).powi(2));
         let norm = log_sum_exp(density.clone());
         let log_weight = density.map(|d| d - norm).collect();
-        let step = eta.iter().map(|eta| eta.exp_m1()).collect();
         let terms = eta.iter().map(|eta| terms(*eta)).collect();
-        Points { eta, step, log_weight, terms }
+        Points { eta, terms, log_weight, step: nodes().map(f64::exp_m1) }
     });
     &POINTS
 }
@@ -55,17 +56,20 @@ pub struct Interval {
     pub upper: Option<f64>,
 }
 
-/// The confidence sequence's state: the log likelihood at 257 ratios from 1/64 to 64.
+/// The confidence sequence's state: the log likelihood at all ratios from 1/64 to 64, up to a constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RatioCs {
-    log_likelihood: Vec<f64>,
+    /// Of the ticks with independent errors, at the nodes of the series.
+    at_nodes: Vec<f64>,
+    /// Of all others, as the series' coefficients.
+    series: Vec<f64>,
     /// Some event was seen.
     informed: bool,
 }
 
 impl Default for RatioCs {
     fn default() -> Self {
-        Self { log_likelihood: vec![0.0; points().eta.len()], informed: false }
+        Self { at_nodes: vec![0.0; ORDER], series: vec![0.0; ORDER], informed: false }
     }
 }
 
@@ -91,11 +95,9 @@ impl RatioCs {
             Likelihood::Binomial { x, k, rho, phi } => self.binomial(*x, *k, *rho, *phi),
             Likelihood::Series(likelihood) => {
                 self.informed = true;
-                // What all points have in common says nothing.
-                let mut series = *likelihood.series();
-                series[0] = 0.0;
-                for (log, terms) in self.log_likelihood.iter_mut().zip(&points().terms) {
-                    *log += dot(terms, &series);
+                // The first term, which all ratios have in common, says nothing.
+                for (sum, coefficient) in self.series.iter_mut().zip(likelihood.series()).skip(1) {
+                    *sum += coefficient;
                 }
                 Ok(())
             }
@@ -113,43 +115,59 @@ impl RatioCs {
             return Ok(());
         }
         self.informed = true;
-        let grid = points();
-        for ((log, eta), step) in self.log_likelihood.iter_mut().zip(&grid.eta).zip(&grid.step) {
+        for ((log, eta), step) in self.at_nodes.iter_mut().zip(nodes()).zip(&points().step) {
             *log += (x * eta - k * (rho * step).ln_1p()) / phi;
         }
         Ok(())
+    }
+
+    /// The log likelihood at each point of the grid, up to a constant.
+    fn log_likelihood(&self) -> Vec<f64> {
+        let mut at_nodes = self.at_nodes.iter();
+        let mut series = through(&std::array::from_fn(|_| at_nodes.next().copied().unwrap_or_default()));
+        for (coefficient, other) in series.iter_mut().zip(&self.series) {
+            *coefficient += other;
+        }
+        series[0] = 0.0;
+        points().terms.iter().map(|terms| dot(terms, &series)).collect()
     }
 
     /// The (1 − `alpha`) sequence now, `alpha` between 0 and 1, snapped outwards by one point of the grid (7 % apart
     /// twice over).
     #[must_use]
     pub fn interval(&self, alpha: f64) -> Interval {
+        Interval::over(&self.log_likelihood(), alpha, self.informed)
+    }
+}
+
+impl Interval {
+    /// Of the log likelihood at each point of the grid.
+    fn over(log_likelihood: &[f64], alpha: f64, informed: bool) -> Self {
         let grid = points();
-        let mixed = log_sum_exp(grid.log_weight.iter().zip(&self.log_likelihood).map(|(w, l)| w + l));
+        let mixed = log_sum_exp(grid.log_weight.iter().zip(log_likelihood).map(|(w, l)| w + l));
         let bar = mixed + alpha.ln();
         let inside = |log: &f64| *log > bar;
         let last = grid.eta.len() - 1;
-        let best = self.most_likely();
+        let best = first_of_largest(log_likelihood);
         // Where the mixture refutes every point (a ratio far beyond the grid), what is left is the likeliest one.
-        let low = self.log_likelihood.iter().position(inside).unwrap_or(best);
-        let high = self.log_likelihood.iter().rposition(inside).unwrap_or(best);
-        Interval {
+        let low = log_likelihood.iter().position(inside).unwrap_or(best);
+        let high = log_likelihood.iter().rposition(inside).unwrap_or(best);
+        Self {
             lower: low.checked_sub(1).map(|g| grid.eta[g].exp()),
-            estimate: self.informed.then(|| grid.eta[best].exp()),
+            estimate: informed.then(|| grid.eta[best].exp()),
             upper: (high < last).then(|| grid.eta[high + 1].exp()),
         }
     }
+}
 
-    /// The first point of the largest likelihood.
-    fn most_likely(&self) -> usize {
-        let mut best = 0;
-        for (g, log) in self.log_likelihood.iter().enumerate() {
-            if *log > self.log_likelihood[best] {
-                best = g;
-            }
+fn first_of_largest(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = index;
         }
-        best
     }
+    best
 }
 
 #[cfg(test)]
@@ -176,6 +194,38 @@ mod tests {
                 // The vectors call the lowest point the estimate where nothing was seen; here there is none.
                 if let Some(estimate) = got.estimate {
                     close(estimate, expected[2].as_f64().unwrap(), 1e-10, case);
+                }
+            }
+        }
+    }
+
+    /// The log likelihood of a tick at a point of the grid, straight from its formula.
+    fn exact(x: f64, k: f64, rho: f64, eta: f64) -> f64 {
+        x * eta - k * (rho * eta.exp_m1()).ln_1p()
+    }
+
+    #[test]
+    fn the_series_is_the_likelihood_however_large_counts_and_ratios_are() {
+        let grid = points();
+        for share in [1e-6_f64, 1e-3, 0.05, 0.5, 0.97, 1.0 - 1e-6] {
+            for events in [1.0_f64, 30.0, 1e4, 1e8, 1e12] {
+                for times in [1.0 / 64.0, 1.0 / 8.0, 1.0, 3.0, 64.0] {
+                    let case = (share, events, times);
+                    let odds = times * share / (1.0 - share);
+                    let x = (events * odds / (1.0 + odds)).round();
+                    let mut sequence = RatioCs::default();
+                    sequence.binomial(x, events, share, 1.0).unwrap();
+                    sequence.binomial(0.0, 1.0, 0.5, 1.0).unwrap();
+                    let of = |eta: &f64| exact(x, events, share, *eta) + exact(0.0, 1.0, 0.5, *eta);
+                    let expected: Vec<f64> = grid.eta.iter().map(of).collect();
+                    let got = sequence.log_likelihood();
+                    let best = first_of_largest(&expected);
+                    assert_eq!(first_of_largest(&got), best, "{case:?}");
+                    for (got_at, expected_at) in got.iter().zip(&expected) {
+                        let off = (got_at - got[best]) - (expected_at - expected[best]);
+                        assert!(off.abs() <= 1e-12 * events + 1e-9, "{case:?}: {off}");
+                    }
+                    assert_eq!(sequence.interval(0.01), Interval::over(&expected, 0.01, true), "{case:?}");
                 }
             }
         }

@@ -116,6 +116,18 @@ impl Reader {
         self.rows(query, entry).await
     }
 
+    /// A rollout's events of one kind, in order.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn events_of(&self, rollout: &RolloutId, kind: &str) -> Result<Vec<Entry>, StoreError> {
+        let query =
+            sqlx::query("select seq, at, kind, body from event where rollout = ? and kind = ? order by seq")
+                .bind(&rollout.0)
+                .bind(kind);
+        self.rows(query, entry).await
+    }
+
     /// The last event of one kind.
     ///
     /// # Errors

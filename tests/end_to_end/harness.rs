@@ -8,7 +8,7 @@ mod stage;
 pub(crate) use observed::Story;
 pub(crate) use process::Process;
 pub(crate) use servers::{Alertmanager, Prometheus, installed};
-pub(crate) use stage::{Setup, Source, Stage, policy};
+pub(crate) use stage::{Setup, Source, Stage, policy, policy_of};
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

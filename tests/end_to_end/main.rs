@@ -16,6 +16,8 @@
 mod alerts;
 mod bad_days;
 mod harness;
+mod records;
 mod restarts;
 mod rollouts;
+mod strategies;
 mod webhooks;

@@ -1,8 +1,7 @@
-//! What can be watched in the demo, and how each should end.
+//! What can be watched in the demo.
 
 use clap::ValueEnum;
 
-use crate::rollout::Phase;
 use crate::words::Span;
 
 /// What happens to the app.
@@ -72,14 +71,5 @@ impl Scenario {
     pub(super) fn incident(self) -> Option<Incident> {
         let incident = Incident { after: Span::seconds(5), lasts: Span::seconds(10), errors: 15.0 };
         (self == Self::Shared).then_some(incident)
-    }
-
-    /// How it should end.
-    pub(super) fn ends(self) -> Phase {
-        match self {
-            Self::Errors | Self::Crash => Phase::RolledBack,
-            Self::Good | Self::Shared => Phase::Promoted,
-            Self::Quiet => Phase::Paused,
-        }
     }
 }

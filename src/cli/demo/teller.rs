@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::scenario::Scenario;
+use super::way::Way;
 use crate::cli::print::plain;
 use crate::demo::Served;
 use crate::rollout::{Answer, Command, Event, Phase, PlatformErrorKind, Recorded, Rollout};
@@ -17,6 +18,7 @@ const LOOKS: Span = Span::seconds(5);
 /// Tells one rollout.
 pub(super) struct Teller {
     json: bool,
+    way: Way,
     scenario: Scenario,
     began: Time,
     told_look: Option<Time>,
@@ -27,8 +29,8 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn new(json: bool, scenario: Scenario, began: Time) -> Self {
-        Self { json, scenario, began, told_look: None, first_traffic: None, decided: None }
+    pub(super) fn new(json: bool, way: Way, scenario: Scenario, began: Time) -> Self {
+        Self { json, way, scenario, began, told_look: None, first_traffic: None, decided: None }
     }
 
     /// The line before anything happens.
@@ -106,7 +108,7 @@ impl Teller {
         canary: Served,
         out: &mut impl Write,
     ) -> std::io::Result<bool> {
-        let right = rollout.phase == self.scenario.ends();
+        let right = rollout.phase == self.way.ends(self.scenario);
         let took = self.first_traffic.zip(self.decided).map(|(from, to)| to.since(from).as_seconds());
         let rolled_back = rollout.phase == Phase::RolledBack;
         if self.json {

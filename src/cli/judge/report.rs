@@ -13,11 +13,12 @@ pub(super) struct Report {
     rollout: String,
     at: f64,
     decision: Decision,
-    /// When the decision fell, where it is final and looks came after it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decided: Option<f64>,
     score: [f64; 2],
     signals: BTreeMap<String, Signal>,
+    /// When the decision fell, where it is final and looks came after it. Like all below, printed where it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<f64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     why: String,
 }
 
@@ -40,7 +41,7 @@ impl Report {
             at: verdict.at,
             decision: trial.decision(),
             decided: None,
-            score: verdict.score,
+            score: verdict.score.map(|score| (score * 1e6).round() / 1e6),
             signals: verdict.signals.into_iter().map(|(name, signal)| (name, Signal::from(signal))).collect(),
             why: verdict.why,
         }
@@ -49,6 +50,12 @@ impl Report {
     /// The same, said again at a later look.
     pub(super) fn at(self, at: f64) -> Self {
         if at > self.at { Self { at, decided: Some(self.at), ..self } } else { self }
+    }
+
+    /// The same without what is printed only where it is asked for.
+    pub(super) fn brief(mut self) -> Self {
+        self.signals.values_mut().for_each(|signal| signal.otherwise.clear());
+        Self { decided: None, why: String::new(), ..self }
     }
 
     /// Writes it as one line.

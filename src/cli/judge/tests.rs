@@ -27,7 +27,8 @@ fn rules() -> Policy {
 /// What is printed and what is refused.
 fn run(only_final: bool, input: &str) -> (Vec<Value>, String) {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    judge(&rules(), only_final, BufReader::new(input.as_bytes()), &mut output, &mut errors).unwrap();
+    let wanted = Output { only_final, explain: true };
+    judge(&rules(), wanted, BufReader::new(input.as_bytes()), &mut output, &mut errors).unwrap();
     let lines = String::from_utf8(output).unwrap();
     (
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),

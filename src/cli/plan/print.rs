@@ -4,50 +4,158 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::Serialize;
 
-use super::forecast::{Detection, Forecast, Plan, Step, worse};
-use super::simulate::{Found, Simulated};
-use crate::words::Share;
+use super::super::print::{moment, plain};
+use super::Report;
+use super::course::Course;
+use super::forecast::{Detection, Forecast, Plan, Step};
+use super::load::{Flags, Load};
+use super::read::Known;
+use super::simulate::{Ends, Simulated};
+use crate::judge::{Noise, past};
+use crate::policy::{Measure, Policy};
+use crate::words::{AppName, Share, Time, Version};
 
 /// The width of the plot's longest bar, in characters.
 const BAR: f64 = 40.0;
 
+/// What was read, for people and for programs. Times are milliseconds since 1970.
+#[derive(Debug, Serialize)]
+pub(super) struct Told<'a> {
+    app: &'a AppName,
+    version: Version,
+    units: u32,
+    source: &'static str,
+    at: Time,
+    signals: Vec<ToldSignal>,
+    /// What went wrong.
+    notes: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct ToldSignal {
+    signal: String,
+    /// The times of the first and the last look that told of it; nothing where none did.
+    from: Option<Time>,
+    until: Option<Time>,
+    looks: usize,
+    /// Requests (or unit-seconds) a second, and events for each of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exposure: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<f64>,
+    /// The noise as it is judged at the last step.
+    noise: Option<Noise>,
+    /// All of it in words.
+    said: String,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn of(policy: &Policy, course: &Course, loads: &[Load], known: &'a Known) -> Self {
+        let pasts = past(policy, &known.looks);
+        let look = policy.look_every.as_seconds();
+        let share = course.legs.last().map_or(0.5, |leg| leg.share.get());
+        let units = course.legs.first().map_or(1, |leg| leg.canary as usize);
+        let signals = policy.signals.iter().zip(pasts).zip(loads).map(|((signal, past), load)| {
+            let (mut exposure, mut base, mut noise) = (None, None, None);
+            let mut trouble = None;
+            match load {
+                Load::Counts(counts) => {
+                    (exposure, base) = (Some(counts.exposure), Some(counts.base));
+                    noise = counts.known().map(|known| {
+                        let spread = known.spread(share, look);
+                        let (dispersion, before) = (known.dispersion(), true);
+                        let slower = known.slowdown(share, look);
+                        Noise::Counts { phi: spread.phi, frailty: spread.frailty, dispersion, before, slower }
+                    });
+                }
+                Load::Gauge(past) => match past.forecast(units, past.units) {
+                    Ok(forecast) => noise = Some(Noise::Gauge(forecast.fit().summary())),
+                    Err(why) => trouble = Some(why.to_string()),
+                },
+                Load::Unknown(_) => {}
+            }
+            let said = said(&signal.measure, load, noise.as_ref(), trouble);
+            ToldSignal {
+                signal: signal.name.clone(),
+                from: past.as_ref().map(|past| Time::from_seconds(past.from)),
+                until: past.as_ref().map(|past| Time::from_seconds(past.until)),
+                looks: past.as_ref().map_or(0, |past| past.looks),
+                exposure,
+                base,
+                noise,
+                said,
+            }
+        });
+        Self {
+            app: &known.app,
+            version: known.version,
+            units: known.units(),
+            source: known.source,
+            at: known.at,
+            signals: signals.collect(),
+            notes: &known.notes,
+        }
+    }
+}
+
+/// One signal's level and noise in words.
+fn said(measure: &Measure, load: &Load, noise: Option<&Noise>, trouble: Option<String>) -> String {
+    let noise = match (noise, trouble) {
+        (Some(noise), _) => noise.to_string(),
+        (None, Some(trouble)) => trouble,
+        (None, None) => "too few looks to know the noise; reckoned with as independent events".to_owned(),
+    };
+    let level = match (measure, load) {
+        (_, Load::Unknown(why)) => return (*why).to_owned(),
+        (_, Load::Gauge(_)) => return noise,
+        (Measure::Rate { .. }, Load::Counts(c)) => {
+            format!("{} events a second on {:.1} units", rate(c.base * c.exposure), c.exposure)
+        }
+        (_, Load::Counts(counts)) => {
+            let share = Share::new(counts.base.min(1.0)).unwrap_or(Share::ALL);
+            let what = match counts.past.as_ref().and_then(|past| past.bound) {
+                Some(bound) => format!("slower than {}", fine(bound)),
+                None => "bad".to_owned(),
+            };
+            format!("{} requests a second, {share} of them {what}", rate(counts.exposure))
+        }
+    };
+    format!("{level}; {noise}")
+}
+
 /// One JSON object.
-pub(super) fn json(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, plan)?;
+pub(super) fn json(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
     writeln!(out)
 }
 
-/// A table for each step, what cannot be seen, and a plot of the last step.
-pub(super) fn table(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
-    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
-    writeln!(
-        out,
-        "{bold}{}{bold:#} at {} requests a second, {} of them failing",
-        plan.policy, plan.traffic.requests, plan.traffic.errors
-    )?;
+/// What was read, a table for each step, what cannot be seen, and a plot of the last step.
+pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) -> io::Result<()> {
+    let plan = report.plan;
+    head(report, flags, out)?;
+    let dim = Style::new().dimmed();
     match plan.unknown {
         Some(why) => writeln!(out, "{dim}{why}.{dim:#}")?,
         None => writeln!(
             out,
-            "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical.{dim:#}",
+            "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical: half of the \
+             rollouts take longer.{dim:#}",
             plan.false_rollback, plan.false_promotion
         )?,
     }
+    for adjusted in &plan.adjusted {
+        writeln!(out, "{dim}{adjusted}{dim:#}")?;
+    }
     for step in &plan.steps {
-        writeln!(
-            out,
-            "\n{bold}{} of traffic{bold:#}, {} to {}",
-            step.share,
-            time(plan.bake[0]),
-            time(plan.bake[1])
-        )?;
-        writeln!(out, "{}", grid(step))?;
-        for signal in &step.signals {
-            for blind in &signal.blind {
-                writeln!(out, "{dim}  {}: {blind}{dim:#}", signal.signal)?;
-            }
-        }
+        one_step(plan, step, out)?;
+    }
+    if !plan.notes.is_empty() {
+        writeln!(out)?;
+    }
+    for note in &plan.notes {
+        writeln!(out, "{dim}{note}{dim:#}")?;
     }
     if let Some(step) = plan.steps.last() {
         plot(step, out)?;
@@ -58,24 +166,98 @@ pub(super) fn table(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn simulation(simulated: &Simulated, out: &mut impl Write) -> io::Result<()> {
-    let bold = Style::new().bold();
-    let percent = |share: f64| Share::new(share).map_or_else(String::new, |share| share.to_string());
-    let (low, high) = simulated.false_rollback_between;
-    writeln!(out, "\n{bold}{} simulated rollouts of each kind{bold:#}", simulated.runs)?;
+fn head(report: &Report<'_>, flags: &Flags, out: &mut impl Write) -> io::Result<()> {
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    let policy = &report.plan.policy;
+    let said = [
+        flags.rps.map(|n| format!("{n} requests a second")),
+        flags.error_rate.map(|share| format!("{share} of them failing")),
+        flags.slow_rate.map(|share| format!("{share} of them slow")),
+        flags.events.map(|n| format!("{n} events a second")),
+        flags.dispersion.map(|n| format!("{n} times the variance of independent events")),
+        flags.gauge_noise.map(|share| format!("units that differ by {share}")),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    let Some(told) = &report.read else {
+        return writeln!(out, "{bold}{policy}{bold:#} at {}", said.join(", "));
+    };
+    let units = if told.units == 1 { "1 unit".to_owned() } else { format!("{} units", told.units) };
     writeln!(
         out,
-        "  good: {} rolled back (the truth is between {} and {}), proven after {}",
-        percent(simulated.false_rollback),
-        percent(low),
-        percent(high),
-        simulated.proven.map_or_else(|| "no time that most of them reached".to_owned(), time)
+        "{bold}{policy}{bold:#} for app {bold}{}{bold:#}, {} on {units}, read from {} at {} UTC",
+        told.app,
+        told.version,
+        told.source,
+        moment(told.at)
     )?;
-    for Found { regression, share, after } in &simulated.found {
-        let after = after.map_or_else(String::new, |after| format!(", half of all within {}", time(after)));
-        writeln!(out, "  x{regression}: {} rolled back{after}", percent(*share))?;
+    for signal in &told.signals {
+        let window = match (signal.from, signal.until) {
+            (Some(from), Some(until)) => {
+                format!(" {dim}({} looks, {} to {}){dim:#}", signal.looks, moment(from), moment(until))
+            }
+            _ => String::new(),
+        };
+        writeln!(out, "  {}: {}{window}", signal.signal, plain(&signal.said))?;
+    }
+    for note in told.notes {
+        writeln!(out, "  note: {}", plain(note))?;
+    }
+    if !said.is_empty() {
+        writeln!(out, "  in place of what was read: {}", said.join(", "))?;
     }
     Ok(())
+}
+
+fn one_step(plan: &Plan, step: &Step, out: &mut impl Write) -> io::Result<()> {
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    let [least, most] = plan.bake.map(time);
+    writeln!(out, "\n{bold}{} of traffic{bold:#}, {least} to {most}", step.share)?;
+    for line in grid(step).lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    let unseen = |signal: &Forecast| Some(format!("{} below {}", signal.signal, worse(signal.notices[1]?)));
+    let unseen: Vec<String> = step.signals.iter().filter_map(unseen).collect();
+    if !unseen.is_empty() {
+        writeln!(out, "{dim}  not seen in {most}: {}{dim:#}", unseen.join(", "))?;
+    }
+    for signal in &step.signals {
+        for blind in &signal.blind {
+            writeln!(out, "{dim}  {}: {blind}{dim:#}", signal.signal)?;
+        }
+    }
+    Ok(())
+}
+
+fn simulation(simulated: &Simulated, out: &mut impl Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}{} simulated rollouts of each kind{bold:#}", simulated.runs)?;
+    for assumed in &simulated.assumed {
+        writeln!(out, "  {assumed}")?;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["canary", "rolled back", "promoted", "left to a person"]);
+    let good = std::iter::once(("as good".to_owned(), &simulated.good));
+    let bad = simulated.bad.iter().map(|bad| (format!("{} x{}", bad.signal, bad.regression), &bad.ends));
+    for (canary, ends) in good.chain(bad) {
+        table.add_row([canary, ended(ends.rolled_back), ended(ends.promoted), ended(ends.left)]);
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    let [low, high] = simulated.false_rollback_between.map(percent);
+    writeln!(out, "  a good canary is rolled back in {low} to {high} of rollouts (95 % interval)")
+}
+
+fn ended(ends: Ends) -> String {
+    match ends.after {
+        Some(after) if ends.share > 0.0 => format!("{}, after {}", percent(ends.share), time(after)),
+        _ => percent(ends.share),
+    }
+}
+
+fn percent(share: f64) -> String {
+    Share::new(share).map_or_else(String::new, |share| share.to_string())
 }
 
 fn grid(step: &Step) -> Table {
@@ -140,6 +322,25 @@ fn plot(step: &Step, out: &mut impl Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A ratio as policies write it: `+50%`.
+pub(super) fn worse(ratio: f64) -> String {
+    format!("+{:.0}%", 100.0 * (ratio - 1.0))
+}
+
+/// A number of something a second.
+fn rate(value: f64) -> String {
+    if value >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+/// A bound of a histogram: `250 ms`, `1.5 s`.
+fn fine(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds} s") }
 }
 
 /// Seconds as people say them: `45 s`, `6 min`, `2.5 h`.

@@ -12,7 +12,7 @@ use crate::rollout::{Answer, Event};
 use crate::store::{Message, MessageState};
 use crate::words::Time;
 
-const HEADING: Style = Style::new().bold();
+pub(super) const HEADING: Style = Style::new().bold();
 
 /// Prints all of it.
 pub(super) fn print(story: &Story, out: &mut impl Write) -> io::Result<()> {
@@ -20,6 +20,7 @@ pub(super) fn print(story: &Story, out: &mut impl Write) -> io::Result<()> {
     if let Some(look) = &story.last_look {
         last_look(look, out)?;
     }
+    story.learnt.print(out)?;
     timeline(story, out)?;
     commands(story, out)?;
     messages(&story.messages, out)

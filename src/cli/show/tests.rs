@@ -3,10 +3,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::judge::{Look, Verdict};
+use crate::judge::{Look, Reading, Verdict};
 use crate::rollout::{Answer, Command as PlatformCommand, Ending, PlatformErrorKind};
 use crate::store::{AppendBatch, NewEvent, NewMessage, Store, fixture};
-use crate::words::{Span, Time, Version};
+use crate::words::{Arms, Span, Time, Version};
 
 #[derive(Parser)]
 struct Command {
@@ -40,6 +40,7 @@ fn verdict() -> Verdict {
         "log_e_harm": 7.25, "log_e_safe": -0.3, "harm_threshold": 4.605, "safe_threshold": 2.996,
         "effect": [1.63, 3.1, 6.04], "allowed": 1.2, "within": 1.5,
         "seen": [40.0, 1500.0, 120.0, 13500.0], "wait": null,
+        "noise": {"counts": {"phi": 2.0, "frailty": 0.0, "dispersion": 2.0, "before": true, "slower": 2.0}},
         "why": "errors: 3.1 times the baseline's", "otherwise": "8 fewer errors would have kept it undecided",
     });
     let quiet = json!({
@@ -198,4 +199,37 @@ async fn what_cannot_be_read_is_said_in_its_place() {
     assert!(page.contains("event 11 of rollout") && page.contains("EOF while parsing"), "{page}");
     let text = shown(&directory, &["last", "--json"]).await.unwrap();
     assert!(text.contains(r#""into": "a frog""#) && text.contains(r#""body": "{""#), "{text}");
+}
+
+#[tokio::test]
+async fn the_noise_is_told_with_what_it_was_learnt_from_and_when() {
+    let text = "policy: web\nfor: { apps: ['*'] }\nstrategy: { canary: { steps: [10%] } }\nsignals: [{ name: errors, ratio: { \
+                events: e_total, total: r_total } }, { use: memory }]\n";
+    let directory = TempDir::new().unwrap();
+    let store = Store::open(directory.path()).await.unwrap();
+    let (mut rollout, first) =
+        fixture::opened(ID, "shop", BEGAN, crate::policy::read("web.yaml", text).policy.unwrap());
+    let mut events = vec![first];
+    for n in 0..30_u32 {
+        let at = BEGAN.seconds() - 600.0 + 15.0 * f64::from(n);
+        let counts = Reading::Counts { events: f64::from(3 * (n % 4)), total: 1000.0 };
+        let arms = Arms { baseline: Some(counts), canary: None };
+        let look = Look { at, share: None, signals: std::iter::once(("errors".to_owned(), arms)).collect() };
+        events.push(fixture::apply(&mut rollout, BEGAN, Event::Learnt { look }));
+    }
+    let look = Look { at: 60.0, share: None, signals: std::collections::BTreeMap::new() };
+    let looked = Event::Looked { look, verdict: Box::new(verdict()), notes: Vec::new() };
+    events.push(fixture::apply(&mut rollout, BEGAN + Span::seconds(60), looked));
+    let batch = AppendBatch::of(0, &events).unwrap().leading_to(&rollout).unwrap();
+    store.append(&rollout.id, batch).await.unwrap();
+
+    let page = shown(&directory, &["shop"]).await.unwrap();
+    let noise: Vec<&str> = page.lines().skip_while(|line| !line.starts_with("Noise")).take(3).collect();
+    insta::assert_snapshot!("noise", noise.join("\n"));
+    let json: serde_json::Value =
+        serde_json::from_str(&shown(&directory, &["shop", "--json"]).await.unwrap()).unwrap();
+    let errors = &json["noise"][0];
+    assert_eq!((&errors["looks"], &errors["from"]), (&json!(30), &json!(BEGAN.0 - 600_000)));
+    assert_eq!(errors["noise"]["counts"]["slower"], 2.0);
+    assert_eq!(json["noise"][1]["noise"], serde_json::Value::Null);
 }

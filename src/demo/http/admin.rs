@@ -9,6 +9,7 @@
 //! | `POST /emulator/apps/{app}/units/{unit}/crash` | lets the unit's container exit |
 //! | `PUT /emulator/apps/{app}/versions/{version}` | `{"marked": true}`: the image collector is about to remove it |
 //! | `POST /emulator/apps/{app}/somebody` | `{"does": "env"}`: somebody else acts, see [`Foreign`] |
+//! | `POST /emulator/replicas/{replica}/crash` | a replica of the API, from 0, dies and starts anew: its work stays half done |
 //! | `GET`, `PUT /emulator/faults` | what goes wrong |
 //! | `GET /emulator/sd` | all units that have an address, for Prometheus' `http_sd_configs` |
 //!
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 
 use super::wire;
 use crate::demo::install::Install;
-use crate::demo::tsuru::faults::{Faults, Foreign};
+use crate::demo::tsuru::faults::{Faults, Foreign, Format};
 use crate::demo::tsuru::{AppSpec, Phase};
 
 pub(super) fn router() -> Router<Arc<Install>> {
@@ -38,6 +39,7 @@ pub(super) fn router() -> Router<Arc<Install>> {
         .route("/apps/{app}/units/{unit}/crash", post(crash))
         .route("/apps/{app}/versions/{version}", put(mark))
         .route("/apps/{app}/somebody", post(somebody))
+        .route("/replicas/{replica}/crash", post(crash_replica))
         .route("/faults", get(faults).put(set_faults))
         .route("/sd", get(discovery))
 }
@@ -206,7 +208,19 @@ async fn faults(State(install): State<Arc<Install>>) -> Response {
     Json(install.now().core.config().faults.clone()).into_response()
 }
 
-async fn set_faults(State(install): State<Arc<Install>>, Json(faults): Json<Faults>) -> Response {
+async fn crash_replica(State(install): State<Arc<Install>>, Path(replica): Path<usize>) -> Response {
+    if replica >= install.replicas() {
+        return refuse(StatusCode::NOT_FOUND, format!("there is no replica {replica} of the API"));
+    }
+    install.now().crash(replica);
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn set_faults(State(install): State<Arc<Install>>, body: String) -> Response {
+    let faults = match Faults::parse(&body, Format::Json) {
+        Ok(faults) => faults,
+        Err(why) => return refuse(StatusCode::BAD_REQUEST, why),
+    };
     let mut now = install.now();
     let at = now.at;
     now.core.set_faults(at, faults);

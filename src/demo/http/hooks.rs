@@ -170,8 +170,12 @@ fn blocks(install: &Install, token: &Token, found: &Found, input: &Input) -> Res
 /// How long a late webhook waits for one to overtake it.
 const LATE: Duration = Duration::from_secs(2);
 
-/// Delivers webhooks as they come, one at a time, until the emulator stops.
-pub(in crate::demo) async fn deliver(install: Arc<Install>, mut deliveries: mpsc::Receiver<Delivery>) {
+/// Delivers the webhooks of one replica of the API as they come, one at a time, until the emulator stops.
+pub(in crate::demo) async fn deliver(
+    install: Arc<Install>,
+    replica: usize,
+    mut deliveries: mpsc::Receiver<Delivery>,
+) {
     let timeout = install.now().core.config().timings.webhook.as_duration();
     let mut late: Option<Delivery> = None;
     loop {
@@ -183,23 +187,27 @@ pub(in crate::demo) async fn deliver(install: Arc<Install>, mut deliveries: mpsc
                 None => return,
             },
         };
-        let (lost, twice, holds) = {
+        let (lost, holds, lag) = {
             let mut now = install.now();
             let lost = next.is_some() && now.core.fires(|faults| &mut faults.webhook_lost);
-            let twice = next.is_some() && now.core.fires(|faults| &mut faults.webhook_twice);
             let holds = next.is_some() && late.is_none() && now.core.fires(|faults| &mut faults.webhook_late);
-            (lost, twice, holds)
+            (lost, holds, now.core.config().faults.webhook_lags.get(replica).copied().unwrap_or_default())
         };
         let mut batch: Vec<Delivery> = next.into_iter().filter(|_| !lost).collect();
-        if twice {
-            batch.extend(batch.clone());
-        }
         if holds {
             late = batch.pop();
         } else {
             batch.extend(late.take());
         }
-        for (hook, event) in batch {
+        for Delivery { hook, event, crashes } in batch {
+            tokio::select! {
+                () = install.stop.cancelled() => return,
+                () = tokio::time::sleep(lag.as_duration()) => {}
+            }
+            // What waits to be sent is forgotten in a crash.
+            if install.now().crashes[replica] != crashes {
+                continue;
+            }
             tokio::select! {
                 () = install.stop.cancelled() => return,
                 result = send(&hook, &event, timeout) => if let Err(reason) = result {

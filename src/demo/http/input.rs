@@ -18,10 +18,12 @@ pub(super) struct Input {
     content_type: String,
     authorization: String,
     pub(super) address: String,
+    /// Which replica of the API was asked.
+    pub(super) replica: usize,
 }
 
 impl Input {
-    pub(super) fn new(parts: &Parts, body: &Bytes) -> Self {
+    pub(super) fn new(parts: &Parts, body: &Bytes, replica: usize) -> Self {
         let header = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("");
         let content_type = header(header::CONTENT_TYPE).split(';').next().unwrap_or("").to_owned();
         let query = pairs(parts.uri.query().unwrap_or("").as_bytes());
@@ -41,6 +43,7 @@ impl Input {
             authorization: header(header::AUTHORIZATION).to_owned(),
             // Nothing depends on where a call comes from.
             address: "127.0.0.1".to_owned(),
+            replica,
         }
     }
 
@@ -170,7 +173,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        Input::new(&parts, &Bytes::copy_from_slice(body.as_bytes()))
+        Input::new(&parts, &Bytes::copy_from_slice(body.as_bytes()), 0)
     }
 
     const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");

@@ -13,9 +13,18 @@ use crate::demo::tsuru::{EventId, Failure, Filter};
 use crate::words::Time;
 
 /// `GET /healthcheck`.
-pub(super) fn healthcheck(input: &Input) -> Response {
+pub(super) fn healthcheck(install: &Install, input: &Input) -> Response {
     const KIND: &str = "text/plain; charset=utf-8";
+    let away = {
+        let mut now = install.now();
+        let at = now.at;
+        now.core.is_away(at)
+    };
     match input.query("check") {
+        "all" if away => {
+            let text = "MongoDB: fail - server selection error: context deadline exceeded (5s)\n";
+            plain(StatusCode::INTERNAL_SERVER_ERROR, KIND, text)
+        }
         "all" => plain(StatusCode::OK, KIND, "MongoDB: WORKING (1.2ms)\n"),
         _ => plain(StatusCode::OK, KIND, "WORKING"),
     }
@@ -51,7 +60,7 @@ pub(super) fn answer(
             let name = found.parameter("app").unwrap_or("");
             let mut now = install.now();
             let (at, port) = (now.at, now.core.config().network.port);
-            let look = now.core.look(at, name).ok_or_else(|| no_app(name))?;
+            let look = now.core.look_from(at, name, asked(install, input)).ok_or_else(|| no_app(name))?;
             Ok(json(&wire::apps::info(&look, port)))
         }
         Endpoint::Autoscale => {
@@ -102,6 +111,11 @@ const KINDS: [&str; 14] = [
     "app.update.unit.remove",
 ];
 
+/// The replica of the API that was asked; nothing where all are behind one address.
+fn asked(install: &Install, input: &Input) -> Option<usize> {
+    (install.replicas() > 1).then_some(input.replica)
+}
+
 fn no_app(name: &str) -> Failure {
     refuse(404, &format!("App {name} not found."))
 }
@@ -128,7 +142,8 @@ fn apps(install: &Install, token: &Token, input: &Input) -> Result<Response, Fai
         .collect();
     let mut list = Vec::new();
     for name in names {
-        list.extend(now.core.look(at, &name).map(|look| wire::apps::resume(&look, port, simplified)));
+        let look = now.core.look_from(at, &name, asked(install, input));
+        list.extend(look.map(|look| wire::apps::resume(&look, port, simplified)));
     }
     Ok(if list.is_empty() { empty(StatusCode::NO_CONTENT) } else { json(&list) })
 }

@@ -3,6 +3,7 @@
 //! The status is decided by the first byte. A call that fails before it wrote anything has its real status; one that fails
 //! later has 200 and says so in its last line. The work goes on when the client goes away.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,14 +37,11 @@ impl Kind {
         }
     }
 
-    fn lines(self, lines: &[Line]) -> String {
-        lines
-            .iter()
-            .map(|line| match self {
-                Self::Json => wire::stream_message(&line.text, &rfc3339(line.at)),
-                _ => line.text.clone(),
-            })
-            .collect()
+    fn line(self, line: &Line) -> String {
+        match self {
+            Self::Json => wire::stream_message(&line.text, &rfc3339(line.at)),
+            _ => line.text.clone(),
+        }
     }
 
     /// What is sent in a long silence.
@@ -81,11 +79,21 @@ struct Follower {
     spoke: Instant,
     /// It says nothing until then.
     silent_until: Option<Instant>,
-    /// What is sent first.
-    first: Option<String>,
-    /// The rest of a piece that is sent in two parts.
-    rest: Option<String>,
+    /// What is to be sent next.
+    pieces: VecDeque<Piece>,
 }
+
+/// A piece of a body. Each thing that is written is sent by itself, as Tsuru flushes each.
+enum Piece {
+    Whole(String),
+    /// The rest of one that is sent in two parts.
+    Rest(String),
+    /// The connection is cut.
+    Cut,
+}
+
+/// How long it takes until the rest of a piece is sent: long enough to be a segment of its own.
+const APART: Duration = Duration::from_millis(5);
 
 impl Drop for Follower {
     /// Nobody waits any more; the call goes on all the same.
@@ -96,10 +104,10 @@ impl Drop for Follower {
 
 /// What a follower found.
 enum News {
-    /// Something to send.
-    More(String),
-    /// It ended, and this is to be sent last.
-    End(String, Result<(), Failure>),
+    /// Things to send.
+    More(Vec<String>),
+    /// It ended, and these are to be sent last.
+    End(Vec<String>, Result<(), Failure>),
     /// The connection is cut.
     Cut,
 }
@@ -124,8 +132,7 @@ impl Follower {
             over: false,
             spoke,
             silent_until,
-            first: None,
-            rest: None,
+            pieces: VecDeque::new(),
         }
     }
 
@@ -147,7 +154,7 @@ impl Follower {
                 () = self.install.stop.cancelled() => return News::Cut,
                 () = tokio::time::sleep_until(self.spoke + silence), if self.streams() => {
                     self.spoke = Instant::now();
-                    return News::More(self.kind.keepalive(!self.wrote).to_owned());
+                    return News::More(vec![self.kind.keepalive(!self.wrote).to_owned()]);
                 }
             }
         }
@@ -163,23 +170,25 @@ impl Follower {
     fn look(&mut self) -> Option<News> {
         let now = self.install.now();
         let Some(progress) = now.core.progress(self.call) else { return Some(News::Cut) };
-        let mut text = String::new();
+        let mut texts = Vec::new();
         if let Some(event) = progress.event.and_then(|id| now.core.event(id)) {
-            text = self.kind.lines(event.lines.get(self.taken..).unwrap_or_default());
+            let lines = event.lines.get(self.taken..).unwrap_or_default();
+            texts = lines.iter().map(|line| self.kind.line(line)).collect();
             self.taken = event.lines.len();
         }
         let at = rfc3339(now.at);
         drop(now);
-        if !text.is_empty() {
+        if !texts.is_empty() {
             self.spoke = Instant::now();
         }
         match progress.standing {
-            Standing::Open => (!text.is_empty()).then_some(News::More(text)),
+            Standing::Open => (!texts.is_empty()).then_some(News::More(texts)),
             Standing::Over(result) => {
-                if self.wrote || !text.is_empty() || result.is_ok() {
-                    text.push_str(&self.kind.last(&result, &at));
+                if self.wrote || !texts.is_empty() || result.is_ok() {
+                    texts.push(self.kind.last(&result, &at));
                 }
-                Some(News::End(text, result))
+                texts.retain(|text| !text.is_empty());
+                Some(News::End(texts, result))
             }
             Standing::Lost => Some(News::Cut),
         }
@@ -187,36 +196,54 @@ impl Follower {
 
     /// The next piece of the body; nothing at its end, an error where the connection is cut.
     async fn piece(&mut self) -> Option<Result<Bytes, std::io::Error>> {
-        if let Some(rest) = self.rest.take() {
-            // A pause between the parts makes them segments of their own.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            return Some(Ok(Bytes::from(rest)));
-        }
-        if let Some(first) = self.first.take() {
-            return Some(Ok(Bytes::from(self.split(first))));
-        }
-        if self.over {
-            return None;
-        }
-        let text = match self.next().await {
-            News::More(text) => text,
-            News::End(text, _) => {
-                self.over = true;
-                text
+        loop {
+            match self.pieces.pop_front() {
+                Some(Piece::Whole(text)) => return Some(Ok(Bytes::from(self.break_up(text)))),
+                Some(Piece::Rest(text)) => {
+                    tokio::time::sleep(APART).await;
+                    return Some(Ok(Bytes::from(text)));
+                }
+                Some(Piece::Cut) => {
+                    self.over = true;
+                    // What was written before gets through.
+                    tokio::time::sleep(APART).await;
+                    return Some(Err(std::io::ErrorKind::ConnectionReset.into()));
+                }
+                None if self.over => return None,
+                None => {}
             }
-            News::Cut => {
-                self.over = true;
-                return Some(Err(std::io::ErrorKind::ConnectionReset.into()));
+            match self.next().await {
+                News::More(texts) => self.put(texts),
+                News::End(texts, _) => {
+                    self.over = true;
+                    self.put(texts);
+                }
+                News::Cut => self.pieces.push_back(Piece::Cut),
             }
-        };
-        Some(Ok(Bytes::from(self.split(text))))
+        }
     }
 
-    /// Keeps the second half of a piece back, where it is to arrive in two parts.
-    fn split(&mut self, mut text: String) -> String {
+    fn put(&mut self, texts: Vec<String>) {
+        self.pieces.extend(texts.into_iter().map(Piece::Whole));
+    }
+
+    /// Keeps the second half of a piece back, where it is to arrive later or never.
+    fn break_up(&mut self, mut text: String) -> String {
         let middle = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        if middle > 0 && self.install.now().core.fires(|faults| &mut faults.split) {
-            self.rest = Some(text.split_off(middle));
+        if middle == 0 {
+            return text;
+        }
+        let (truncated, split) = {
+            let mut now = self.install.now();
+            (now.core.fires(|faults| &mut faults.truncated), now.core.fires(|faults| &mut faults.split))
+        };
+        if truncated {
+            text.truncate(middle);
+            self.pieces.clear();
+            self.pieces.push_back(Piece::Cut);
+        } else if split {
+            let rest = text.split_off(middle);
+            self.pieces.push_front(Piece::Rest(rest));
         }
         text
     }
@@ -227,14 +254,14 @@ pub(super) async fn follow(install: Arc<Install>, call: CallId, kind: Kind) -> R
     let mut follower = Follower::new(install, call, kind);
     let first = follower.next().await;
     let event = follower.install.now().core.progress(call).and_then(|p| p.event);
-    let text = match first {
-        News::More(text) => text,
-        News::End(text, Err(failure)) if text.is_empty() => {
+    let texts = match first {
+        News::More(texts) => texts,
+        News::End(texts, Err(failure)) if texts.is_empty() => {
             return Ok(with_event(super::failed(&failure), kind, event));
         }
-        News::End(text, _) => {
+        News::End(texts, _) => {
             follower.over = true;
-            text
+            texts
         }
         News::Cut => return Ok(plain(StatusCode::OK, kind.content_type(), Body::from_stream(cut()))),
     };
@@ -242,7 +269,7 @@ pub(super) async fn follow(install: Arc<Install>, call: CallId, kind: Kind) -> R
         return Ok(empty(StatusCode::OK));
     }
     follower.wrote = true;
-    follower.first = Some(text);
+    follower.put(texts);
     let body = futures_util::stream::unfold(follower, async |mut follower| {
         let piece = follower.piece().await?;
         Some((piece, follower))

@@ -70,7 +70,7 @@ fn value(expression: &str, event: &Event) -> Result<String, String> {
         }
         "(.StartCustomData.Document.Lookup \"newversion\").Boolean" => match &event.start {
             Start::Deploy { new_version, .. } => Ok(new_version.to_string()),
-            Start::Form(_) => Err("the event was not told of versions".to_owned()),
+            Start::Form(_) | Start::Unit { .. } => Err("the event was not told of versions".to_owned()),
         },
         other => Err(format!("an event has no `{other}`")),
     }

@@ -24,7 +24,7 @@ pub(super) async fn answer(
     let call = {
         let mut now = install.now();
         let at = now.at;
-        now.core.begin(at, token.caller(&input.address), &app, act)
+        now.core.begin(at, token.caller(input), &app, act)
     };
     let call = call.ok_or_else(|| refuse(404, "App not found"))?;
     stream::follow(install, call, kind).await

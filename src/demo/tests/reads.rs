@@ -70,6 +70,22 @@ async fn app_info_with_gaps_is_200_and_says_what_is_missing() {
     assert!(
         error.starts_with("unable to list app units: ") && error.contains("\nunable to get units metrics: ")
     );
+    bench.emulator.set_faults(Faults {
+        quota_error: Switch::next(1),
+        addresses_error: Switch::next(1),
+        ..Faults::default()
+    });
+    let info: Value = serde_json::from_str(&bench.call("GET", "/1.0/apps/shop").await.body).expect("JSON");
+    assert_eq!(info["units"].as_array().map(Vec::len), Some(4));
+    assert_eq!(
+        (&info["quota"], &info["internalAddresses"], &info["ip"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    let error = info["error"].as_str().expect("a text");
+    let whats: Vec<&str> = error.lines().filter_map(|line| line.split(": ").next()).collect();
+    let wanted = ["app addresses", "app quota", "app cluster internal addresses"]
+        .map(|what| format!("unable to get {what}"));
+    assert_eq!(whats, wanted);
     bench.emulator.shutdown().await;
 }
 

@@ -123,11 +123,22 @@ async fn faults_at_the_door_touch_nothing() {
     bench.emulator.set_faults(Faults { gateway: Switch::next(1), ..Faults::default() });
     let answer = bench.call("GET", "/1.0/apps/shop").await;
     assert_eq!((answer.status, answer.header("supported-tsuru")), (502, ""));
+    bench.emulator.set_faults(Faults { outages: Span(1), outage_for: Span::minutes(5), ..Faults::default() });
+    // It begins within milliseconds.
+    let mut answers = 0;
+    while bench.call("GET", "/1.0/apps/shop").await.status != 401 {
+        answers += 1;
+        assert!(answers < 1000, "the database is never away");
+    }
+    let health = bench.call("GET", "/healthcheck?check=all").await;
+    assert!(health.status == 500 && health.body.starts_with("MongoDB: fail - "), "{}", health.body);
+    assert_eq!(bench.call("GET", "/healthcheck").await.status, 200);
+    assert_eq!(bench.call("GET", "/metrics").await.status, 200);
     let wrong = bench
         .request("PUT", "/emulator/faults")
         .header("Content-Type", "application/json")
         .body("{\"nope\":1}");
-    assert_eq!(bench.send(wrong).await.status, 422);
+    assert_eq!(bench.send(wrong).await.status, 400);
     bench.emulator.shutdown().await;
 }
 
@@ -174,6 +185,42 @@ async fn the_platform_counts_itself_and_others_act_on_demand() {
     let answer = bench.form("POST", "/1.0/apps/shop/deploy/rollback", &form).await;
     let text = "\n---- ERROR during deploy: ----\nthe selected version is marked to removal\n\n";
     assert_eq!((answer.status, answer.body.as_str()), (500, text));
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_cut_in_the_middle_of_a_line_ends_there_and_the_work_goes_on() {
+    let bench = Bench::start().await;
+    bench.emulator.set_faults(Faults { truncated: Switch::next(1), ..Faults::default() });
+    let request = bench.request("PUT", "/1.0/apps/shop/units").form(&[("units", "1"), ("process", "web")]);
+    let mut stream = request.send().await.expect("an answer");
+    let mut got = String::new();
+    let broken = loop {
+        match stream.chunk().await {
+            Ok(Some(piece)) => got.push_str(&String::from_utf8_lossy(&piece)),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(broken && got.starts_with("{\"Message\":") && !got.contains('\n'), "{got}");
+    let ended = |core: &tsuru::Tsuru| core.events().last().is_some_and(|e| e.ended.is_some());
+    assert!(bench.emulator.wait_until(Span::seconds(20), ended).await);
+    assert_eq!(bench.units().len(), 5);
+    bench.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_line_is_sent_by_itself() {
+    let bench = Bench::start().await;
+    let request = bench.request("PUT", "/1.0/apps/shop/units").form(&[("units", "1"), ("process", "web")]);
+    let mut stream = request.send().await.expect("an answer");
+    let mut lines = 0;
+    while let Some(piece) = stream.chunk().await.expect("a piece") {
+        let text = String::from_utf8_lossy(&piece).into_owned();
+        assert!(text.ends_with('\n') && text.matches('\n').count() == 1, "{text}");
+        lines += 1;
+    }
+    assert!(lines > 5, "{lines}");
     bench.emulator.shutdown().await;
 }
 

@@ -164,11 +164,12 @@ impl Act {
 
 impl Act {
     /// What its event is told at its start.
-    pub(super) fn start(&self, user: &str) -> Start {
+    pub(super) fn start(&self, app: &str, user: &str) -> Start {
+        // The parameters of the path are among the fields; a field that was not sent is not.
         let form = |fields: &[(&str, &str)]| {
-            Start::Form(
-                fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            )
+            let path = [(":app", app)];
+            let sent = fields.iter().chain(&path).filter(|(_, value)| !value.is_empty());
+            Start::Form(sent.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
         };
         match self {
             Self::Routable { version, routable } => {
@@ -184,7 +185,7 @@ impl Act {
                 form(&[("image", image), ("disable", &disable.to_string()), ("reason", reason)])
             }
             Self::Change { process, version, .. } => form(&[("process", process), ("version", version)]),
-            Self::KillUnit { unit, force } => form(&[("unit", unit), ("force", &force.to_string())]),
+            Self::KillUnit { unit, force } => Start::Unit { unit: unit.clone(), force: *force },
             Self::SetAutoscale { process, min, max, cpu } => form(&[
                 ("process", process),
                 ("minUnits", &min.to_string()),
@@ -194,9 +195,12 @@ impl Act {
             Self::RemoveAutoscale { process } => form(&[("process", process)]),
             Self::SwapAutoscale { version } => form(&[("version", version)]),
             Self::SetEnv { names } => {
-                Start::Form(names.iter().map(|n| (n.clone(), "*****".to_owned())).collect())
+                let value = |n: usize| (format!("Envs.{n}.Value"), "*****".to_owned());
+                let name = |(n, name): (usize, &String)| [(format!("Envs.{n}.Name"), name.clone()), value(n)];
+                Start::Form(names.iter().enumerate().flat_map(name).collect())
             }
-            Self::DeleteApp | Self::VersionGc => form(&[]),
+            Self::DeleteApp => form(&[]),
+            Self::VersionGc => Start::Form(Vec::new()),
         }
     }
 }

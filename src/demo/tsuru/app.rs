@@ -48,6 +48,8 @@ pub struct VersionRecord {
     pub number: u32,
     /// How it behaves.
     pub behaviour: Behaviour,
+    /// It has an image: its build ended well, whatever became of its deploy.
+    pub built: bool,
     /// It was deployed with success at least once.
     pub successful: bool,
     /// Why nobody may roll back to it; nothing: anybody may.
@@ -162,10 +164,11 @@ impl Pod {
     pub fn status(&self) -> (&'static str, &'static str) {
         match self.phase {
             Phase::Pending => ("created", ""),
+            // A container that exited before is not called starting any more, until it is ready.
+            Phase::Starting if self.restarts > 0 => ("error", "Error"),
             Phase::Starting => ("starting", ""),
             Phase::Ready => ("started", ""),
-            Phase::Crashed if self.restarts == 0 => ("error", "exitCode: 1"),
-            Phase::Crashed => ("error", "CrashLoopBackOff"),
+            Phase::Crashed => ("error", "exitCode: 1"),
         }
     }
 }
@@ -181,8 +184,10 @@ pub struct Autoscale {
     pub max: u32,
     /// The processor load that it aims at, as `700m`.
     pub cpu: String,
-    /// The one version whose units it changes.
+    /// The version that it is labelled with.
     pub version: u32,
+    /// The deployment of the process whose units it changes.
+    pub slot: Slot,
 }
 
 /// An app.
@@ -263,18 +268,23 @@ impl App {
         versions
     }
 
-    /// The version that the base deployments have.
-    #[must_use]
-    pub fn base_version(&self) -> Option<u32> {
-        self.deployments.iter().find(|d| d.key.slot == Slot::Base && d.gone_at.is_none()).map(|d| d.version)
+    /// The deployment of `key`, also where it is being removed: its name is taken until it is gone.
+    pub(super) fn named(&self, key: &Key) -> Option<&Deployment> {
+        self.deployments.iter().find(|d| d.key == *key)
     }
 
-    /// How many units all deployments want together: what counts against the quota.
+    /// The version that the base deployments have; the newest, where they differ. One that is being removed still counts.
     #[must_use]
-    pub fn wanted_units(&self) -> u32 {
-        let wanted =
-            self.deployments.iter().filter(|d| d.gone_at.is_none() && !d.stopped).map(|d| d.replicas);
-        wanted.fold(0, u32::saturating_add)
+    pub fn base_version(&self) -> Option<u32> {
+        self.deployments.iter().filter(|d| d.key.slot == Slot::Base).map(|d| d.version).max()
+    }
+
+    /// How many units count against the quota: those that are started or starting. What waits for its container or crashes
+    /// does not count.
+    #[must_use]
+    pub fn units_in_use(&self) -> u32 {
+        let counted = self.pods.iter().filter(|p| matches!(p.status().0, "starting" | "started")).count();
+        u32::try_from(counted).unwrap_or(u32::MAX)
     }
 
     /// The pods of a deployment.
@@ -385,6 +395,7 @@ pub(super) fn seed(
     app.versions.push(VersionRecord {
         number: 1,
         behaviour,
+        built: true,
         successful: true,
         disabled: None,
         marked: false,
@@ -417,6 +428,7 @@ pub(super) fn seed(
         internal: false,
         owner: ("user", "admin".to_owned()),
         address: "127.0.0.1".to_owned(),
+        replica: 0,
         started: now,
         ended: Some(now),
         stalled: None,

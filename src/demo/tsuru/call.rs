@@ -57,6 +57,8 @@ pub(super) struct Call {
     pub(super) stage: Stage,
     /// Its event, once it has the lock.
     pub(super) event: Option<EventId>,
+    /// There were too many of its kind; that is told before the lock is waited for.
+    throttled: bool,
     /// Nobody waits for the answer any more.
     pub(super) abandoned: bool,
     /// When the connection is cut, if it is.
@@ -94,8 +96,9 @@ impl Call {
         let cut = lost.then(|| now + world.between((Span::ZERO, wait)));
         let dead = world.config.faults.dies.fires(&mut world.rng);
         let dies = dead.then(|| now + world.between((Span::ZERO, wait)));
+        let throttled = world.config.faults.throttled.fires(&mut world.rng);
         let stage = Stage::Waiting { next: now, until: now + wait };
-        Self { number: world.calls, caller, act, stage, event: None, abandoned: false, cut, dies }
+        Self { number: world.calls, caller, act, stage, event: None, throttled, abandoned: false, cut, dies }
     }
 
     /// It is over and nobody waits for it.
@@ -145,6 +148,13 @@ impl Call {
             if *next > now {
                 return;
             }
+            if self.throttled {
+                let (kind, name) = (self.act.kind(), &app.spec.name);
+                let text = format!("event throttled, limit for {kind} on app \"{name}\" is 1 every 1m0s");
+                world.reject(kind, "throttled");
+                self.stage = Stage::Over(Err(Failure::internal(text)));
+                return;
+            }
             expire(app, world, now);
             if let Some(holder) = app.lock.and_then(|id| world.event(id)) {
                 if now >= *until {
@@ -158,13 +168,8 @@ impl Call {
             }
             self.open(app, world, now);
         }
-        if let (Stage::Working(_), Some(id), Some(_)) =
-            (&self.stage, self.event, self.dies.filter(|d| *d <= now))
-        {
-            if let Some(event) = world.event_mut(id) {
-                event.stalled = Some(now);
-            }
-            self.stage = Stage::Dead;
+        if matches!(self.stage, Stage::Working(_)) && self.dies.is_some_and(|dies| dies <= now) {
+            self.die(world, now);
         }
         if let (Stage::Working(work), Some(event)) = (&mut self.stage, self.event) {
             let ended = work.advance(&mut Site { app, world, event, now });
@@ -174,18 +179,22 @@ impl Call {
         }
     }
 
+    /// The process that does it dies: what it did stays, and its event gives no sign of life any more.
+    pub(super) fn die(&mut self, world: &mut World, now: Time) {
+        if matches!(self.stage, Stage::Over(_) | Stage::Dead) {
+            return;
+        }
+        if let Some(event) = self.event.and_then(|id| world.event_mut(id)) {
+            event.stalled = Some(now);
+        }
+        self.stage = Stage::Dead;
+    }
+
     /// The lock is free: the event begins, unless something keeps it from running.
     fn open(&mut self, app: &mut App, world: &mut World, now: Time) {
         if app.gone {
             let text = format!("App {} not found.", app.spec.name);
             self.stage = Stage::Over(Err(Failure::new(404, text)));
-            return;
-        }
-        if world.config.faults.throttled.fires(&mut world.rng) {
-            let (kind, name) = (self.act.kind(), &app.spec.name);
-            let text = format!("event throttled, limit for {kind} on app \"{name}\" is 1 every 1m0s");
-            world.reject(kind, "throttled");
-            self.stage = Stage::Over(Err(Failure::internal(text)));
             return;
         }
         let id = world.new_id(now);
@@ -232,6 +241,7 @@ impl Call {
             internal,
             owner: (owner, self.caller.name.clone()),
             address: self.caller.address.clone(),
+            replica: self.caller.replica,
             started: now,
             ended: None,
             stalled: None,
@@ -239,7 +249,7 @@ impl Call {
             cancelable: self.act.cancelable(),
             cancel: None,
             lines: Vec::new(),
-            start: self.act.start(&self.caller.name),
+            start: self.act.start(&app.spec.name, &self.caller.name),
             end_image: matches!(self.act, Act::Deploy(_) | Act::Rollback(_)).then(String::new),
         }
     }

@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use super::act::State;
-use super::app::{Deployment, Key};
+use super::app::{App, Deployment, Key};
 use super::call::Failure;
 use super::deploy::remove_deployment;
 use super::monitor::{Monitor, Relapse};
@@ -33,24 +33,21 @@ impl Work {
 
     /// Changes how many units a deployment wants, and waits for them.
     pub(super) fn scale(&mut self, key: &Key, delta: i64, site: &mut Site<'_>) -> Done {
-        let Some(deployment) = site.app.deployment(key).cloned() else {
-            return Done::Then(self.scale_undeployed(key, delta));
+        let Some(deployment) = site.app.named(key).cloned() else {
+            return Done::Then(self.scale_undeployed(site.app, key, delta));
         };
         let had = if deployment.stopped { 0 } else { deployment.replicas };
         let wanted = (i64::from(had) + delta).min(i64::from(i32::MAX));
         let Some(wanted) = u32::try_from(wanted).ok().filter(|wanted| *wanted > 0) else {
             site.say_section("Calling app stop internally as the number of units is zero");
-            return Done::Then(vec![Step::Update(Update {
-                process: key.process.clone(),
-                version: deployment.version,
-                replicas: Replicas::After(State::Stop),
-                preserve: true,
-                sum_routable: false,
-                undoing: false,
-            })]);
+            let process = key.process.clone();
+            let mut steps = updates(site.app, deployment.version, &process, Replicas::After(State::Stop));
+            steps.insert(0, Step::Version(deployment.version));
+            steps.push(Step::Versions);
+            return Done::Then(steps);
         };
         site.say_section(&format!("Patching from {had} to {wanted} units"));
-        if let Some(deployment) = site.app.deployment_mut(key) {
+        if let Some(deployment) = site.app.deployments.iter_mut().find(|d| d.key == *key) {
             deployment.replicas = wanted;
             deployment.stopped = false;
         }
@@ -59,18 +56,12 @@ impl Work {
     }
 
     /// A version without a deployment gets one with so many units.
-    fn scale_undeployed(&self, key: &Key, delta: i64) -> Vec<Step> {
+    fn scale_undeployed(&self, app: &App, key: &Key, delta: i64) -> Vec<Step> {
         if delta < 0 {
             return vec![Step::Fail(Failure::internal("cannot have less than 0 units"))];
         }
-        vec![Step::Update(Update {
-            process: key.process.clone(),
-            version: self.version,
-            replicas: Replicas::Exactly(u32::try_from(delta).unwrap_or(u32::MAX)),
-            preserve: true,
-            sum_routable: false,
-            undoing: false,
-        })]
+        let count = Replicas::Exactly(u32::try_from(delta).unwrap_or(u32::MAX));
+        updates(app, self.version, &key.process, count)
     }
 
     /// Removes the app with all it has.
@@ -106,6 +97,24 @@ impl Work {
         site.say_section(&format!("Done removing application version {selector}.{problems}"));
         outcome
     }
+}
+
+/// The updates of a change of one process of a version, or of all where it is empty. The platform brings every process of
+/// the version up to date on that occasion, those that are not meant as they are.
+pub(super) fn updates(app: &App, version: u32, process: &str, replicas: Replicas) -> Vec<Step> {
+    let mut processes: Vec<&String> = app.spec.processes.iter().collect();
+    processes.sort_unstable();
+    let update = |name: &String| {
+        Step::Update(Update {
+            process: name.clone(),
+            version,
+            replicas: if process.is_empty() || name == process { replicas } else { Replicas::Same },
+            preserve: true,
+            sum_routable: false,
+            undoing: false,
+        })
+    };
+    processes.into_iter().map(update).collect()
 }
 
 /// Removes every deployment of a version, or none where one process lacks its own.

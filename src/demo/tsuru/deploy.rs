@@ -1,7 +1,7 @@
 //! Steps of deploys and rollbacks: build, choose, update each process, clean up.
 
 use super::act::{Deploy, State};
-use super::app::{self, App, Deployment, Key, Slot, VersionRecord};
+use super::app::{self, App, Deployment, Key, Phase, Slot, VersionRecord};
 use super::call::Failure;
 use super::monitor::{Monitor, Relapse};
 use super::select;
@@ -23,6 +23,7 @@ impl Work {
         let record = VersionRecord {
             number,
             behaviour: behaviour.clone().unwrap_or_default(),
+            built: false,
             successful: false,
             disabled: None,
             marked: false,
@@ -34,10 +35,19 @@ impl Work {
             Step::Fail(Failure::internal(format!("failed to build image: {reason}")))
         } else {
             self.version = number;
-            let image = site.app.image(&site.world.config.registry, number);
-            Step::Say(format!(" ---> Destination image: {image}\n"))
+            Step::Built
         };
         Done::Then(vec![Step::Pause(site.world.config.timings.build), built])
+    }
+
+    /// The image is pushed: from here on the version can be rolled back to, whatever becomes of this deploy.
+    pub(super) fn built(&self, site: &mut Site<'_>) -> Done {
+        if let Some(version) = site.app.versions.iter_mut().find(|v| v.number == self.version) {
+            version.built = true;
+        }
+        let image = site.app.image(&site.world.config.registry, self.version);
+        site.say_action(&format!("Destination image: {image}"));
+        done()
     }
 
     /// Finds the version to roll back to.
@@ -51,10 +61,8 @@ impl Work {
                 Some("the selected version is marked to removal".to_owned())
             } else if let Some(reason) = &version.disabled {
                 Some(format!("the selected version is disabled for rollback: {reason}"))
-            } else if !version.successful && site.app.deployments.iter().all(|d| d.version != number) {
-                Some("no build image found".to_owned())
             } else {
-                None
+                (!version.built).then(|| "no build image found".to_owned())
             }
         });
         self.version = number;
@@ -65,6 +73,11 @@ impl Work {
     pub(super) fn update_all(&mut self, site: &mut Site<'_>) -> Done {
         let mut processes = site.app.spec.processes.clone();
         processes.sort_unstable();
+        if let (false, Some(base)) = (self.preserve, site.app.base_version())
+            && let Some(text) = processes.iter().find_map(|process| twins(site.app, process, base))
+        {
+            return Done::Failed(Failure::internal(text));
+        }
         let update = |process: String| {
             Step::Update(Update {
                 process,
@@ -85,7 +98,7 @@ impl Work {
             Ok(target) => target,
             Err(text) => return Done::Failed(Failure::internal(text)),
         };
-        let before = site.app.deployment(&key).cloned();
+        let before = site.app.named(&key).cloned();
         let replicas = replicas(site.app, &key, update, before.as_ref());
         let secret = format!("tsuru-app-{}", site.app.deployment_name(&key));
         let what = if before.is_some() { "No changes on" } else { "Created" };
@@ -179,6 +192,7 @@ impl Work {
         if base == Some(self.version) {
             site.say_action(&format!("Service {name}-units"));
         }
+        super::autoscale::ensure(site.app, process);
         done()
     }
 
@@ -262,8 +276,8 @@ fn target(app: &App, update: &Update) -> Result<(Key, bool), String> {
     let of_process = || app.deployments.iter().filter(|d| d.key.process == update.process);
     let same: Vec<&Deployment> = of_process().filter(|d| d.version == update.version).collect();
     match same.as_slice() {
-        [one] if one.gone_at.is_none() => return Ok((one.key.clone(), one.routable)),
-        [] | [_] => {}
+        [] => {}
+        [one] => return Ok((one.key.clone(), one.routable)),
         several => {
             let names: Vec<String> = several.iter().map(|d| app.deployment_name(&d.key)).collect();
             return Err(format!(
@@ -273,7 +287,7 @@ fn target(app: &App, update: &Update) -> Result<(Key, bool), String> {
         }
     }
     let base = app.base_version();
-    if app.deployment(&key(Slot::Base)).is_some() || base.is_some_and(|base| base != update.version) {
+    if app.named(&key(Slot::Base)).is_some() || base.is_some_and(|base| base != update.version) {
         return Ok((key(Slot::Beside(update.version)), false));
     }
     Ok((key(Slot::Base), of_process().next().is_none()))
@@ -285,7 +299,8 @@ fn replicas(app: &App, key: &Key, update: &Update, before: Option<&Deployment>) 
         let sum: u32 = app
             .deployments
             .iter()
-            .filter(|d| d.key.process == key.process && d.routable && d.gone_at.is_none())
+            // Those that are being removed are counted with what they had.
+            .filter(|d| d.key.process == key.process && d.routable)
             .map(|d| if d.stopped { 0 } else { d.replicas })
             .fold(0, u32::saturating_add);
         if sum > 0 {
@@ -296,6 +311,7 @@ fn replicas(app: &App, key: &Key, update: &Update, before: Option<&Deployment>) 
     match update.replicas {
         Replicas::Keep | Replicas::After(State::Restart) => had.max(1),
         Replicas::Exactly(count) => count,
+        Replicas::Same => had,
         // A start goes back to what the last stop found, also where nothing is stopped now.
         Replicas::After(State::Start) => past_units(app, update).unwrap_or(had).max(1),
         Replicas::After(State::Stop) => 0,
@@ -316,18 +332,26 @@ fn write(
     before: Option<&Deployment>,
     (replicas, routable): (u32, bool),
 ) -> bool {
-    let stopped = update.replicas == Replicas::After(State::Stop);
-    let restarts =
-        before.map_or(0, |d| d.restarts) + u32::from(update.replicas == Replicas::After(State::Restart));
+    let stopped = match update.replicas {
+        Replicas::After(State::Stop) => true,
+        Replicas::Same => before.is_some_and(|d| d.stopped),
+        _ => false,
+    };
+    // The label that counts restarts is only written by a restart; any other update drops it, and that is a change.
+    let restarts = match update.replicas {
+        Replicas::After(State::Restart) => before.map_or(0, |d| d.restarts) + 1,
+        _ => 0,
+    };
     let same_template = before.is_some_and(|d| {
         d.version == update.version
             && d.routable == routable
             && d.restarts == restarts
             && d.stopped == stopped
     });
+    // A deployment that is the same and has all its units is left alone, also where it is paused.
     if let (Some(d), true) = (before, same_template)
         && d.replicas == replicas
-        && !d.paused
+        && is_complete(site.app, d)
     {
         return false;
     }
@@ -344,10 +368,11 @@ fn write(
         stopped,
         revision,
         restarts,
-        gone_at: None,
+        // One that is being removed takes the change, and goes all the same.
+        gone_at: before.and_then(|d| d.gone_at),
         replica_set,
     };
-    match site.app.deployment_mut(key) {
+    match site.app.deployments.iter_mut().find(|d| d.key == *key) {
         Some(existing) => *existing = deployment,
         None => site.app.deployments.push(deployment),
     }
@@ -355,12 +380,29 @@ fn write(
     true
 }
 
+/// Why a version's process cannot be found: it has two deployments, one of which may be about to go.
+fn twins(app: &App, process: &str, version: u32) -> Option<String> {
+    let count = app.deployments.iter().filter(|d| d.key.process == process && d.version == version).count();
+    (count > 1).then(|| {
+        format!("too many deployments for same version {version} and process \"{process}\": {count}")
+    })
+}
+
+/// All pods that a deployment wants are ready, and there are no others.
+fn is_complete(app: &App, deployment: &Deployment) -> bool {
+    let (mut ready, mut other) = (0, 0);
+    for pod in app.pods_of(&deployment.key) {
+        let good = pod.revision == deployment.revision && pod.phase == Phase::Ready;
+        *(if good { &mut ready } else { &mut other }) += 1;
+    }
+    other == 0 && ready == if deployment.stopped { 0 } else { deployment.replicas }
+}
+
 /// Removes a deployment: its pods at once, itself after it lingered.
 pub(super) fn remove_deployment(site: &mut Site<'_>, key: &Key) {
     let gone = site.now + site.world.config.timings.linger;
     if let Some(deployment) = site.app.deployment_mut(key) {
         deployment.gone_at = Some(gone);
-        deployment.replicas = 0;
     }
     while let Some(index) = site.app.pods.iter().position(|p| p.key == *key) {
         super::pods::remove(site.app, site.world, index);

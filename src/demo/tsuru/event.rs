@@ -39,25 +39,27 @@ pub struct Caller {
     pub token: bool,
     /// Where the call came from.
     pub address: String,
+    /// Which replica of the API takes the call, from 0.
+    pub replica: usize,
 }
 
 impl Caller {
     /// A team token, calling from this machine.
     #[must_use]
     pub fn token(name: &str) -> Self {
-        Self { name: name.to_owned(), token: true, address: "127.0.0.1".to_owned() }
+        Self { token: true, ..Self::user(name) }
     }
 
     /// A user, calling from this machine.
     #[must_use]
     pub fn user(name: &str) -> Self {
-        Self { name: name.to_owned(), token: false, address: "127.0.0.1".to_owned() }
+        Self { name: name.to_owned(), token: false, address: "127.0.0.1".to_owned(), replica: 0 }
     }
 
     /// The platform itself.
     #[must_use]
     pub fn internal() -> Self {
-        Self { name: String::new(), token: false, address: String::new() }
+        Self { name: String::new(), token: false, address: String::new(), replica: 0 }
     }
 }
 
@@ -66,6 +68,13 @@ impl Caller {
 pub enum Start {
     /// The fields of the request.
     Form(Vec<(String, String)>),
+    /// One unit was to be killed.
+    Unit {
+        /// Its name.
+        unit: String,
+        /// Without grace.
+        force: bool,
+    },
     /// A deploy or rollback.
     Deploy {
         /// The image that was asked for.
@@ -126,6 +135,8 @@ pub struct Event {
     pub owner: (&'static str, String),
     /// Where the call came from.
     pub address: String,
+    /// Which replica of the API did it, from 0.
+    pub replica: usize,
     /// When it began.
     pub started: Time,
     /// When it ended; nothing while it runs.

@@ -1,24 +1,33 @@
 //! What goes wrong on the install: switches that the core and its HTTP shell consult at defined points.
 //!
 //! All are off by default, and a switch that is off draws no random number, so it leaves the course of everything else
-//! as it was. A file of faults is the JSON of [`Faults`], with whatever is off left out:
+//! as it was. A file of faults is the TOML or JSON of [`Faults`], with whatever is off left out; `deploy/faults.toml` is an
+//! example with all of them:
 //!
-//! ```json
-//! { "lags": ["0s", "3s"], "lost_answer": { "chance": 0.1 }, "routable_conflict": { "times": 1 } }
+//! ```toml
+//! lags = ["0s", "3s"]
+//! lost_answer = { chance = 0.1 }
+//! routable_conflict = { times = 1 }
 //! ```
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::timings::Timings;
 use crate::words::Span;
+
+mod file;
+
+pub use file::Format;
 
 /// How often something goes wrong: never, always, by chance, or the next few times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Switch {
     /// The probability at each occasion, from 0 to 1; left out: always.
-    #[serde(default = "always")]
+    #[serde(default = "always", deserialize_with = "chance")]
     pub chance: f64,
     /// How many times it may still happen; left out: without end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,6 +36,15 @@ pub struct Switch {
 
 fn always() -> f64 {
     1.0
+}
+
+fn chance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let chance = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&chance) {
+        Ok(chance)
+    } else {
+        Err(Error::custom(format_args!("a chance goes from 0 to 1, and {chance} does not")))
+    }
 }
 
 impl Default for Switch {
@@ -112,8 +130,12 @@ impl Foreign {
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     // At the door, for every request.
-    /// The token is not accepted, as when the platform's database is away. `times` makes a burst of it.
+    /// The token is not accepted. `times` makes a burst of it.
     pub unauthorized: Switch,
+    /// How often, on average, the platform's database is away, so that no token is accepted; nothing: never.
+    pub outages: Span,
+    /// How long it is away then.
+    pub outage_for: Span,
     /// A gateway answers 502 in place of the platform; nothing is done.
     pub gateway: Switch,
     /// An answer begins only after `slow_for`.
@@ -122,7 +144,8 @@ pub struct Faults {
     pub slow_for: Span,
 
     // What readers see.
-    /// How old the list of units is that a reader sees, for each replica of the API; a read goes to a random one.
+    /// How old the list of units is that a reader sees, for each replica of the API. Where all replicas are behind one
+    /// address, a read goes to a random one.
     pub lags: Vec<Span>,
     /// App info cannot list the units: none are shown, and `error` says so.
     pub units_error: Switch,
@@ -130,6 +153,10 @@ pub struct Faults {
     pub autoscale_error: Switch,
     /// App info lacks the load of units, as on a cluster without a metrics server.
     pub metrics_error: Switch,
+    /// App info cannot tell the quota.
+    pub quota_error: Switch,
+    /// App info cannot tell addresses: neither those of the router nor those in the cluster.
+    pub addresses_error: Switch,
     /// The router publishes the addresses of versions as well, in random order.
     pub router_prefixes: bool,
 
@@ -168,8 +195,10 @@ pub struct Faults {
     pub foreign_acts: Vec<Foreign>,
 
     // Streams.
-    /// A piece of a stream arrives in two parts, cut in the middle of a line.
+    /// A line of a stream arrives in two parts.
     pub split: Switch,
+    /// The connection is cut in the middle of a line; the operation goes on.
+    pub truncated: Switch,
     /// A stream says nothing for `stall_for`, not even that it lives.
     pub stall: Switch,
     /// How long a stalled stream says nothing.
@@ -178,8 +207,13 @@ pub struct Faults {
     // Webhooks.
     /// A webhook is never sent.
     pub webhook_lost: Switch,
-    /// A webhook is sent twice.
+    /// A webhook is sent twice; by both replicas of the API, where there are two.
     pub webhook_twice: Switch,
     /// A webhook is sent after the one that follows it.
     pub webhook_late: Switch,
+    /// How long each replica of the API waits before it sends a webhook, so that those of two overtake each other.
+    pub webhook_lags: Vec<Span>,
+
+    /// How long things take; left out: as usual. They are as many times as fast as the install is.
+    pub timings: Option<Timings>,
 }

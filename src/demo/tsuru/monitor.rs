@@ -44,9 +44,11 @@ impl Monitor {
 
     /// One look at the deployment.
     pub(super) fn watch(mut self, site: &mut Site<'_>) -> Done {
-        let Some(deployment) = site.app.deployment(&self.key).cloned() else {
+        // One that is being removed gets no units, until it is not found any more.
+        let Some(deployment) = site.app.named(&self.key).cloned() else {
             let name = site.app.deployment_name(&self.key);
-            return Done::Failed(Failure::internal(format!("deployments.apps \"{name}\" not found")));
+            let failure = Failure::internal(format!("deployments.apps \"{name}\" not found"));
+            return self.relapsed(site, failure);
         };
         let timings = site.world.config.timings.clone();
         if self.told.is_none() {
@@ -109,6 +111,11 @@ impl Monitor {
         site.say("\n");
         site.say(why);
         let failure = Failure::internal(self.crash_report(site));
+        self.relapsed(site, failure)
+    }
+
+    /// What follows from a failure.
+    fn relapsed(self, site: &mut Site<'_>, failure: Failure) -> Done {
         match self.relapse {
             Relapse::Stay => Done::Failed(failure),
             Relapse::Restore(before) => {
@@ -171,7 +178,10 @@ fn restore(site: &mut Site<'_>, key: &Key, before: Option<Deployment>) {
     } else {
         "\n**** ROLLING BACK AFTER FAILURE ****\n"
     });
-    let Some(deployment) = site.app.deployment_mut(key) else { return };
+    let Some(deployment) = site.app.deployment_mut(key) else {
+        site.say("\n**** ERROR DURING ROLLBACK ****\n");
+        return;
+    };
     // The template comes back; how many units are wanted is not part of it, unless only that had changed.
     let replicas = if same_revision { before.replicas } else { deployment.replicas };
     *deployment = Deployment { replicas, ..before };

@@ -1,10 +1,10 @@
 //! What happens to an app that nobody in the room asked for: autoscalers, and other people.
 
 use rand::RngExt;
-use rand_distr::{Distribution, Exp1};
 
 use super::act::{Act, Deploy, State};
 use super::app::{App, Slot};
+use super::autoscale;
 use super::call::Call;
 use super::event::Caller;
 use super::faults::Foreign;
@@ -16,12 +16,14 @@ use crate::words::{Span, Time};
 pub(super) struct Others {
     autoscaler: Option<Time>,
     somebody: Option<Time>,
+    /// When the autoscalers see that a number is out of their bounds.
+    bounds: Option<Time>,
 }
 
 impl Others {
     /// When the next of them acts.
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.autoscaler.into_iter().chain(self.somebody).min()
+        self.autoscaler.into_iter().chain(self.somebody).chain(self.bounds).min()
     }
 }
 
@@ -31,23 +33,35 @@ pub(super) fn schedule(app: &mut App, world: &mut World, now: Time) {
         return;
     }
     let (autoscaling, foreign) = (world.config.faults.autoscaling, world.config.faults.foreign);
-    app.others = Others { autoscaler: draw(world, now, autoscaling), somebody: draw(world, now, foreign) };
+    let (autoscaler, somebody) = (draw(world, now, autoscaling), draw(world, now, foreign));
+    app.others = Others { autoscaler, somebody, bounds: app.others.bounds };
 }
 
 /// A random time from `now`, `mean` later on average; nothing where the mean is nothing.
 fn draw(world: &mut World, now: Time, mean: Span) -> Option<Time> {
-    if mean == Span::ZERO {
-        return None;
-    }
-    let factor: f64 = Exp1.sample(&mut world.rng);
-    Some(Time::from_seconds(now.seconds() + (mean.as_seconds() * factor).max(1e-3)))
+    (mean != Span::ZERO).then(|| world.later(now, mean))
+}
+
+/// Notes when the autoscalers will see a number that is out of their bounds, which somebody may have left.
+pub(super) fn watch(app: &mut App, world: &World, now: Time) {
+    let wrong = autoscale::out_of_bounds(app).next().is_some();
+    let sees = now + world.config.timings.autoscaler;
+    app.others.bounds = wrong.then(|| app.others.bounds.unwrap_or(sees));
 }
 
 /// Lets those act whose time has come.
 pub(super) fn act(app: &mut App, world: &mut World, now: Time) {
     if app.others.autoscaler.is_some_and(|due| due <= now) {
-        autoscale(app, world, now);
+        scale(app, world, now);
         app.others.autoscaler = draw(world, now, world.config.faults.autoscaling);
+    }
+    if app.others.bounds.is_some_and(|due| due <= now) {
+        app.others.bounds = None;
+        let bounded: Vec<(usize, u32)> = autoscale::out_of_bounds(app).collect();
+        for (index, replicas) in bounded {
+            app.deployments[index].replicas = replicas;
+        }
+        super::pods::converge_all(app, world, now);
     }
     if app.others.somebody.is_some_and(|due| due <= now) {
         let kinds = &world.config.faults.foreign_acts;
@@ -73,15 +87,16 @@ pub(super) fn somebody(app: &mut App, world: &mut World, now: Time, kind: Foreig
 }
 
 /// An autoscaler wants another number of units of the version that it changes.
-fn autoscale(app: &mut App, world: &mut World, now: Time) {
+fn scale(app: &mut App, world: &mut World, now: Time) {
     let autoscales = app.autoscales.clone();
     for autoscale in autoscales {
         let wanted = world.rng.random_range(autoscale.min..=autoscale.max.max(autoscale.min));
         let mut own = app.deployments.iter_mut().filter(|d| {
             d.key.process == autoscale.process
-                && d.version == autoscale.version
+                && d.key.slot == autoscale.slot
                 && d.gone_at.is_none()
                 && !d.stopped
+                && d.replicas > 0
         });
         if let Some(deployment) = own.next() {
             deployment.replicas = wanted;

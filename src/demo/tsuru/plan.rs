@@ -1,11 +1,12 @@
 //! From what somebody asks for to the steps that do it, with the checks that come before anything is written.
 
 use super::act::{Act, Deploy, State};
-use super::app::{App, Autoscale, Key, Pod, Slot, VersionRecord};
+use super::app::{App, Deployment, Key, Pod, Slot, VersionRecord};
+use super::autoscale;
 use super::call::Failure;
-use super::change::deployment_for_version;
-use super::select::{deployed_version, version_by_selector};
-use super::work::{Replicas, Step, Update, Work};
+use super::change::{deployment_for_version, updates};
+use super::select::{deployed_version, names_none, version_by_selector};
+use super::work::{Replicas, Step, Work};
 use super::world::World;
 use crate::words::{Span, Time};
 
@@ -35,24 +36,23 @@ pub(super) fn plan(app: &mut App, world: &mut World, act: &Act, now: Time) -> Re
         Act::Change { state, process, version } => plan_change(app, world, *state, (process, version)),
         Act::KillUnit { unit, .. } => {
             let index = app.pods.iter().position(|p| p.name == *unit);
-            let index = index.ok_or_else(|| Failure::new(404, format!("unit \"{unit}\" not found")))?;
+            let none = || Failure::internal(format!("Unable to find pod: pods \"{unit}\" not found"));
+            let index = index.ok_or_else(none)?;
             super::pods::remove(app, world, index);
             super::pods::converge_all(app, world, now);
             Ok(Work::new(Vec::new()))
         }
-        Act::SetAutoscale { process, min, max, cpu } => set_autoscale(app, process, (*min, *max), cpu),
-        Act::RemoveAutoscale { process } => {
-            app.autoscales.retain(|a| a.process != *process);
-            Ok(Work::new(Vec::new()))
-        }
-        Act::SwapAutoscale { version } => swap_autoscale(app, version),
+        Act::SetAutoscale { process, min, max, cpu } => autoscale::set(app, process, (*min, *max), cpu),
+        Act::RemoveAutoscale { process } => autoscale::remove(app, process),
+        Act::SwapAutoscale { version } => autoscale::swap(app, version),
         Act::SetEnv { names } => {
-            let mut work = plan_change(app, world, State::Restart, ("", ""))?;
-            work.put_first(Step::Say(format!(
-                "---- Setting {} new environment variables ----\n",
-                names.len()
-            )));
-            Ok(work)
+            let said = Step::Say(format!("---- Setting {} new environment variables ----\n", names.len()));
+            let mut steps = vec![said];
+            if !app.pods.is_empty() {
+                let versions = versions_to_change(app, State::Restart, "");
+                steps.extend(change_versions(app, &versions, "", State::Restart));
+            }
+            Ok(Work::new(steps).framed("restart"))
         }
         Act::DeleteApp => Ok(Work::new(vec![Step::DeleteApp])),
         Act::VersionGc => Ok(Work::new(vec![Step::Pause(Span(world.config.timings.build.0 / 2))])),
@@ -97,8 +97,10 @@ fn plan_units(
 
 fn units_steps(app: &App, (delta, process, version): (i64, &str, u32)) -> Result<Vec<Step>, String> {
     if let (Some(quota), true) = (app.spec.quota, delta > 0) {
-        let left = i64::from(quota) - i64::from(app.wanted_units());
+        let left = i64::from(quota) - i64::from(app.units_in_use());
         if delta > left {
+            // Where more is in use than allowed, the platform's number without a sign turns over.
+            let left = left.cast_unsigned();
             return Err(format!("Quota exceeded. Available: {left}, Requested: {delta}."));
         }
     }
@@ -152,14 +154,11 @@ fn plan_change(
     state: State,
     (process, version): (&str, &str),
 ) -> Result<Work, Failure> {
-    let versions = if version.is_empty() {
-        app.deployed_versions()
+    let versions = if names_none(version) {
+        versions_to_change(app, state, process)
     } else {
         vec![version_by_selector(app, world, version).map_err(Failure::internal)?]
     };
-    let mut processes: Vec<&String> =
-        app.spec.processes.iter().filter(|p| process.is_empty() || *p == process).collect();
-    processes.sort_unstable();
     if state == State::Stop {
         remember_units(&mut app.versions, &app.pods, (&versions, process));
     }
@@ -174,24 +173,37 @@ fn plan_change(
         State::Restart if process.is_empty() => format!("---- Restarting the {of} ----\n"),
         State::Restart => format!("---- Restarting {of} ----\n"),
     })];
-    for version in versions {
-        steps.extend(processes.iter().map(|process| {
-            Step::Update(Update {
-                process: (*process).clone(),
-                version,
-                replicas: Replicas::After(state),
-                preserve: true,
-                sum_routable: false,
-                undoing: false,
-            })
-        }));
-        steps.push(Step::Cleanup { preserve: true });
-    }
+    steps.extend(change_versions(app, &versions, process, state));
     match state {
         State::Stop => return Ok(Work::new(steps)),
         State::Start | State::Restart => steps.push(Step::Router),
     }
     Ok(Work::new(steps).framed(if state == State::Start { "start" } else { "restart" }))
+}
+
+/// The versions that a change of state concerns that names none: all that are deployed; for a restart, those that have
+/// units, as long as any has.
+fn versions_to_change(app: &App, state: State, process: &str) -> Vec<u32> {
+    let of_process = |d: &&Deployment| process.is_empty() || d.key.process == process;
+    let mut versions: Vec<u32> = app.deployments.iter().filter(of_process).map(|d| d.version).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    if state == State::Restart {
+        versions.retain(|v| app.pods.iter().any(|p| p.version == *v));
+    }
+    if versions.is_empty() { app.deployed_versions() } else { versions }
+}
+
+/// The steps that change the state of versions, one after the other, whatever becomes of each.
+fn change_versions(app: &App, versions: &[u32], process: &str, state: State) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for version in versions {
+        steps.push(Step::Version(*version));
+        steps.extend(updates(app, *version, process, Replicas::After(state)));
+        steps.push(Step::Cleanup { preserve: true });
+    }
+    steps.push(Step::Versions);
+    steps
 }
 
 /// Notes how many units are about to be stopped; a later start goes back to that.
@@ -210,40 +222,4 @@ fn remember_units(records: &mut [VersionRecord], pods: &[Pod], (versions, proces
         record.past_units.retain(|(name, _)| counts.iter().all(|(counted, _)| counted != name));
         record.past_units.extend(counts);
     }
-}
-
-fn set_autoscale(app: &mut App, process: &str, (min, max): (u32, u32), cpu: &str) -> Result<Work, Failure> {
-    let process = match (process, app.spec.processes.as_slice()) {
-        ("", [one]) => one.clone(),
-        ("", _) => return Err(Failure::internal("process error: process argument is required")),
-        (name, _) => name.to_owned(),
-    };
-    let of_process = || app.deployments.iter().filter(|d| d.key.process == process);
-    let lowest = |routable: bool| of_process().filter(|d| d.routable == routable).map(|d| d.version).min();
-    let kept = app.autoscales.iter().find(|a| a.process == process).map(|a| a.version);
-    let version = kept.or_else(|| lowest(true)).or_else(|| lowest(false));
-    let version = version.ok_or_else(|| {
-        Failure::internal(
-            "no routable version found for app, at least one deploy is required before configuring autoscale",
-        )
-    })?;
-    app.autoscales.retain(|a| a.process != process);
-    app.autoscales.push(Autoscale { process, min, max, cpu: cpu.to_owned(), version });
-    Ok(Work::new(Vec::new()))
-}
-
-fn swap_autoscale(app: &mut App, version: &str) -> Result<Work, Failure> {
-    let version: u32 = version.parse().unwrap_or(0);
-    if !app.deployments.iter().any(|d| d.version == version && d.gone_at.is_none()) {
-        return Err(Failure::internal(
-            "could not swap the autoscale, make sure the version provided is currently deployed",
-        ));
-    }
-    if app.autoscales.is_empty() {
-        return Err(Failure::internal(
-            "Cannot swap the autoscale, make sure the app has an autoscale configured",
-        ));
-    }
-    app.autoscales.iter_mut().for_each(|a| a.version = version);
-    Ok(Work::new(Vec::new()))
 }

@@ -12,12 +12,8 @@ use super::world::World;
 /// None fits: `Invalid version: x`.
 pub(super) fn version_by_selector(app: &App, world: &mut World, selector: &str) -> Result<u32, String> {
     let fits = |v: &&VersionRecord| {
-        let image = if v.successful || is_deployed(app, v.number) {
-            app.image(&world.config.registry, v.number)
-        } else {
-            // A build that failed has no image, and an empty name ends with the empty selector only.
-            String::new()
-        };
+        // A build that failed has no image, and an empty name ends with the empty selector only.
+        let image = if v.built { app.image(&world.config.registry, v.number) } else { String::new() };
         v.number.to_string() == selector || image.ends_with(selector)
     };
     let candidates: Vec<u32> = app.versions.iter().filter(fits).map(|v| v.number).collect();
@@ -32,16 +28,12 @@ pub(super) fn version_by_selector(app: &App, world: &mut World, selector: &str) 
     }
 }
 
-fn is_deployed(app: &App, number: u32) -> bool {
-    app.deployments.iter().any(|d| d.version == number)
-}
-
-/// The version that a selector names, or, where it is empty, the only one that is deployed.
+/// The version that a selector names, or, where it is empty (or `0`), the only one that is deployed.
 ///
 /// # Errors
 /// None fits, several are deployed, or none is and none was ever built.
 pub(super) fn deployed_version(app: &App, world: &mut World, selector: &str) -> Result<u32, String> {
-    if !selector.is_empty() {
+    if !names_none(selector) {
         return version_by_selector(app, world, selector);
     }
     match app.deployed_versions().as_slice() {
@@ -55,4 +47,9 @@ pub(super) fn deployed_version(app: &App, world: &mut World, selector: &str) -> 
         [one] => Ok(*one),
         _ => Err("more than one version deployed, you must select one".to_owned()),
     }
+}
+
+/// A selector that names no version: nothing, or `0`.
+pub(super) fn names_none(selector: &str) -> bool {
+    matches!(selector, "" | "0")
 }

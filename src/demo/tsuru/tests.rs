@@ -7,6 +7,7 @@ use crate::words::Span;
 mod calls;
 mod faults;
 mod properties;
+mod source;
 
 /// When everything begins.
 const START: Time = Time(1_787_317_200_000);

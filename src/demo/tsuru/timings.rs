@@ -1,9 +1,12 @@
 //! How long things take on the emulated install.
 
+use serde::{Deserialize, Serialize};
+
 use crate::words::Span;
 
 /// How long things take. [`Timings::default`] is a brisk Tsuru; [`Timings::scaled`] makes all of it quicker at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Timings {
     /// How long a call waits for the app's lock before it is refused.
     pub lock_wait: Span,
@@ -29,6 +32,8 @@ pub struct Timings {
     pub health: Span,
     /// How long a deployment may go without one more ready unit.
     pub progress: Span,
+    /// How often an autoscaler looks at what it scales.
+    pub autoscaler: Span,
     /// How long after it was asked for a cancellation takes effect.
     pub cancel: Span,
     /// How long an event without a sign of life holds its lock.
@@ -54,6 +59,7 @@ impl Default for Timings {
             router: Span(200),
             health: Span::minutes(2),
             progress: Span::minutes(10),
+            autoscaler: Span::seconds(15),
             cancel: Span::seconds(1),
             expiry: Span::minutes(5),
             keepalive: Span::seconds(30),
@@ -80,6 +86,7 @@ impl Timings {
             &mut self.router,
             &mut self.health,
             &mut self.progress,
+            &mut self.autoscaler,
             &mut self.cancel,
             &mut self.expiry,
             &mut self.keepalive,

@@ -24,6 +24,8 @@ pub(super) enum Step {
     Until(Time),
     /// Takes a version number and begins to build.
     Build(Deploy),
+    /// The image is pushed.
+    Built,
     /// Finds the version to roll back to.
     Choose(String),
     /// The event cannot be cancelled any more.
@@ -56,6 +58,10 @@ pub(super) enum Step {
     Undo { failure: Failure },
     /// Removes a deployment that a failed deploy made.
     Remove(Key),
+    /// What follows changes this version; its failure does not keep the next one from being changed.
+    Version(u32),
+    /// All versions are changed, or failed to be.
+    Versions,
     /// Ends with a failure.
     Fail(Failure),
 }
@@ -69,6 +75,8 @@ pub(super) enum Replicas {
     Exactly(u32),
     /// What a change of state leaves.
     After(State),
+    /// As many as there are, also where they are stopped.
+    Same,
 }
 
 /// Brings a version to a process.
@@ -150,6 +158,10 @@ pub(super) struct Work {
     pub(super) sum_routable: bool,
     /// The processes that were updated, with what they had before.
     pub(super) updated: Vec<(Key, Option<Deployment>)>,
+    /// The version that is being changed, where several are.
+    changing: Option<u32>,
+    /// The versions that could not be changed.
+    failures: Vec<Failure>,
     /// When to look again, if no pod moves before.
     pub(super) wake: Option<Time>,
 }
@@ -163,6 +175,8 @@ impl Work {
             preserve: true,
             sum_routable: false,
             updated: Vec::new(),
+            changing: None,
+            failures: Vec::new(),
             wake: None,
         }
     }
@@ -175,11 +189,6 @@ impl Work {
     /// Adds steps at the end.
     pub(super) fn put_all(&mut self, steps: Vec<Step>) {
         self.steps.extend(steps);
-    }
-
-    /// Adds a step before all others.
-    pub(super) fn put_first(&mut self, step: Step) {
-        self.steps.push_front(step);
     }
 
     /// Goes as far as it can now. Returns the end, if it comes to it.
@@ -198,10 +207,40 @@ impl Work {
                     self.wake = wake;
                     return None;
                 }
-                Done::Failed(failure) => return Some(Err(self.framed_failure(failure))),
+                Done::Failed(failure) => {
+                    if let Some(failure) = self.put_aside(failure) {
+                        return Some(Err(self.framed_failure(failure)));
+                    }
+                }
             }
         }
         Some(Ok(()))
+    }
+
+    /// Keeps the failure of one version for later and goes on with the next. Gives it back where there is no such.
+    fn put_aside(&mut self, failure: Failure) -> Option<Failure> {
+        let Some(version) = self.changing.take() else { return Some(failure) };
+        self.failures
+            .push(Failure::internal(format!("unable to update version v{version}: {}", failure.text)));
+        while self.steps.front().is_some_and(|step| !matches!(step, Step::Version(_) | Step::Versions)) {
+            self.steps.pop_front();
+        }
+        None
+    }
+
+    /// The end of the changes of all versions.
+    fn all_changed(&mut self) -> Done {
+        self.changing = None;
+        match std::mem::take(&mut self.failures).as_slice() {
+            [] => done(),
+            [one] => Done::Failed(one.clone()),
+            several => {
+                let texts: Vec<String> =
+                    several.iter().enumerate().map(|(n, f)| format!("error {n}: {}", f.text)).collect();
+                let text = format!("multiple errors reported ({}): {}", several.len(), texts.join(" - "));
+                Done::Failed(Failure::internal(text))
+            }
+        }
     }
 
     fn framed_failure(&self, failure: Failure) -> Failure {
@@ -224,6 +263,7 @@ impl Work {
             Step::Until(time) if time <= site.now => done(),
             Step::Until(time) => Done::Later(Step::Until(time), Some(time)),
             Step::Build(deploy) => self.build(&deploy, site),
+            Step::Built => self.built(site),
             Step::Choose(selector) => self.choose(&selector, site),
             Step::Seal => {
                 if let Some(event) = site.world.event_mut(site.event) {
@@ -245,6 +285,12 @@ impl Work {
             Step::DeleteApp => Self::delete_app(site),
             Step::Undo { failure } => self.undo(failure),
             Step::Remove(key) => Self::remove(&key, site),
+            Step::Version(version) => {
+                self.changing = Some(version);
+                self.updated.clear();
+                done()
+            }
+            Step::Versions => self.all_changed(),
             Step::Fail(failure) => Done::Failed(failure),
         }
     }

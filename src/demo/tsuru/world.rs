@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution, Exp1};
 
 use super::app::{Network, PodId};
 use super::event::{Cancel, Event, EventId, Start};
@@ -18,8 +19,10 @@ use crate::words::{Span, Time};
 pub struct Config {
     /// What all chance follows from.
     pub seed: u64,
-    /// How long things take.
+    /// How long things take, unless the faults say otherwise.
     pub timings: Timings,
+    /// How many times as fast it goes where the faults say how long things take.
+    pub speed: f64,
     /// What goes wrong.
     pub faults: Faults,
     /// Where pods get their addresses.
@@ -35,6 +38,7 @@ impl Default for Config {
         Self {
             seed: 1,
             timings: Timings::default(),
+            speed: 1.0,
             faults: Faults::default(),
             network: Network::default(),
             registry: "registry.example.com/tsuru".to_owned(),
@@ -97,6 +101,10 @@ pub(super) struct World {
     pub(super) effects: Vec<Effect>,
     pub(super) calls: u64,
     pub(super) counts: Counts,
+    /// How long things take where the faults say nothing of it.
+    usual: Timings,
+    /// When the platform's database is away next, or is away since.
+    outage: Option<Time>,
     pods: u64,
     revisions: u32,
     ids: u32,
@@ -107,7 +115,9 @@ impl World {
     pub(super) fn new(config: Config) -> Self {
         let mut rng = StdRng::seed_from_u64(config.seed);
         let machine = rng.random();
-        Self {
+        let usual = config.timings.clone();
+        let faults = config.faults.clone();
+        let mut world = Self {
             rng,
             config,
             events: VecDeque::new(),
@@ -116,11 +126,42 @@ impl World {
             effects: Vec::new(),
             calls: 0,
             counts: Counts::default(),
+            usual,
+            outage: None,
             pods: 0,
             revisions: 0,
             ids: 0,
             machine,
+        };
+        world.set_faults(faults);
+        world
+    }
+
+    /// Changes what goes wrong, and how long things take.
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        let own = faults.timings.as_ref().map(|timings| timings.clone().scaled(self.config.speed));
+        self.config.timings = own.unwrap_or_else(|| self.usual.clone());
+        self.config.faults = faults;
+        self.outage = None;
+    }
+
+    /// Whether the platform's database is away.
+    pub(super) fn is_away(&mut self, now: Time) -> bool {
+        let (mean, lasts) = (self.config.faults.outages, self.config.faults.outage_for);
+        if mean == Span::ZERO {
+            return false;
         }
+        while self.outage.is_none_or(|begins| now >= begins + lasts) {
+            let from = self.outage.map_or(now, |begins| begins + lasts);
+            self.outage = Some(self.later(from, mean));
+        }
+        self.outage.is_some_and(|begins| now >= begins)
+    }
+
+    /// A random time, `mean` after `from` on average.
+    pub(super) fn later(&mut self, from: Time, mean: Span) -> Time {
+        let factor: f64 = Exp1.sample(&mut self.rng);
+        Time::from_seconds(from.seconds() + (mean.as_seconds() * factor).max(1e-3))
     }
 
     /// A new identity as `MongoDB` makes them: seconds, machine, counter.

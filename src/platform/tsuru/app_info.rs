@@ -87,13 +87,18 @@ pub(super) fn read(json: &[u8], at: Time, default_port: u16) -> Result<Observed,
 }
 
 /// One autoscaler, kept whole so that it can be made again.
-fn autoscaler(spec: &Value) -> Option<Autoscaler> {
+pub(crate) fn autoscaler(spec: &Value) -> Option<Autoscaler> {
     let version = spec.get("version").and_then(Value::as_u64).and_then(|v| u32::try_from(v).ok());
     Some(Autoscaler {
         process: spec.get("process")?.as_str()?.to_owned(),
         version: version.filter(|v| *v > 0).map(Version),
         spec: spec.to_string(),
     })
+}
+
+/// What the `error` text of an app's info says is missing, or what it means that the units are.
+pub(crate) fn read_gaps(error: &str) -> Result<Vec<String>, (PlatformErrorKind, String)> {
+    missing(error).map_err(|failure| (failure.kind, failure.message))
 }
 
 /// What the `error` text says is missing, as far as it matters here.

@@ -81,6 +81,14 @@ pub(super) fn event_kind(command: &Command) -> &'static str {
     }
 }
 
+/// The permission that `command` takes.
+pub(super) fn permission(command: &Command) -> &'static str {
+    match command {
+        Command::MakeOnly { .. } => "app.deploy.rollback",
+        _ => event_kind(command),
+    }
+}
+
 /// How long `command` may take in all.
 pub(super) fn deadline(command: &Command, deadlines: &Deadlines) -> Span {
     match command {
@@ -118,7 +126,8 @@ pub(super) fn action(app: &AppName, command: &Command) -> String {
     format!("{what} of app `{app}`")
 }
 
-fn selector(version: Version) -> String {
+/// The name of a version that no other can be meant with: `:v2`.
+pub(crate) fn selector(version: Version) -> String {
     format!(":{version}")
 }
 

@@ -48,12 +48,24 @@ pub(super) struct Named {
 
 /// What only a single event tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Detail {
+pub(crate) struct Detail {
     new_version: bool,
     version: Option<Version>,
     deletes_version: bool,
     /// The end of its log says that not all was done.
     pub(super) partly: bool,
+}
+
+impl Detail {
+    /// Of a deploy or rollback: beside what runs or not, and the version that came of it.
+    pub(crate) fn deploy(new_version: bool, version: Option<Version>) -> Self {
+        Self { new_version, version, ..Self::default() }
+    }
+
+    /// Of any other call, by the names of its fields.
+    pub(crate) fn form<'a>(mut names: impl Iterator<Item = &'a str>) -> Self {
+        Self { deletes_version: names.any(|name| name == ":version"), ..Self::default() }
+    }
 }
 
 /// Reads the answer to `GET /1.1/events`.
@@ -70,10 +82,12 @@ pub(super) fn read_one(json: &[u8]) -> Result<(Event, Detail), Failure> {
     let mut detail =
         Detail { partly: single.log.is_some_and(|log| log.contains(PARTLY)), ..Detail::default() };
     match custom.start {
-        Some(Start::Form(fields)) => detail.deletes_version = fields.iter().any(|f| f.name == ":version"),
+        Some(Start::Form(fields)) => {
+            detail = Detail { partly: detail.partly, ..Detail::form(fields.iter().map(|f| f.name.as_str())) };
+        }
         Some(Start::Deploy { newversion, rollback, image }) => {
-            detail.new_version = newversion;
-            detail.version = image.filter(|_| rollback).as_deref().and_then(version_of_image);
+            let version = image.filter(|_| rollback).as_deref().and_then(version_of_image);
+            detail = Detail { partly: detail.partly, ..Detail::deploy(newversion, version) };
         }
         Some(Start::Other(_)) | None => {}
     }
@@ -114,7 +128,7 @@ impl Event {
         Activity {
             id: self.id.clone(),
             app: AppName(self.target.value.clone()),
-            kind: kind(&self.kind.name, detail),
+            kind: activity_kind(&self.kind.name, detail),
             owner: self.owner.name.clone(),
             ours: !owner.is_empty() && self.owner.name == owner,
             started,
@@ -124,7 +138,8 @@ impl Event {
     }
 }
 
-fn kind(name: &str, detail: &Detail) -> ActivityKind {
+/// What an event of this kind did to its app.
+pub(crate) fn activity_kind(name: &str, detail: &Detail) -> ActivityKind {
     match name {
         "app.deploy" if detail.new_version => ActivityKind::NewVersion { version: detail.version },
         "app.deploy" => ActivityKind::Replaced { version: detail.version },
@@ -144,7 +159,7 @@ fn kind(name: &str, detail: &Detail) -> ActivityKind {
 }
 
 /// The version that an image's tag names: `…/app-shop:v3`, `:v3`, `v3`.
-fn version_of_image(image: &str) -> Option<Version> {
+pub(crate) fn version_of_image(image: &str) -> Option<Version> {
     let tag = image.rsplit_once(':').map_or(image, |(_, tag)| tag);
     let digits = tag.strip_prefix('v')?;
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {

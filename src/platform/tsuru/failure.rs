@@ -23,6 +23,16 @@ impl Failure {
         Self { kind, message: message.into() }
     }
 
+    /// The same, saying which permission there must be where one is missing.
+    pub(super) fn naming(mut self, permission: &str) -> Self {
+        if self.message.ends_with(PERMISSION) {
+            self.message.push_str(" `");
+            self.message.push_str(permission);
+            self.message.push('`');
+        }
+        self
+    }
+
     /// The error for the one who asked for `action`.
     pub(super) fn of(self, action: &str) -> PlatformError {
         PlatformError { action: action.to_owned(), message: self.message, kind: self.kind }
@@ -36,7 +46,7 @@ enum At {
 }
 
 /// The texts of Tsuru's own refusals, with what they mean and what to do.
-const REFUSALS: [(At, &str, PlatformErrorKind, &str); 23] = {
+const REFUSALS: [(At, &str, PlatformErrorKind, &str); 25] = {
     use At::{Start, Within};
     use PlatformErrorKind::{Busy, Failed, Refused};
     [
@@ -61,6 +71,12 @@ const REFUSALS: [(At, &str, PlatformErrorKind, &str); 23] = {
             Busy,
             "versions that were removed may still be ending",
         ),
+        (
+            Within,
+            "more than one deployment for the same app version",
+            Busy,
+            "versions that were removed may still be ending",
+        ),
         (Within, "the object has been modified", Failed, "the cluster changed it at the same moment"),
         (
             Within,
@@ -81,6 +97,7 @@ const REFUSALS: [(At, &str, PlatformErrorKind, &str); 23] = {
         // With a vertical autoscaler, Tsuru ends every change of routing so, after it was made.
         (Within, "process argument is required", Failed, "Tsuru reports this after the change was made"),
         (Within, "process error:", Refused, ""),
+        (Within, "no routable version found for app", Refused, "the process is not deployed"),
         (Within, "could not swap the autoscale", Refused, "the version must be deployed"),
         (Within, "Cannot swap the autoscale", Refused, "the app has no autoscaler"),
         (
@@ -148,8 +165,11 @@ fn unauthorized() -> String {
     "Tsuru did not accept the token (401); it is wrong or expired, or Tsuru's database is away".to_owned()
 }
 
+/// What a refusal for want of a permission ends with.
+const PERMISSION: &str = "give its role the permission";
+
 fn forbidden(text: &str) -> String {
-    format!("the token may not do this (403{}); give its role the permission", quoted(text))
+    format!("the token may not do this (403{}); {PERMISSION}", quoted(text))
 }
 
 fn not_found(text: &str) -> Failure {
@@ -187,7 +207,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The text on one line, bounded and without control characters.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let joined = lines(text).collect::<Vec<_>>().join(" / ");
     let mut out: String =
         joined.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS).collect();
@@ -235,6 +255,11 @@ mod tests {
                 Busy,
             ),
             ("too many deployments for same version 2 and process \"web\": 2", Busy),
+            ("more than one deployment for the same app version found: [a-web a-web-v2]", Busy),
+            (
+                "no routable version found for app, at least one deploy is required before configuring autoscale",
+                Refused,
+            ),
             ("more than one version deployed, you must select one", Refused),
             ("no deployment found for version 3", Refused),
             (

@@ -65,11 +65,17 @@ fn reply(world: &mut World, request: &Value) -> (axum::response::Response, bool)
             json(json!({"at": 0, "units": world.units, "autoscaled": [], "quota_left": null, "gaps": []}))
         }
         "activity" => {
-            let done = |id: &str, started: u64| {
-                json!({"id": id, "app": "shop", "kind": {"kind": "new_version", "version": 2}, "owner": "ci",
-                       "ours": false, "started": started, "ended": started + 1, "error": null})
+            let done = |id: &str, started: u64, kind: &str, version: u32, error: Value| {
+                json!({"id": id, "app": "shop", "kind": {"kind": kind, "version": version}, "owner": "ci",
+                       "ours": false, "started": started, "ended": started + 1, "error": error})
             };
-            json(json!([done("b", 9), done("a", 3)]))
+            json(json!([
+                done("e", 9, "replaced", 4, Value::Null),
+                done("d", 7, "new_version", 3, Value::Null),
+                done("c", 5, "replaced", 2, json!("no room")),
+                done("a", 1, "replaced", 1, Value::Null),
+                done("b", 3, "replaced", 1, Value::Null),
+            ]))
         }
         "traffic" => {
             if matches!(world.deployer, Deployer::Does | Deployer::IsSlow) {
@@ -130,7 +136,10 @@ async fn a_deployer_is_read() {
     assert_eq!((observed.at, observed.units.len()), (Time(1_787_320_000_000), 3));
     assert_eq!(webhook.base(&shop()).await.unwrap(), Some(Version(1)));
     let activity = webhook.activity(None, Time(0)).await.unwrap();
-    assert_eq!(activity.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(activity.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
+    let replaced = async |v| webhook.replaced(&shop(), Version(v)).await.unwrap();
+    assert_eq!(replaced(4).await, Some(Version(1)), "v2 failed, and v3 took nobody's place");
+    assert_eq!((replaced(1).await, replaced(3).await), (None, None));
     let error = webhook.observe(&AppName("x".to_owned())).await.unwrap_err();
     assert_eq!(error.kind, PlatformErrorKind::NotFound);
 }
@@ -154,6 +163,23 @@ async fn a_deployer_is_told_the_whole_state_that_is_wanted() {
         );
         assert_eq!(webhook.observe(&shop()).await.unwrap().units.len(), 5);
     }
+}
+
+/// The example in the documentation is a request that is sent.
+#[test]
+fn the_documented_request_is_true() {
+    let documentation = include_str!("../../../deploy/README.md");
+    let block = documentation.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let version = |units| super::super::effect::VersionTraffic {
+        routable: true,
+        units: BTreeMap::from([("web".to_owned(), units)]),
+    };
+    let versions = BTreeMap::from([(Version(7), version(4)), (Version(8), version(3))]);
+    let traffic = Traffic { base: Some(Version(7)), versions };
+    let command = Command::AddUnits { version: Version(8), process: "web".to_owned(), count: 2 };
+    let request = Request::Traffic { app: &shop(), command: &command, traffic: &traffic };
+    let documented: Value = serde_json::from_str(block).unwrap();
+    assert_eq!(documented, serde_json::to_value(request).unwrap());
 }
 
 #[tokio::test]
@@ -192,7 +218,7 @@ fn a_configuration_that_cannot_work_is_refused() {
         let secret = secret.to_owned();
         Webhook::new(&config, move |_| Some(secret.clone()), || Time(0)).err().unwrap()
     };
-    assert!(new(json!({"url": "deployer", "secret_env": "S"}), SECRET).contains("webhook.url"));
+    assert!(new(json!({"url": "deployer", "secret_env": "S"}), SECRET).contains("`url` is not an address"));
     assert!(new(json!({"url": "http://d"}), SECRET).contains("secret_file"));
     let error = new(json!({"url": "http://d", "secret_env": "S"}), "hunter2");
     assert!(error.contains("whsec_") && !error.contains("hunter2"), "{error}");

@@ -35,6 +35,10 @@ on: { inconclusive: pause, no_data: hold 5m then rollback, source_down: hold 15m
 notify: [slack-payments]
 "#;
 
+/// The good policy's strategy.
+const CANARY: &str =
+    "  canary:\n    steps: [5%, 25%, 50%]\n    bake: { at_least: 5m, at_most: 30m }\n    approve: [50%]\n";
+
 /// Each mistake: what of the good policy is replaced, by what.
 const MISTAKES: &[(&str, &str)] = &[
     // The shape of the file.
@@ -108,6 +112,22 @@ const MISTAKES: &[(&str, &str)] = &[
     ("margin: +20%", "margin: 0%"),
     ("margin: +20%", "ratio: { events: http_errors }"),
     ("health:", "alerts: [{ do: pause }, { match: { severity: page }, do: rollback }]\nhealth:"),
+    // What Tsuru cannot do, and what one strategy takes and another does not.
+    ("    approve: [50%]", "    setHeaderRoute: { match: [] }"),
+    ("mode: act", "mirror: 10%"),
+    ("steps:", "weights:"),
+    ("mode: act", "keep: 5"),
+    (CANARY, "  blue_green: { steps: [50%] }\n"),
+    (CANARY, "  blue_green: { approve: [50%], bake: { at_least: 1s } }\n"),
+    (CANARY, "  rolling: { batch: 0% }\n"),
+    (CANARY, "  rolling: { batch: 100%, native: true, bake: { at_least: 2h, at_most: 1h } }\n"),
+    (CANARY, "  multi_version: {}\n"),
+    (CANARY, "  multi_version: { share: 100%, for: 30s, then: pause }\n"),
+    (CANARY, "  bluegreen: {}\n"),
+    ("mode: act", "workers: [web, consumer, consumer]"),
+    ("mode: act", "autoscale: ignore"),
+    ("mode: act", "smoke: [{ http: healthz, status: 99 }]"),
+    ("mode: act", "watch: 90d\nkeep_for: -1h"),
 ];
 
 #[test]

@@ -19,6 +19,9 @@ const SOURCE_LABELS: [&str; 7] = ["app", "app_name", "version", "app_version", "
 const COUNTER_ENDINGS: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
 const FLOOR: f64 = 0.0005;
 const MIN_EVENTS: u32 = 5;
+/// Of a floor as high as this, or so many events, hardly anybody can mean what it says.
+const HIGH_FLOOR: f64 = 0.1;
+const MANY_EVENTS: u32 = 1000;
 const MARGIN: f64 = 0.1;
 const GAUGE_MARGIN: f64 = 0.2;
 const GAUGE_WEIGHT: f64 = 0.5;
@@ -232,7 +235,15 @@ impl Resolver<'_> {
             let message = "the limit lies below the floor, under which nobody is harmed";
             self.error(&field.at, message, "raise the limit, or lower `floor`");
         }
+        if let Some(field) = signal.floor.as_ref().filter(|_| floor >= HIGH_FLOOR) {
+            let message = "no traffic shows harm below this floor, even if that many requests fail";
+            self.warn(&field.at, message, "a floor is for what harms nobody, as `0.05%`; leave it out");
+        }
         let min_events = signal.min_events.as_ref().and_then(|n| self.get(n)).map_or(MIN_EVENTS, |n| n.0);
+        if let Some(field) = signal.min_events.as_ref().filter(|_| min_events > MANY_EVENTS) {
+            let message = format!("{min_events} requests must fail before anything is called harmful");
+            self.warn(&field.at, message, "the statistics ask for no such number; `5` is usual");
+        }
         let (events_read, total_read) = (counters.0?, counters.1?);
         if events_read.to_string() == total_read.to_string() {
             let at = events.or(total).map_or(at, |field| &field.at);

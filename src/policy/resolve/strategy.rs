@@ -13,6 +13,9 @@ use crate::words::{Share, Span};
 
 const BAKE: Bake = Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) };
 
+/// Looks without which nothing is proven of a canary.
+const PROVEN_LOOKS: u64 = 3;
+
 /// A quarter of the units at a time.
 const BATCH: f64 = 0.25;
 
@@ -190,6 +193,15 @@ impl Resolver<'_> {
                 self.warn(&field.at, message, "bake longer, or shorten `warm_up`");
             }
             _ => {}
+        }
+        // What comes after the warm-up is all that a first step has to show anything in.
+        let shown = Span(warm_up.0.saturating_add(look_every.0.saturating_mul(PROVEN_LOOKS)));
+        if let Some(field) = bake.at_most.as_ref().filter(|field| field.value.is_ok() && at_most < shown) {
+            let message = format!(
+                "the longest bake ({at_most}) is over before {PROVEN_LOOKS} looks have followed the warm-up of {warm_up}, so \
+                 no traffic can show anything in it"
+            );
+            self.warn(&field.at, message, format!("bake for `{shown}` or longer, or shorten `warm_up`"));
         }
         // The one that is given draws the other's default along.
         match (bake.at_least.as_ref(), bake.at_most.as_ref()) {

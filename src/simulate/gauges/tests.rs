@@ -1,15 +1,30 @@
 use super::*;
-use crate::simulate::Tally;
+use crate::policy::GaugeForm;
+use crate::simulate::{self, Family, Service, Step, Tally, Watcher, policies};
+use crate::stats::gauge::{Form, GaugeFit, GaugeSettings, GaugeTest, History, Worse};
+use crate::words::Span;
 
-const RULE: Rule = Rule { margin: 0.1, form: Form::Strict, alpha: 0.01, prove: 1.5, beta: 0.05, late: false };
+/// Seconds in a tick.
+const TICK: f64 = 15.0;
 
 /// Harm and safety over a few runs.
-fn tally(scenario: &Scenario, rule: Rule, runs: u64) -> (Tally, Tally) {
+fn tally(gauge: Scenario, form: GaugeForm, runs: u64) -> (Tally, Tally) {
+    let policy = policies::policy(&[0.2], Span::minutes(60), vec![policies::gauge("gauge", form)]);
+    let counts = simulate::Scenario {
+        requests: 100.0,
+        base: 0.01,
+        family: Family::Plain,
+        fault: None,
+        every: TICK,
+        steps: vec![Step { share: 0.2, slices: HOUR }],
+        history: HOUR,
+    };
+    let service = Service { gauge: Some(gauge), ..Service::of(counts) };
     let (mut harm, mut safe) = (Tally::default(), Tally::default());
     for seed in 0..runs {
-        let found = judge(scenario, &simulate(scenario, seed), rule);
-        harm.add(found.harm);
-        safe.add(found.safe);
+        let trial = Watcher::new(&policy).run_service(&service, seed);
+        harm.add(trial.harm);
+        safe.add(trial.safe);
     }
     (harm, safe)
 }
@@ -17,7 +32,7 @@ fn tally(scenario: &Scenario, rule: Rule, runs: u64) -> (Tally, Tally) {
 #[test]
 fn good_canaries_pass_and_are_proven() {
     for phi in [0.5, 0.9, 0.99] {
-        let (harm, safe) = tally(&Scenario::usual(Own::Ar(phi), Fault::None), RULE, 10);
+        let (harm, safe) = tally(Scenario::usual(Own::Ar(phi), Fault::None), GaugeForm::Strict, 10);
         assert!(harm.times.is_empty(), "{phi}: {harm:?}");
         assert!(safe.share() > 0.8 && safe.median().is_some_and(|time| time <= 60.0), "{phi}: {safe:?}");
     }
@@ -26,7 +41,8 @@ fn good_canaries_pass_and_are_proven() {
 #[test]
 fn half_as_much_again_is_found_within_a_minute_and_never_proven() {
     for phi in [0.5, 0.9] {
-        let (harm, safe) = tally(&Scenario::usual(Own::Ar(phi), Fault::Step { by: 0.5, from: 0 }), RULE, 8);
+        let worse = Scenario::usual(Own::Ar(phi), Fault::Step { by: 0.5, from: 0 });
+        let (harm, safe) = tally(worse, GaugeForm::Strict, 8);
         assert!(harm.median().is_some_and(|time| time <= 60.0), "{phi}: {harm:?}");
         assert!(safe.times.len() <= 1, "{phi}: {safe:?}");
     }
@@ -35,9 +51,9 @@ fn half_as_much_again_is_found_within_a_minute_and_never_proven() {
 #[test]
 fn a_leak_within_the_margin_is_found_by_the_loose_branch_alone() {
     let scenario = Scenario::usual(Own::Ar(0.9), Fault::Leak(0.2));
-    let (loose, _) = tally(&scenario, Rule { form: Form::Loose, ..RULE }, 6);
+    let (loose, _) = tally(scenario, GaugeForm::Loose, 6);
     assert!(loose.times.len() >= 4, "{loose:?}");
-    let (strict, _) = tally(&scenario, RULE, 6);
+    let (strict, _) = tally(scenario, GaugeForm::Strict, 6);
     assert!(strict.times.len() <= 2, "{strict:?}");
 }
 
@@ -45,7 +61,7 @@ fn a_leak_within_the_margin_is_found_by_the_loose_branch_alone() {
 fn bursts_do_not_hide_a_shift() {
     let shifted = |own| Scenario::usual(own, Fault::Step { by: 0.5, from: 0 });
     for own in [Own::Spikes, Own::OnOff] {
-        let (harm, _) = tally(&shifted(own), RULE, 8);
+        let (harm, _) = tally(shifted(own), GaugeForm::Strict, 8);
         assert!(harm.times.len() >= 5, "{own:?}: {harm:?}");
     }
 }
@@ -72,11 +88,17 @@ fn a_margin_is_taken_off_before_ranks_are_compared() {
             canary_units: 1,
             baseline_units: 4,
         };
-        let fit = GaugeFit::from_history(&run.history, settings).unwrap();
+        let mut history = History::new(TICK);
+        let mut at = 0.0;
+        for values in &run.history {
+            history.push(at, values);
+            at += TICK;
+        }
+        let fit = GaugeFit::from_history(&history, settings).unwrap();
         assert!(fit.summary().by_ranks);
         let mut test = GaugeTest::new(fit, &[prove]);
-        let mut at = 0.0;
-        for (canary, baseline) in &run.looks[..60] {
+        at = 0.0;
+        for (canary, baseline) in run.looks.iter().take(60) {
             let canary: Vec<f64> = canary.iter().map(|value| value * times).collect();
             test.look(at, &canary, baseline);
             at += TICK;

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::bank::{Bank, Branch, NOTHING, Observation, Schedule};
 use super::history::History;
 use super::noise::{Likelihood, Noise};
-use super::past::{Past, Placebos, Ranked};
+use super::past::{Past, Placebos, Ranked, level};
 use super::rank::RankMap;
 use super::scale::{Scale, Worse, median};
 
@@ -112,6 +112,8 @@ pub struct NoiseSummary {
     pub offset: f64,
     /// Correlation between a tick and the next.
     pub correlation: f64,
+    /// The share of the variance around the others that is gone at the next tick.
+    pub white: f64,
     /// How much the variance was raised because the history was wilder than the model; 1 is not at all.
     pub inflation: f64,
     /// Whether ranks are compared because the history is bursty or switches.
@@ -141,6 +143,33 @@ impl GaugeFit {
         Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)
     }
 
+    /// Fits how one series, such as the mean over all units, moves about its own level: for a canary that has no baseline
+    /// beside it. Also gives that level. The test is then to be shown one value for each arm, the baseline's being the
+    /// level; that it is estimated counts as an offset. What moves all units together does not cancel, so it is
+    /// part of this noise.
+    ///
+    /// # Errors
+    /// Says what the history lacks.
+    pub fn of_level(history: &History, settings: GaugeSettings) -> Result<(Self, f64), NoFit> {
+        let rows = history.rows();
+        let series = rows.first().map_or(&[][..], Vec::as_slice);
+        let known = || series.iter().copied().filter(|value| value.is_finite());
+        if known().count() < LEAST_SAMPLES {
+            return Err(too_short(known().count()));
+        }
+        let scale = Scale::fitting(known(), settings.worse).ok_or(NoFit::MostlyZero)?;
+        let placed: Vec<f64> = series.iter().map(|value| scale.place(*value).unwrap_or(f64::NAN)).collect();
+        let past = Past::of_level(&placed);
+        let settings = GaugeSettings { canary_units: 1, baseline_units: 1, form: Form::Strict, ..settings };
+        let mut fit = Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)?;
+        let samples = fit.samples;
+        for model in &mut fit.strict.models {
+            model.offset += model.mean_variance(samples);
+        }
+        let level = past.rows().first().map_or(f64::NAN, |row| scale.value(level(row)));
+        if level.is_finite() { Ok((fit, level)) } else { Err(NoFit::MostlyZero) }
+    }
+
     /// Fits the noise of values that are on the comparison's scale already. From `certain` samples on, the strict
     /// branch takes the likeliest noise model for the true one.
     pub(super) fn from_past(
@@ -158,6 +187,8 @@ impl GaugeFit {
             }
             // Two windows of one series differ already as two units do that are alone in their arms.
             Past::Windows(_) => (share(1, 1), 1.0),
+            // The level is no series that is noisy itself.
+            Past::Level(_) => (share(1, 1), 1.0),
         };
         let placebos = Placebos::of(past, factor);
         let samples = placebos.samples();
@@ -174,10 +205,15 @@ impl GaugeFit {
             let by_rank = fitter.branch(&ranked.placebos, allowance, Some(ranked.scale()));
             if ranked.is_better(&plain, &by_rank, advantage) { (by_rank, Some(plain)) } else { (plain, None) }
         };
-        let strict_allowance = if samples < certain { SHORT_ALLOWANCE.min(placebos.allowance) } else { 0.0 };
+        let strict_allowance = match past {
+            // A slow wandering is easily taken for none, and nothing cancels it.
+            Past::Level(_) => placebos.allowance,
+            _ if samples < certain => SHORT_ALLOWANCE.min(placebos.allowance),
+            _ => 0.0,
+        };
         let advantage = match past {
             Past::Units(_) => STRICT_RANK_ADVANTAGE,
-            Past::Windows(_) => RANK_ADVANTAGE,
+            Past::Windows(_) | Past::Level(_) => RANK_ADVANTAGE,
         };
         let (strict, unranked) = choose(strict_allowance, advantage);
         let loose = (settings.form == Form::Loose && placebos.enough)
@@ -186,7 +222,7 @@ impl GaugeFit {
         let ranks = ranks_used.then_some(ranked.map);
         let units = match past {
             Past::Units(rows) => rows.len(),
-            Past::Windows(_) => 1,
+            Past::Windows(_) | Past::Level(_) => 1,
         };
         Ok(Self {
             settings,
@@ -214,6 +250,11 @@ impl GaugeFit {
         self.unranked.as_ref().unwrap_or(&self.strict)
     }
 
+    /// Whether any branch compares ranks.
+    pub(super) fn compares_ranks(&self) -> bool {
+        self.ranks.is_some()
+    }
+
     /// What it found, for a person.
     #[must_use]
     pub fn summary(&self) -> NoiseSummary {
@@ -226,8 +267,9 @@ impl GaugeFit {
             deviation: of_one(stationary),
             offset: of_one(best.offset),
             correlation: if stationary > 0.0 { best.phi * best.ar / stationary } else { 0.0 },
+            white: if stationary > 0.0 { best.white / stationary } else { 0.0 },
             inflation: self.plain().inflation,
-            by_ranks: self.ranks.is_some(),
+            by_ranks: self.compares_ranks(),
         }
     }
 }

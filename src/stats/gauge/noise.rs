@@ -35,6 +35,14 @@ impl Noise {
         Self { ar: self.ar * factor, white: self.white * factor, offset: self.offset * factor, ..self }
     }
 
+    /// Variance of the mean over so many ticks, but for the offset; never more than that of a single one.
+    #[expect(clippy::cast_precision_loss, reason = "a history has far fewer than 2^53 values")]
+    pub(super) fn mean_variance(self, ticks: usize) -> f64 {
+        let long_run = (1.0 + self.phi) / (1.0 - self.phi) * self.ar;
+        let ticks = ticks.max(1) as f64;
+        (long_run / ticks).min(self.ar) + self.white / ticks
+    }
+
     /// Standard deviation of the mean over an hour of ticks.
     pub(super) fn level_sd(self) -> f64 {
         let long_run = (1.0 + self.phi) / (1.0 - self.phi) * self.ar + self.white;

@@ -21,9 +21,16 @@ pub(super) enum Past {
     Units(Vec<Vec<f64>>),
     /// Windows of equal length of a single series, the newest first.
     Windows(Vec<Vec<f64>>),
+    /// A single series, which is compared with its own level.
+    Level(Vec<Vec<f64>>),
 }
 
 impl Past {
+    /// The past of one series, for a test against its own level.
+    pub(super) fn of_level(series: &[f64]) -> Self {
+        Self::Level(vec![latest(series, MOST_TICKS)])
+    }
+
     /// The past of these units, for a test over so many ticks.
     pub(super) fn of(rows: Vec<Vec<f64>>, ticks: usize) -> Self {
         match <[Vec<f64>; 1]>::try_from(rows) {
@@ -33,7 +40,7 @@ impl Past {
     }
 
     pub(super) fn rows(&self) -> &[Vec<f64>] {
-        let (Self::Units(rows) | Self::Windows(rows)) = self;
+        let (Self::Units(rows) | Self::Windows(rows) | Self::Level(rows)) = self;
         rows
     }
 
@@ -42,13 +49,14 @@ impl Past {
         match self {
             Self::Units(_) => Self::Units(rows),
             Self::Windows(_) => Self::Windows(rows),
+            Self::Level(_) => Self::Level(rows),
         }
     }
 
     /// Values that ranks are taken among: those of the baseline that a placebo canary is held against.
     fn reference(&self) -> impl Iterator<Item = f64> {
         let skipped = match self {
-            Self::Units(_) => 0,
+            Self::Units(_) | Self::Level(_) => 0,
             Self::Windows(_) => 1,
         };
         self.rows().iter().skip(skipped).flatten().copied().filter(|value| !value.is_nan())
@@ -104,6 +112,21 @@ impl Placebos {
                     deviations,
                 }
             }
+            Past::Level(rows) => {
+                let from_level = |row: &Vec<f64>| {
+                    let level = level(row);
+                    row.iter().map(|value| value - level).collect()
+                };
+                let deviations: Vec<Vec<f64>> = rows.iter().map(from_level).collect();
+                Self {
+                    canaries: deviations.clone(),
+                    deviations,
+                    weight: 1.0,
+                    allowance: ALLOWANCE,
+                    offsets: &NO_OFFSET,
+                    enough: false,
+                }
+            }
         }
     }
 
@@ -112,6 +135,13 @@ impl Placebos {
         let per_row = |row: &Vec<f64>| row.iter().filter(|value| !value.is_nan()).count();
         self.deviations.iter().map(per_row).max().unwrap_or(0)
     }
+}
+
+/// The mean of what is there of a series.
+#[expect(clippy::cast_precision_loss, reason = "a history has far fewer than 2^53 values")]
+pub(super) fn level(series: &[f64]) -> f64 {
+    let known = || series.iter().filter(|value| !value.is_nan());
+    known().sum::<f64>() / known().count() as f64
 }
 
 /// Each column minus its mean; `NaN` where one of it is missing.

@@ -112,6 +112,15 @@ impl GaugeTest {
         let baseline: Vec<f64> = baseline.iter().filter_map(|value| scale.place(*value)).collect();
         let tick = at.is_finite().then(|| tick_of(at, self.origin.unwrap_or(at), self.fit.tick_seconds));
         let Some(tick) = tick.flatten() else { return Taken::Ignored };
+        let taken = self.look_placed(tick, canary, baseline);
+        if taken == Taken::Used {
+            self.origin.get_or_insert(at);
+        }
+        taken
+    }
+
+    /// Takes in values that are on the comparison's scale already.
+    pub(super) fn look_placed(&mut self, tick: i64, canary: Vec<f64>, baseline: Vec<f64>) -> Taken {
         if self.last.is_some_and(|last| last >= tick) {
             return Taken::Ignored;
         }
@@ -121,7 +130,6 @@ impl GaugeTest {
             return Taken::Held;
         }
         let Some(kept) = self.settle(units) else { return Taken::Held };
-        self.origin.get_or_insert(at);
         let pair = Pair { canary, baseline };
         let seen = Observation {
             tick,

@@ -80,6 +80,18 @@ impl Scale {
         (value.is_finite() && signed.is_finite()).then_some(signed)
     }
 
+    /// The value that has this place; the inverse of [`Self::place`].
+    pub(super) fn value(self, placed: f64) -> f64 {
+        let upwards = match self.worse {
+            Worse::Up => placed,
+            Worse::Down => -placed,
+        };
+        match self.form {
+            Form::Log { offset, .. } => (upwards.exp() - offset).max(0.0),
+            Form::Linear { unit } => upwards * unit,
+        }
+    }
+
     /// A value of the canary on this scale. Unlike one of the baseline, a zero counts where less is worse: a canary that
     /// has stopped must not be taken for one that says nothing.
     pub(super) fn place_canary(self, value: f64) -> Option<f64> {

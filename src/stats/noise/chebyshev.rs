@@ -34,12 +34,20 @@ fn table() -> &'static Table {
     &TABLE
 }
 
+/// The nodes.
+pub(in super::super) fn nodes() -> &'static [f64; ORDER] {
+    &table().node
+}
+
 /// The coefficients of the series through `function` at the nodes.
 pub(super) fn fit(function: impl Fn(f64) -> f64) -> [f64; ORDER] {
-    let table = table();
-    let values = table.node.map(function);
-    let mut rows = table.to_coefficients.iter();
-    std::array::from_fn(|_| rows.next().map_or(0.0, |row| dot(row, &values)))
+    through(&nodes().map(function))
+}
+
+/// The coefficients of the series through these values at the nodes.
+pub(in super::super) fn through(values: &[f64; ORDER]) -> [f64; ORDER] {
+    let mut rows = table().to_coefficients.iter();
+    std::array::from_fn(|_| rows.next().map_or(0.0, |row| dot(row, values)))
 }
 
 /// The series at each of `at`, which lie within the span (Clenshaw's recurrence, all in step).

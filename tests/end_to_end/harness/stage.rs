@@ -56,10 +56,17 @@ impl Default for Setup {
 
 /// A policy with short times: one canary beside nine units, then as many. `bake` is the shortest bake.
 pub(crate) fn policy(bake: &str, more: &str) -> String {
+    policy_of(
+        &format!("canary: {{ steps: [10%, 50%], bake: {{ at_least: {bake}, at_most: 60m }} }}"),
+        &format!("health:\n  - http: /healthz\n    every: 1s\n    timeout: 1s\n{more}"),
+    )
+}
+
+/// A policy with short times, of this strategy.
+pub(crate) fn policy_of(strategy: &str, more: &str) -> String {
     format!(
-        "policy: quick\nfor: {{ apps: [{APP}] }}\nlook_every: 1s\nwarm_up: 1s\nstrategy:\n  canary:\n    \
-         steps: [10%, 50%]\n    bake: {{ at_least: {bake}, at_most: 60m }}\nsignals:\n  - use: http-errors\n    \
-         margin: +20%\n    critical: true\nhealth:\n  - http: /healthz\n    every: 1s\n    timeout: 1s\n{more}"
+        "policy: quick\nfor: {{ apps: [{APP}] }}\nlook_every: 1s\nwarm_up: 1s\nstrategy:\n  {strategy}\n\
+         signals:\n  - use: http-errors\n    margin: +20%\n    critical: true\n{more}"
     )
 }
 
@@ -232,8 +239,16 @@ impl Stage {
 
     /// Deploys an image beside what runs, as a person does, and waits for the deploy's end.
     pub(crate) async fn deploy(&self, image: &str) {
-        let form = [("image", image), ("new-version", "true")];
-        let request = self.client.post(format!("{}/1.0/apps/{APP}/deploy", self.tsuru)).form(&form);
+        self.deploy_with(&[("image", image), ("new-version", "true")]).await;
+    }
+
+    /// Deploys an image in place of what runs: the platform replaces all units by itself.
+    pub(crate) async fn deploy_in_place(&self, image: &str) {
+        self.deploy_with(&[("image", image)]).await;
+    }
+
+    async fn deploy_with(&self, form: &[(&str, &str)]) {
+        let request = self.client.post(format!("{}/1.0/apps/{APP}/deploy", self.tsuru)).form(form);
         let request = request.header("Authorization", "bearer emulated-ci-token");
         let answer = request.send().await.expect("an answer");
         let (status, text) = (answer.status(), answer.text().await.expect("a whole answer"));
@@ -249,6 +264,38 @@ impl Stage {
     /// Sets how many requests a second the app gets.
     pub(crate) async fn set_rate(&self, rate: f64) {
         self.put(&format!("apps/{APP}/traffic"), &json!({ "rate": rate })).await;
+    }
+
+    /// Lets an incident hit all versions alike: so many times the usual share of errors. 1 ends it.
+    pub(crate) async fn incident(&self, errors: f64) {
+        self.put(&format!("apps/{APP}/incident"), &json!({ "errors": errors })).await;
+    }
+
+    /// Gives the app's web process an autoscaler.
+    pub(crate) async fn autoscale(&self, min: u32, max: u32) {
+        let spec = json!({ "process": "web", "minUnits": min, "maxUnits": max, "averageCPU": "700m" });
+        let request = self.client.post(format!("{}/1.9/apps/{APP}/units/autoscale", self.tsuru)).json(&spec);
+        let answer = request.header("Authorization", "bearer emulated-daemon-token").send().await;
+        let answer = answer.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// The app's autoscalers, as Tsuru tells.
+    pub(crate) async fn autoscalers(&self) -> Vec<Value> {
+        let request = self.client.get(format!("{}/1.9/apps/{APP}/units/autoscale", self.tsuru));
+        let answer = request.header("Authorization", "bearer emulated-daemon-token").send().await;
+        let listed: Value = answer.expect("an answer").json().await.expect("JSON");
+        listed.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Gives the running daemon an order by the command line; gives what was printed, and whether it was taken.
+    pub(crate) fn order(&self, order: &[&str]) -> (bool, String) {
+        let mut command = Process::uguisu();
+        command.args(order).args(["--by", "ada"]).arg("--config").arg(self.path("uguisu.toml"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let output = command.output().expect("`uguisu` runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).expect("text"))
     }
 
     /// Sets what goes wrong on the platform.

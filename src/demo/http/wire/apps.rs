@@ -102,7 +102,11 @@ struct InternalAddress {
 
 fn internal_addresses(app: &App, port: u16) -> Vec<InternalAddress> {
     let mut services = app.services.clone();
-    services.sort_unstable();
+    // The app's own address of `web` first, then by version as text, then by process.
+    services.sort_unstable_by_key(|(process, version)| {
+        let version = version.map(|v| v.to_string()).unwrap_or_default();
+        (!(process == "web" && version.is_empty()), version, process.clone())
+    });
     let address = |(process, version): (String, Option<u32>)| {
         let suffix = version.map(|v| format!("-v{v}")).unwrap_or_default();
         InternalAddress {
@@ -133,7 +137,7 @@ struct AutoscaleSpec<'a> {
 struct Behavior {}
 
 /// The autoscalers of an app; nothing where there are none, which Go writes as `null`.
-pub(in crate::demo::http) fn autoscales(app: &App) -> Option<Value> {
+pub(in crate::demo) fn autoscales(app: &App) -> Option<Value> {
     let spec = |a: &Autoscale| {
         serde_json::to_value(AutoscaleSpec {
             process: &a.process,
@@ -218,14 +222,17 @@ struct AppInfo {
     units_metrics: Vec<UnitMetric>,
     provisioner: &'static str,
     cluster: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     processes: Vec<Process>,
     routers: [Router; 1],
     #[serde(rename = "serviceInstanceBinds")]
     service_instance_binds: [(); 0],
+    #[serde(skip_serializing_if = "String::is_empty")]
     ip: String,
     router: &'static str,
     routeropts: Empty,
-    quota: Quota,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<Quota>,
     #[serde(skip_serializing_if = "String::is_empty")]
     error: String,
 }
@@ -238,7 +245,8 @@ struct AppMetadata {
 
 const APP_METADATA: AppMetadata = AppMetadata { labels: [], annotations: [] };
 
-fn router(hosts: &[String]) -> Router {
+fn router(hosts: Option<&[String]>) -> Router {
+    let hosts = hosts.unwrap_or_default();
     Router {
         name: "ingress",
         opts: Empty {},
@@ -249,16 +257,32 @@ fn router(hosts: &[String]) -> Router {
     }
 }
 
+/// The address that the first router gives the app.
+fn ip(look: &Look<'_>) -> String {
+    look.hosts.iter().flatten().next().cloned().unwrap_or_default()
+}
+
 /// What app info could not tell, as it says it: one line each.
-fn gaps(look: &Look<'_>) -> String {
+pub(in crate::demo) fn gaps(look: &Look<'_>) -> String {
     let lost = "Get \"https://cluster.example.com/api\": context deadline exceeded";
     let no_metrics = "the server could not find the requested resource (get pods.metrics.k8s.io)";
     let lines = [
         look.pods.is_none().then(|| format!("unable to list app units: {lost}")),
+        look.hosts.is_none().then(|| format!("unable to get app addresses: {lost}")),
+        (!look.quota).then(|| format!("unable to get app quota: {lost}")),
+        look.hosts.is_none().then(|| format!("unable to get app cluster internal addresses: {lost}")),
         (!look.autoscale).then(|| format!("unable to get autoscale info: {lost}")),
         (!look.metrics).then(|| format!("unable to get units metrics: {no_metrics}")),
     ];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// The processes that app info tells of: those of the base, in order of their names.
+fn base_processes(app: &App) -> Vec<String> {
+    let of_base = app.deployments.iter().filter(|d| d.key.slot == Slot::Base);
+    let mut names: Vec<String> = of_base.map(|d| d.key.process.clone()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// `GET /apps/{app}`; the units listen on `port`, or each on its own where that is 0.
@@ -296,18 +320,20 @@ pub(in crate::demo::http) fn info(look: &Look<'_>, port: u16) -> impl Serialize 
         tags: [],
         metadata: APP_METADATA,
         units,
-        internal_addresses: internal_addresses(app, port),
+        internal_addresses: look.hosts.as_ref().map_or_else(Vec::new, |_| internal_addresses(app, port)),
         autoscale: autoscales(app).filter(|_| look.autoscale),
         units_metrics,
         provisioner: "kubernetes",
         cluster: "c1",
-        processes: app.spec.processes.iter().map(process).collect(),
-        ip: look.addresses.first().cloned().unwrap_or_default(),
-        routers: [router(&look.addresses)],
+        processes: base_processes(app).iter().map(process).collect(),
+        ip: ip(look),
+        routers: [router(look.hosts.as_deref())],
         service_instance_binds: [],
         router: "ingress",
         routeropts: Empty {},
-        quota: Quota { limit: app.spec.quota.map_or(-1, i64::from), inuse: app.wanted_units() },
+        quota: look
+            .quota
+            .then(|| Quota { limit: app.spec.quota.map_or(-1, i64::from), inuse: app.units_in_use() }),
         error: gaps(look),
     }
 }
@@ -340,8 +366,8 @@ pub(in crate::demo::http) fn resume(look: &Look<'_>, port: u16, simplified: bool
         plan: PLAN,
         units,
         cname: [],
-        ip: look.addresses.first().cloned().unwrap_or_default(),
-        routers: [router(&look.addresses)],
+        ip: ip(look),
+        routers: [router(look.hosts.as_deref())],
         tags: [],
         platform: "python",
         metadata: APP_METADATA,
@@ -378,7 +404,7 @@ pub(in crate::demo::http) fn deploy(
 ) -> impl Serialize + use<> {
     let (origin, message) = match &event.start {
         Start::Deploy { origin, message, .. } => (origin.clone(), message.clone()),
-        Start::Form(_) => (String::new(), String::new()),
+        Start::Form(_) | Start::Unit { .. } => (String::new(), String::new()),
     };
     let image = event.end_image.clone().unwrap_or_default();
     let version: u32 = image.rsplit_once(":v").and_then(|(_, number)| number.parse().ok()).unwrap_or(0);

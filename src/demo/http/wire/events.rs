@@ -74,11 +74,11 @@ fn allowed(scheme: &'static str, event: &Event) -> Allowed {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Instance {
-    name: &'static str,
+    name: String,
     port: &'static str,
     #[serde(rename = "TLSPort")]
     tls_port: &'static str,
-    addresses: [&'static str; 1],
+    addresses: [String; 1],
     last_update: String,
 }
 
@@ -147,10 +147,10 @@ pub(in crate::demo::http) fn event(event: &Event) -> EventData {
             Allowed { scheme: "", contexts: None }
         },
         instance: Instance {
-            name: "tsurud-0",
+            name: format!("tsurud-{}", event.replica),
             port: "8080",
             tls_port: "",
-            addresses: ["10.0.0.9"],
+            addresses: [format!("10.0.0.{}", event.replica.saturating_add(9))],
             last_update: rfc3339(event.started),
         },
     }
@@ -231,6 +231,7 @@ fn start_data(event: &Event) -> Value {
         Start::Form(fields) => {
             fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
         }
+        Start::Unit { unit, force } => json!([{ "unit": unit, "force": force }]),
         Start::Deploy { image, origin, message, rollback, new_version, override_versions, user } => json!({
             "app": {
                 "name": event.app,

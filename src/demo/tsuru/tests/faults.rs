@@ -111,6 +111,51 @@ fn app_info_can_have_gaps() {
 }
 
 #[test]
+fn while_the_database_is_away_nobody_has_a_valid_token() {
+    let course = |seed| {
+        let mut bench = Bench::new(seed);
+        let (outages, outage_for) = (Span::minutes(2), Span::seconds(5));
+        bench.faults(Faults { outages, outage_for, ..Faults::default() });
+        let mut refused = Vec::new();
+        for tick in 0..36_000_u32 {
+            bench.wait(Span(100));
+            refused.extend(bench.tsuru.door(bench.now).map(|failure| (tick, failure.status)));
+        }
+        refused
+    };
+    let refused = course(1);
+    assert!(refused.iter().all(|(_, status)| *status == 401));
+    let begins: Vec<usize> =
+        (0..refused.len()).filter(|i| *i == 0 || refused[i - 1].0 + 1 < refused[*i].0).collect();
+    assert!((15..60).contains(&begins.len()), "about thirty in an hour: {}", begins.len());
+    assert!(
+        begins.windows(2).all(|w| (50..=51).contains(&(w[1] - w[0])) || w[1] - w[0] > 99),
+        "each lasts 5 s"
+    );
+    assert_eq!(refused, course(1));
+    assert_ne!(refused, course(2));
+}
+
+#[test]
+fn how_long_things_take_can_be_changed_and_changed_back() {
+    let mut bench = Bench::new(1);
+    bench.tsuru.world.config.speed = 10.0;
+    let timings = Timings { build: Span::minutes(10), linger: Span::ZERO, ..Timings::default() };
+    bench.faults(Faults { timings: Some(timings), ..Faults::default() });
+    let build = bench.begin(deploy("toy:good"));
+    bench.wait(Span(59_999));
+    assert_eq!(bench.units(2).0, 0, "ten times as fast, a build of ten minutes takes one");
+    bench.wait(Span(1));
+    assert_eq!(bench.units(2).0, 1);
+    bench.finish(build).expect("a good image");
+    bench.act(delete(":v2")).expect("it is there");
+    bench.wait(Span(2));
+    assert_eq!(bench.app().deployed_versions(), [1], "nothing lingers");
+    bench.faults(Faults::default());
+    assert_eq!(bench.tsuru.config().timings, Timings::default());
+}
+
+#[test]
 fn an_answer_can_get_lost_while_the_work_goes_on() {
     let mut bench = Bench::new(1);
     bench.faults(Faults { lost_answer: Switch::next(1), ..Faults::default() });

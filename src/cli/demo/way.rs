@@ -1,0 +1,61 @@
+//! The strategies that the demo can show, each with a policy of its own.
+
+use clap::ValueEnum;
+
+use super::scenario::Scenario;
+use crate::rollout::Phase;
+
+/// How the new version takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum Way {
+    /// In steps: 10 % of the traffic, then half, then all.
+    #[default]
+    Canary,
+    /// All at once, to nine units that stand ready; the old ones are kept warm meanwhile.
+    #[value(alias = "blue-green")]
+    BlueGreen,
+    /// Three units at a time.
+    Rolling,
+    /// Not at all: both go on serving.
+    #[value(alias = "multi-version")]
+    MultiVersion,
+}
+
+impl Way {
+    /// The policy's text.
+    pub(super) fn policy(self) -> &'static str {
+        match self {
+            Self::Canary => include_str!("policies/canary.yaml"),
+            Self::BlueGreen => include_str!("policies/blue_green.yaml"),
+            Self::Rolling => include_str!("policies/rolling.yaml"),
+            Self::MultiVersion => include_str!("policies/multi_version.yaml"),
+        }
+    }
+
+    /// How a scenario should end.
+    pub(super) fn ends(self, scenario: Scenario) -> Phase {
+        match (scenario, self) {
+            (Scenario::Errors | Scenario::Crash, _) => Phase::RolledBack,
+            (Scenario::Good | Scenario::Shared | Scenario::Quiet, Self::MultiVersion) => Phase::Kept,
+            // With everything on one version nothing serves beside it that could tell an incident of both from its own.
+            (Scenario::Shared, Self::BlueGreen) => Phase::RolledBack,
+            (Scenario::Good | Scenario::Shared, _) => Phase::Promoted,
+            (Scenario::Quiet, _) => Phase::Paused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_has_a_policy_of_its_strategy() {
+        for way in Way::value_variants() {
+            let name = way.to_possible_value().unwrap();
+            let policy = crate::policy::read("demo.yaml", way.policy()).policy.unwrap();
+            assert_eq!(policy.strategy.label(), name.get_name());
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The steps of a policy as they will be: with the shares that an app's whole units can give.
+
+use crate::policy::{Bake, Canary, Capacity, Policy, Strategy};
+use crate::rollout::{self, Footing};
+use crate::words::Share;
+
+/// Units of the baseline where nobody said how many there are: gauges depend on it.
+pub(super) const UNITS: u32 = 4;
+
+/// A policy's steps for one app.
+#[derive(Debug, Clone)]
+pub(super) struct Course {
+    /// The steps in which the canary serves users.
+    pub(super) legs: Vec<Leg>,
+    pub(super) bake: Bake,
+    /// What whole units make impossible, in sentences.
+    pub(super) adjusted: Vec<String>,
+}
+
+/// One step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leg {
+    /// The canary's share of traffic.
+    pub(super) share: Share,
+    /// The policy's step whose terms hold, from 0.
+    pub(super) index: usize,
+    /// Units of each arm.
+    pub(super) canary: u32,
+    /// See `canary`.
+    pub(super) baseline: u32,
+}
+
+/// The steps of `policy` for an app with so many units of the baseline, or `share` alone.
+///
+/// # Errors
+/// In words, where the app cannot be moved so.
+pub(super) fn course(policy: &Policy, share: Option<Share>, units: Option<u32>) -> Result<Course, String> {
+    let bake = policy.strategy.bake();
+    let asked = policy.strategy.shares();
+    let strategy = share.map_or_else(|| policy.strategy.clone(), |share| side_by_side(policy, share));
+    let footing = Footing { units: units.unwrap_or(UNITS), ..Footing::default() };
+    let plan = rollout::plan(&strategy, &footing)?;
+    let index = |of: Share| match share {
+        // What the last step asks for is what a canary needs in the end.
+        Some(_) => asked.len().saturating_sub(1),
+        None => nearest(&asked, of),
+    };
+    let steps = || plan.steps.iter().filter(|step| step.routed.canary());
+    let legs = match units {
+        Some(_) if steps().next().is_some() => steps()
+            .map(|step| Leg {
+                share: step.share,
+                index: index(step.share),
+                canary: step.canary,
+                baseline: step.baseline,
+            })
+            .collect(),
+        // Nobody knows the units, so every share can be had; or the platform moves them, whatever they are.
+        _ => strategy
+            .shares()
+            .into_iter()
+            .map(|share| {
+                let step = steps().find(|step| step.wished >= share).or(steps().last());
+                let (canary, baseline) = step.map_or((1, UNITS), |step| (step.canary, step.baseline));
+                Leg { share, index: index(share), canary, baseline }
+            })
+            .collect(),
+    };
+    let adjusted = if units.is_some() { plan.adjusted } else { Vec::new() };
+    Ok(Course { legs, bake, adjusted })
+}
+
+/// One step in which both versions serve.
+fn side_by_side(policy: &Policy, share: Share) -> Strategy {
+    let capacity = match &policy.strategy {
+        Strategy::Canary(canary) => canary.capacity,
+        Strategy::MultiVersion(both) => both.capacity,
+        Strategy::Rolling(_) => Capacity::Shift,
+        Strategy::BlueGreen(_) => Capacity::Surge,
+    };
+    Strategy::Canary(Canary {
+        steps: vec![share],
+        bake: policy.strategy.bake(),
+        approve: Vec::new(),
+        process: policy.strategy.process().to_owned(),
+        capacity,
+    })
+}
+
+/// The step whose share is nearest, as the judge finds it.
+fn nearest(steps: &[Share], share: Share) -> usize {
+    let distance = |step: &Share| (step.get() - share.get()).abs();
+    (0..steps.len()).min_by(|a, b| distance(&steps[*a]).total_cmp(&distance(&steps[*b]))).unwrap_or_default()
+}

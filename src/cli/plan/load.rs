@@ -1,0 +1,223 @@
+//! What is known of an app's traffic: what the flags say, what was read, and what is assumed for want of both.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::course::UNITS;
+use super::read::Known;
+use super::value;
+use crate::judge::{CountPast, GaugePast, Level, Look, Past, Reading, past};
+use crate::policy::{Measure, Policy, Signal};
+use crate::stats::CountKind;
+use crate::words::{Arms, Share, Span};
+
+/// The traffic of an app, as a person tells it.
+#[derive(Debug, Clone, Default, Args)]
+pub(in crate::cli) struct Flags {
+    /// Requests a second, both versions together
+    #[arg(long, value_name = "N", value_parser = value::above_zero)]
+    pub(super) rps: Option<f64>,
+    /// The baseline's share of requests that fail, as `1%`
+    #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
+    pub(super) error_rate: Option<Share>,
+    /// The baseline's share of requests slower than a latency's bound; 10% unless said or read otherwise
+    #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
+    pub(super) slow_rate: Option<Share>,
+    /// Events a second of signals that are rates, over all units of both versions
+    #[arg(long, value_name = "N", value_parser = value::above_zero)]
+    pub(super) events: Option<f64>,
+    /// How much noisier than independent events the counts are: variance over mean, 1 unless said or read otherwise
+    #[arg(long, value_name = "N", value_parser = value::dispersion)]
+    pub(super) dispersion: Option<f64>,
+    /// By how much a gauge's units differ from each other, as `5%`, where no past tells it
+    #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
+    pub(super) gauge_noise: Option<Share>,
+}
+
+impl Flags {
+    /// Whether any is given.
+    pub(in crate::cli) fn is_asked(&self) -> bool {
+        let shares = [self.error_rate, self.slow_rate, self.gauge_noise];
+        let numbers = [self.rps, self.events, self.dispersion];
+        shares.iter().any(Option::is_some) || numbers.iter().any(Option::is_some)
+    }
+
+    /// Whether they are enough to forecast with.
+    pub(in crate::cli) fn is_enough(&self) -> bool {
+        self.rps.is_some() && self.error_rate.is_some()
+    }
+}
+
+/// The share of slow requests where nobody says otherwise: where the judge looks first.
+const SLOW: f64 = 0.1;
+
+/// What is known of one signal's traffic.
+#[derive(Debug, Clone)]
+pub(super) enum Load {
+    Counts(Counts),
+    Gauge(GaugePast),
+    /// Nothing; what would help.
+    Unknown(&'static str),
+}
+
+/// The counts of one signal.
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    pub(super) kind: CountKind,
+    /// Requests (or unit-seconds) a second, both versions together.
+    pub(super) exposure: f64,
+    /// Events for each of them.
+    pub(super) base: f64,
+    /// Variance over mean, if a person said so.
+    pub(super) dispersion: Option<f64>,
+    /// What was read.
+    pub(super) past: Option<CountPast>,
+}
+
+impl Counts {
+    /// Variance over mean and squared coefficient of variation at a share, with a look every so many seconds.
+    pub(super) fn spread(&self, share: f64, look: f64) -> (f64, f64) {
+        match (self.dispersion, self.known()) {
+            (Some(dispersion), _) => (dispersion, 0.0),
+            (None, Some(past)) => {
+                let spread = past.spread(share, look);
+                (spread.phi, spread.frailty)
+            }
+            (None, None) => (1.0, 0.0),
+        }
+    }
+
+    /// How many times longer everything takes than with independent events.
+    pub(super) fn slowdown(&self, share: f64, look: f64) -> f64 {
+        self.dispersion.or(self.known().map(|past| past.slowdown(share, look))).unwrap_or(1.0)
+    }
+
+    /// What was read, if it is enough to know the noise.
+    pub(super) fn known(&self) -> Option<&CountPast> {
+        self.past.as_ref().filter(|past| past.dispersion().is_some())
+    }
+}
+
+/// What is known of each signal of a policy, in its order. What a person says counts for more than what was read.
+pub(super) fn loads(policy: &Policy, flags: &Flags, known: Option<&Known>) -> Vec<Load> {
+    let read = known.map_or_else(|| vec![None; policy.signals.len()], |known| past(policy, &known.looks));
+    policy.signals.iter().zip(read).map(|(signal, read)| load(policy, signal, flags, read)).collect()
+}
+
+fn load(policy: &Policy, signal: &Signal, flags: &Flags, read: Option<Past>) -> Load {
+    let (counts, gauge) = match read.map(|past| past.level) {
+        Some(Level::Counts(counts)) => (Some(counts), None),
+        Some(Level::Gauge(gauge)) => (None, Some(gauge)),
+        None => (None, None),
+    };
+    let of = |kind, exposure: Option<f64>, base: Option<f64>, without: &'static str| {
+        let exposure = exposure.or(counts.as_ref().map(|past| past.exposure)).filter(|n| *n > 0.0);
+        let base = base.or(counts.as_ref().map(|past| past.base));
+        match (exposure, base) {
+            (Some(exposure), Some(base)) => {
+                // The noise of the past is asked for at the traffic that a person says.
+                let mut past = counts.clone();
+                if let Some(past) = &mut past {
+                    (past.exposure, past.base) = (exposure, base);
+                }
+                Load::Counts(Counts { kind, exposure, base, dispersion: flags.dispersion, past })
+            }
+            _ => Load::Unknown(without),
+        }
+    };
+    match &signal.measure {
+        Measure::Ratio { .. } => of(
+            CountKind::Ratio,
+            flags.rps,
+            flags.error_rate.map(Share::get),
+            "its source told nothing; `--rps` and `--error-rate` say it",
+        ),
+        Measure::Latency { .. } => {
+            let slow = flags.slow_rate.map(Share::get).or(counts.is_none().then_some(SLOW));
+            of(CountKind::Ratio, flags.rps, slow, "its source told nothing; `--rps` and `--slow-rate` say it")
+        }
+        // Events a second of all units are as many for each second of one unit that is all of them.
+        Measure::Rate { .. } => match flags.events {
+            Some(events) => of(CountKind::Rate, Some(1.0), Some(events), ""),
+            None => of(
+                CountKind::Rate,
+                None,
+                None,
+                "how often its events happen is not known; `--events` says it",
+            ),
+        },
+        Measure::Gauge { .. } => match (gauge, flags.gauge_noise) {
+            (Some(past), None) => Load::Gauge(past),
+            (_, Some(noise)) => {
+                assumed(policy, signal, noise.get()).map_or(Load::Unknown(GAUGE), Load::Gauge)
+            }
+            (None, None) => Load::Unknown(GAUGE),
+        },
+    }
+}
+
+/// What a gauge without a past needs.
+const GAUGE: &str = "a gauge's noise is learnt from its past; `--app` reads it, `--gauge-noise` says it";
+
+/// Looks of the past that is assumed: an hour at four a minute.
+const ASSUMED: u32 = 240;
+/// What of a difference is still there at the next look, where nobody says otherwise.
+const STAYS: f64 = 0.8;
+
+/// A gauge's past whose units differ by so much.
+pub(super) fn assumed(policy: &Policy, signal: &Signal, deviation: f64) -> Option<GaugePast> {
+    use rand::{RngExt as _, SeedableRng as _};
+    let mut random = rand::rngs::StdRng::seed_from_u64(1);
+    let mut next = || random.sample::<f64, _>(rand_distr::StandardNormal);
+    let mut units: Vec<f64> = (0..UNITS).map(|_| deviation * next()).collect();
+    let every = policy.look_every.max(Span(1)).as_seconds();
+    let looks: Vec<Look> = (0..ASSUMED)
+        .map(|look| {
+            for unit in &mut units {
+                *unit = STAYS * *unit + deviation * (1.0 - STAYS * STAYS).sqrt() * next();
+            }
+            let values = Reading::Values(units.iter().map(|unit| 100.0 * unit.exp()).collect());
+            let arms = Arms { baseline: Some(values), canary: None };
+            let signals = std::iter::once((signal.name.clone(), arms)).collect();
+            Look { at: f64::from(look) * every, share: None, signals }
+        })
+        .collect();
+    let alone = Policy { signals: vec![signal.clone()], ..policy.clone() };
+    match past(&alone, &looks).pop()??.level {
+        Level::Gauge(past) => Some(past),
+        Level::Counts(_) => None,
+    }
+}
+
+/// A signal's traffic for programs.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Told {
+    /// Requests (or unit-seconds) a second, both versions together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) exposure: Option<f64>,
+    /// Events for each of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) base: Option<f64>,
+    /// The bound beyond which requests are counted, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bound: Option<f64>,
+    /// So many times longer than with independent events everything takes at this step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) slower: Option<f64>,
+}
+
+impl Told {
+    pub(super) fn of(load: &Load, share: f64, look: f64) -> Self {
+        match load {
+            Load::Counts(counts) => Self {
+                exposure: Some(counts.exposure),
+                base: Some(counts.base),
+                bound: counts.past.as_ref().and_then(|past| past.bound),
+                slower: Some(counts.slowdown(share, look)),
+            },
+            Load::Gauge(_) | Load::Unknown(_) => {
+                Self { exposure: None, base: None, bound: None, slower: None }
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Reads an app's traffic from where the daemon would: the platform tells its version and units, the source what they
+//! did. Nothing is changed.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::super::{ConfigFile, Trouble};
+use super::value;
+use crate::engine::{Clock as _, SystemClock};
+use crate::judge::Look;
+use crate::platform::{App, Configured, Platform as _};
+use crate::policy::Policy;
+use crate::rollout::Observed;
+use crate::signal::{Source, Watcher};
+use crate::words::{AppName, Span, Time, Version};
+
+/// Which app to read.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct From {
+    /// Read the traffic of this app, from the platform and the source of the daemon's configuration
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// How long to watch the app's units where the source remembers nothing (`kind = "scrape"`)
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::watch)]
+    watch: Span,
+}
+
+/// What was read of an app.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Known {
+    pub(super) app: AppName,
+    pub(super) version: Version,
+    pub(super) observed: Observed,
+    /// The source's kind.
+    pub(super) source: &'static str,
+    /// When it was asked.
+    pub(super) at: Time,
+    /// The baseline alone, oldest first.
+    pub(super) looks: Vec<Look>,
+    /// What went wrong.
+    pub(super) notes: Vec<String>,
+}
+
+impl Known {
+    /// The units that serve users.
+    pub(super) fn units(&self) -> u32 {
+        let serving = self.observed.units.iter().filter(|unit| unit.version == self.version && unit.routable);
+        u32::try_from(serving.count()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The platform and the source, opened.
+pub(in crate::cli) struct House {
+    platform: Configured,
+    source: Arc<Source>,
+    clock: SystemClock,
+    app: AppName,
+    watch: Span,
+}
+
+impl From {
+    /// Whether an app is to be read.
+    pub(in crate::cli) fn is_asked(&self) -> bool {
+        self.app.is_some()
+    }
+
+    /// Opens the platform and the source; nothing where no app is asked for.
+    pub(in crate::cli) fn open(&self) -> Result<Option<House>, Trouble> {
+        let Some(app) = &self.app else { return Ok(None) };
+        let config = self.config.read()?;
+        let clock = SystemClock::start(Time(0));
+        let time = clock.clone();
+        let environment = |name: &str| std::env::var(name).ok();
+        let opened = config.platform.open(config.tsuru, environment, move || time.now());
+        Ok(Some(House {
+            platform: opened.map_err(Trouble::new)?,
+            source: Arc::new(config.source.open().map_err(Trouble::new)?),
+            clock,
+            app: AppName(app.clone()),
+            watch: self.watch,
+        }))
+    }
+}
+
+impl House {
+    /// The app as the platform lists it, by which a policy is chosen.
+    pub(in crate::cli) async fn listed(&self) -> Result<App, Trouble> {
+        let apps = self.platform.apps().await.map_err(Trouble::new)?;
+        apps.into_iter()
+            .find(|app| app.name == self.app)
+            .ok_or_else(|| Trouble::new(format!("{} lists no app `{}`", self.platform.describe(), self.app)))
+    }
+
+    /// Reads what `policy` watches of the app.
+    pub(in crate::cli) async fn read(&self, policy: &Policy) -> Result<Known, Trouble> {
+        let observed = self.platform.observe(&self.app).await.map_err(Trouble::new)?;
+        let version = observed.alone().ok_or_else(|| {
+            let versions: std::collections::BTreeSet<_> = observed
+                .units
+                .iter()
+                .filter(|unit| unit.routable)
+                .map(|unit| unit.version.to_string())
+                .collect();
+            Trouble::new(match versions.len() {
+                0 => format!("no unit of app `{}` serves, so there is no traffic to read", self.app),
+                _ => format!(
+                    "{} of app `{}` serve at once; a plan is made for an app at rest",
+                    versions.into_iter().collect::<Vec<_>>().join(" and "),
+                    self.app
+                ),
+            })
+        })?;
+        let mut watcher =
+            Watcher::new(policy.clone(), self.app.clone(), Arc::clone(&self.source)).map_err(Trouble::new)?;
+        let mut notes = Vec::new();
+        if matches!(*self.source, Source::Scrape(_)) {
+            self.watch(&mut watcher, policy, version, &observed, &mut notes).await?;
+        }
+        let at = self.clock.now();
+        let (looks, more) = watcher.history(version, at).await;
+        notes.extend(more);
+        notes.dedup();
+        let (app, source) = (self.app.clone(), self.source.label());
+        Ok(Known { app, version, observed, source, at, looks, notes })
+    }
+
+    /// Scrapes the units a few times, at the policy's pace or, where that is too slow, three times in all.
+    async fn watch(
+        &self,
+        watcher: &mut Watcher,
+        policy: &Policy,
+        version: Version,
+        observed: &Observed,
+        notes: &mut Vec<String>,
+    ) -> Result<(), Trouble> {
+        let every = Span(policy.look_every.0.min(self.watch.0 / 2).max(1));
+        let units = observed.units.iter().filter(|unit| unit.version == version).count();
+        anstream::eprintln!(
+            "watching {units} units of {} {version} for {}, a scrape every {every}",
+            self.app,
+            self.watch
+        );
+        let ends = self.clock.now() + self.watch;
+        loop {
+            let began = self.clock.now();
+            notes.extend(watcher.watch(version, observed, began).await.map_err(Trouble::new)?);
+            let next = began + every;
+            if next > ends {
+                return Ok(());
+            }
+            tokio::time::sleep(next.since(self.clock.now()).as_duration()).await;
+        }
+    }
+}
