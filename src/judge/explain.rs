@@ -177,18 +177,16 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         About::Falling => format!("more than {} times is proven, as this step asks", times(1.0 / v.within)),
         _ => format!("less than {} times is proven, as this step asks", times(v.within)),
     };
-    let compared = match (facts.about, v.effect[2]) {
+    if let Some(alone) = facts.alone {
+        let now = had(alone.about(facts.about), alone.seen);
+        return format!("{within}; now it serves alone: {now}, {}", size(facts, v));
+    }
+    match (facts.about, v.effect[2]) {
         (About::Failures, high) if high.is_none_or(|high| high > v.within) => format!(
             "{}; so few harm nobody, whatever the baseline has",
             had(facts.about, [v.seen[0], v.seen[1]])
         ),
         _ => format!("{}; {within}", size(facts, v)),
-    };
-    match facts.alone {
-        Some(alone) => {
-            format!("{compared}; now it serves alone: {}", had(alone.about(facts.about), alone.seen))
-        }
-        None => compared,
     }
 }
 

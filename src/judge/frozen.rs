@@ -85,6 +85,12 @@ impl After {
         self.safe_error.is_some()
     }
 
+    /// How often the bound that stands for the baseline may be below the truth.
+    #[cfg(test)]
+    pub(super) fn error(self) -> f64 {
+        self.error
+    }
+
     /// Over which time harm may begin, in seconds.
     pub(super) fn horizon(self) -> f64 {
         self.horizon

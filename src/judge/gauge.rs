@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::INTERVAL_ERROR;
+use super::counts::{INTERVAL_ERROR, UNKNOWN};
 use super::explain::{About, times};
 use super::frozen::After;
 use super::level::{self, Level};
@@ -267,8 +267,7 @@ impl Gauge {
     /// Why there can be no evidence; nothing: there can.
     pub(super) fn blind(&self) -> Option<String> {
         if self.frozen {
-            let text = "no verdict, since too little is known of the baseline as it was";
-            return self.level.is_none().then(|| text.to_owned());
+            return self.level.is_none().then(|| UNKNOWN.to_owned());
         }
         let State::Advisory { test, why, .. } = &self.state else { return None };
         let seen = test.ratio().filter(|ratio| ratio.is_finite());

@@ -3,6 +3,9 @@
 //! For who has the looks but not the platform: `uguisu judge`, simulations. The looks' `share` says which step the
 //! rollout is in; it moves when whoever runs it moves it. What may be done is decided as the daemon decides it
 //! (`rollout::decide`), in the same order: harm · missing data · wrong split · step done · deadline · go on.
+//!
+//! A policy with a `watch` is not at its end with the last step: `promote` then says that the canary may have all traffic, and is
+//! final once looks with a share of 100 % have been watched for that long. Until then harm still rolls back.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +22,7 @@ pub enum Decision {
     Hold,
     /// A person must look.
     Pause,
-    /// The last step is done. Final.
+    /// The last step is done. Final, unless the policy watches what follows.
     Promote,
     /// Go back to the baseline. Final.
     Rollback,
@@ -35,7 +38,12 @@ pub struct Trial {
     step: Option<(usize, f64)>,
     /// Since when data have been missing, and whether in the canary alone.
     missing: Option<(bool, f64)>,
+    /// The last step is done, and the canary may have all traffic; since when it has.
+    watched: Option<Option<f64>>,
+    /// How long it is then watched, in seconds.
+    watch: f64,
     decision: Decision,
+    over: bool,
 }
 
 impl Trial {
@@ -48,7 +56,10 @@ impl Trial {
             bake: policy.strategy.bake(),
             step: None,
             missing: None,
+            watched: None,
+            watch: policy.watch.max(policy.keep_for).as_seconds(),
             decision: Decision::Continue,
+            over: false,
         }
     }
 
@@ -58,6 +69,11 @@ impl Trial {
             self.judge.take(look);
             if let Some(at) = self.judge.at {
                 self.decision = self.decide(at);
+                self.over = match self.decision {
+                    Decision::Rollback => true,
+                    Decision::Promote => self.is_watched(at),
+                    Decision::Continue | Decision::Hold | Decision::Pause => false,
+                };
             }
         }
         self.decision
@@ -83,7 +99,12 @@ impl Trial {
     /// Whether the decision is final.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.decision, Decision::Promote | Decision::Rollback)
+        self.over
+    }
+
+    /// Whether the canary has had all traffic for as long as the policy watches it then.
+    fn is_watched(&self, at: f64) -> bool {
+        self.watch <= 0.0 || matches!(self.watched, Some(Some(since)) if at - since >= self.watch)
     }
 
     fn decide(&mut self, at: f64) -> Decision {
@@ -116,6 +137,15 @@ impl Trial {
         if judge.wrong_split() && self.on.wrong_split == Reaction::Pause {
             return Decision::Pause;
         }
+        // Whoever gave it all traffic without being told to is watched all the same.
+        let is_given_all = self.watch > 0.0 && !judge.terms.alone && judge.frozen;
+        if let Some(since) = self.watched.or(is_given_all.then_some(None)) {
+            if judge.share.is_none_or(|share| share < 1.0) {
+                return Decision::Promote;
+            }
+            self.watched = Some(since.or(Some(at)));
+            return if self.is_watched(at) { Decision::Promote } else { Decision::Continue };
+        }
         if baked >= self.bake.at_least.as_seconds() && judge.safe() {
             return self.step_done();
         }
@@ -125,7 +155,7 @@ impl Trial {
         Decision::Continue
     }
 
-    fn react(&self, reaction: Reaction) -> Decision {
+    fn react(&mut self, reaction: Reaction) -> Decision {
         match reaction {
             Reaction::Rollback => Decision::Rollback,
             Reaction::Pause => Decision::Pause,
@@ -134,7 +164,11 @@ impl Trial {
         }
     }
 
-    fn step_done(&self) -> Decision {
-        if self.judge.ladder.is_last(self.judge.step) { Decision::Promote } else { Decision::Continue }
+    fn step_done(&mut self) -> Decision {
+        if !self.judge.ladder.is_last(self.judge.step) {
+            return Decision::Continue;
+        }
+        self.watched = self.watched.or(Some(None));
+        Decision::Promote
     }
 }

@@ -30,7 +30,7 @@ const MEMORY: f64 = 0.996;
 const SCALES: usize = 10;
 
 /// Pairs of neighbouring looks without which nothing is known.
-const LEAST_LOOKS: f64 = 8.0;
+const LEAST_LOOKS: f64 = 3.0;
 
 /// Pairs of neighbouring stretches without which a scale says nothing.
 const LEAST_PAIRS: f64 = 4.0;
@@ -238,6 +238,79 @@ pub fn rate_interval(kind: CountKind, events: f64, exposure: f64, error: f64) ->
         CountKind::Rate => {
             let (low, high) = ends(events, exposure * SLICES);
             (low * SLICES, high * SLICES)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use statrs::distribution::{Binomial, Discrete as _};
+
+    use super::*;
+
+    fn of(looks: impl IntoIterator<Item = (f64, f64)>) -> Reference {
+        let mut reference = Reference::new(CountKind::Ratio);
+        looks.into_iter().for_each(|(x, n)| reference.learn(ArmCount::ratio(x, n).unwrap()));
+        reference
+    }
+
+    #[test]
+    fn either_end_is_wrong_no_more_often_than_said() {
+        for (n, p) in [(40_u32, 0.02), (200, 0.1), (60, 0.5)] {
+            let law = Binomial::new(p, u64::from(n)).unwrap();
+            let (mut below, mut above) = (0.0, 0.0);
+            for x in 0..=n {
+                let (low, high) = chernoff(f64::from(x), f64::from(n), -0.02_f64.ln());
+                below += if high < p { law.pmf(u64::from(x)) } else { 0.0 };
+                above += if low > p { law.pmf(u64::from(x)) } else { 0.0 };
+            }
+            assert!(below <= 0.02 && above <= 0.02, "{n} {p}: {below} {above}");
+        }
+    }
+
+    #[test]
+    fn what_wavers_slowly_is_dispersed_though_neighbours_agree() {
+        let steady = of((0..256).map(|i| (f64::from(100 + (i * 7) % 21 - 10), 10_000.0)));
+        let slow = of((0..256).map(|i| (100.0 + 60.0 * (f64::from(i) / 20.0).sin(), 10_000.0)));
+        let (steady, slow) = (steady.known().unwrap(), slow.known().unwrap());
+        assert!(steady.dispersion < 3.0, "{}", steady.dispersion);
+        // Stretches of 32 looks differ by up to the whole swing: dozens of times what independent events would.
+        assert!(slow.dispersion > 100.0, "{}", slow.dispersion);
+        assert!(slow.interval(0.01).1 > steady.interval(0.01).1);
+    }
+
+    #[test]
+    fn without_events_it_is_unknown_how_they_cluster() {
+        let known = of((0..64).map(|_| (0.0, 1000.0))).known().unwrap();
+        assert!((known.dispersion - 10.0).abs() < 1e-9, "{}", known.dispersion);
+        assert!(of((0..3).map(|_| (1.0, 10.0))).known().is_none());
+        assert!(of((0..100).map(|_| (0.0, 0.0))).known().is_none(), "looks without exposure say nothing");
+    }
+
+    #[test]
+    fn the_level_follows_the_last_hour() {
+        let known = of((0..1000).map(|i| (if i < 600 { 10.0 } else { 40.0 }, 1000.0))).known().unwrap();
+        assert!((0.03..0.04).contains(&known.rate()), "{}", known.rate());
+    }
+
+    proptest! {
+        #[test]
+        fn any_past_gives_numbers_that_make_sense(
+            looks in proptest::collection::vec((0.0..1e12_f64, 0.0..=1.0_f64), 0..200), error in 1e-12..0.5_f64
+        ) {
+            let reference = of(looks.iter().map(|(n, p)| (n * p, *n)));
+            let again: Reference = serde_json::from_str(&serde_json::to_string(&reference).unwrap()).unwrap();
+            prop_assert_eq!(&again, &reference);
+            if let Some(known) = reference.known() {
+                let (low, high) = known.interval(error);
+                prop_assert!((0.0..=known.rate() + 1e-12).contains(&low), "{low}");
+                prop_assert!((known.rate() - 1e-12..=1.0).contains(&high), "{high}");
+                prop_assert!(known.dispersion >= 1.0 && known.dispersion.is_finite());
+                prop_assert!(known.dispersion_of(known.per_look * 7.0) >= known.dispersion_of(known.per_look));
+                let (wider, widest) = known.interval(error / 2.0);
+                prop_assert!(wider <= low && widest >= high);
+            }
         }
     }
 }
