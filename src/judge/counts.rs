@@ -177,7 +177,9 @@ impl Counts {
         {
             floor.part = FLOOR_PART[usize::from(all.events() > floor.share * all.exposure())];
         }
-        history.iter().for_each(|look| self.reference.learn(*look));
+        for look in &history {
+            self.reference.learn(*look);
+        }
         let question = question(self.margin, &self.bounds, self.floor.as_ref(), self.horizon);
         self.evidence =
             RatioEvidence::new(self.kind, &question, NoiseModel::from_history(self.kind, &history));

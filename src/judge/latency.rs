@@ -170,7 +170,9 @@ impl Latency {
                 .map(|bound| {
                     let past = past(*bound);
                     let mut reference = Reference::new(CountKind::Ratio);
-                    past.iter().for_each(|look| reference.learn(*look));
+                    for look in &past {
+                        reference.learn(*look);
+                    }
                     Edge {
                         bound: *bound,
                         noise: NoiseModel::from_history(CountKind::Ratio, &past),

@@ -38,12 +38,23 @@ pub struct Trial {
     step: Option<(usize, f64)>,
     /// Since when data have been missing, and whether in the canary alone.
     missing: Option<(bool, f64)>,
-    /// The last step is done, and the canary may have all traffic; since when it has.
-    watched: Option<Option<f64>>,
-    /// How long it is then watched, in seconds.
+    end: End,
+    /// How long a canary with all traffic is watched, in seconds.
     watch: f64,
     decision: Decision,
     over: bool,
+}
+
+/// How far the end of a rollout is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    /// Some step is not done.
+    Ahead,
+    /// The last is: the canary may have all traffic.
+    Promoted,
+    /// It has had it since this time.
+    Watched(f64),
 }
 
 impl Trial {
@@ -56,7 +67,7 @@ impl Trial {
             bake: policy.strategy.bake(),
             step: None,
             missing: None,
-            watched: None,
+            end: End::Ahead,
             watch: policy.watch.max(policy.keep_for).as_seconds(),
             decision: Decision::Continue,
             over: false,
@@ -104,7 +115,7 @@ impl Trial {
 
     /// Whether the canary has had all traffic for as long as the policy watches it then.
     fn is_watched(&self, at: f64) -> bool {
-        self.watch <= 0.0 || matches!(self.watched, Some(Some(since)) if at - since >= self.watch)
+        self.watch <= 0.0 || matches!(self.end, End::Watched(since) if at - since >= self.watch)
     }
 
     fn decide(&mut self, at: f64) -> Decision {
@@ -137,14 +148,18 @@ impl Trial {
         if judge.wrong_split() && self.on.wrong_split == Reaction::Pause {
             return Decision::Pause;
         }
-        // Whoever gave it all traffic without being told to is watched all the same.
-        let is_given_all = self.watch > 0.0 && !judge.terms.alone && judge.frozen;
-        if let Some(since) = self.watched.or(is_given_all.then_some(None)) {
-            if judge.share.is_none_or(|share| share < 1.0) {
-                return Decision::Promote;
+        // A canary that got all traffic without our word is watched all the same.
+        let is_given_all = self.watch > 0.0 && !judge.terms.alone;
+        let is_alone = judge.share.is_some_and(|share| share >= 1.0);
+        match self.end {
+            End::Promoted if !is_alone => return Decision::Promote,
+            End::Ahead if !(is_given_all && is_alone) => {}
+            End::Ahead | End::Promoted => {
+                self.end = End::Watched(at);
+                return Decision::Continue;
             }
-            self.watched = Some(since.or(Some(at)));
-            return if self.is_watched(at) { Decision::Promote } else { Decision::Continue };
+            End::Watched(_) if self.is_watched(at) => return Decision::Promote,
+            End::Watched(_) => return Decision::Continue,
         }
         if baked >= self.bake.at_least.as_seconds() && judge.safe() {
             return self.step_done();
@@ -168,7 +183,7 @@ impl Trial {
         if !self.judge.ladder.is_last(self.judge.step) {
             return Decision::Continue;
         }
-        self.watched = self.watched.or(Some(None));
+        self.end = End::Promoted;
         Decision::Promote
     }
 }

@@ -165,13 +165,11 @@ impl Scale {
             self.pairs += 1.0;
         }
         self.last = Some(stretch);
-        match self.half.take() {
-            Some(half) => Some(half.plus(stretch)),
-            None => {
-                self.half = Some(stretch);
-                None
-            }
+        let half = self.half.take();
+        if half.is_none() {
+            self.half = Some(stretch);
         }
+        half.map(|half| half.plus(stretch))
     }
 }
 
@@ -216,14 +214,11 @@ fn chernoff(events: f64, exposure: f64, nats: f64) -> (f64, f64) {
     let is_near = |share: f64| part(seen, share) + part(rest, 1.0 - share) < nats;
     let (mut low, mut high) = ((0.0, seen / exposure), (seen / exposure, 1.0));
     for _ in 0..100 {
-        let middle = f64::midpoint(low.0, low.1);
-        if is_near(middle) {
-            low.1 = middle
-        } else {
-            low.0 = middle
-        }
-        let middle = f64::midpoint(high.0, high.1);
-        if is_near(middle) { high.0 = middle } else { high.1 = middle }
+        let (lower, upper) = (f64::midpoint(low.0, low.1), f64::midpoint(high.0, high.1));
+        let end = if is_near(lower) { &mut low.1 } else { &mut low.0 };
+        *end = lower;
+        let end = if is_near(upper) { &mut high.0 } else { &mut high.1 };
+        *end = upper;
     }
     (low.0, high.1)
 }

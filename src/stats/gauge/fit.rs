@@ -185,10 +185,9 @@ impl GaugeFit {
                 let share = share(settings.canary_units, settings.baseline_units);
                 (share, share)
             }
-            // Two windows of one series differ already as two units do that are alone in their arms.
-            Past::Windows(_) => (share(1, 1), 1.0),
-            // The level is no series that is noisy itself.
-            Past::Level(_) => (share(1, 1), 1.0),
+            // Two windows of one series differ already as two units do that are alone in their arms; a level is no series that
+            // is noisy itself.
+            Past::Windows(_) | Past::Level(_) => (share(1, 1), 1.0),
         };
         let placebos = Placebos::of(past, factor);
         let samples = placebos.samples();
