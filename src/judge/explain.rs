@@ -185,7 +185,9 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         _ => format!("{}; {within}", size(facts, v)),
     };
     match facts.alone {
-        Some(alone) => format!("{compared}; now it serves alone: {}", had(alone.about(facts.about), alone.seen)),
+        Some(alone) => {
+            format!("{compared}; now it serves alone: {}", had(alone.about(facts.about), alone.seen))
+        }
         None => compared,
     }
 }

@@ -212,7 +212,8 @@ impl Frozen {
         let (low, high) =
             rate_interval(self.kind, self.seen.events() / phi, self.seen.exposure() / phi, 0.5 * error);
         let (least, most) = known.interval(0.5 * error);
-        let ratio = |canary: f64, baseline: f64| Some(canary / baseline).filter(|r| r.is_finite() && *r > 0.0);
+        let ratio =
+            |canary: f64, baseline: f64| Some(canary / baseline).filter(|r| r.is_finite() && *r > 0.0);
         let rate = self.seen.events() / self.seen.exposure();
         [ratio(low, most), ratio(rate, known.rate()), ratio(high, least)]
     }

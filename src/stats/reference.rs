@@ -211,12 +211,17 @@ impl Known {
 /// Hoeffding 1963, theorem 1).
 fn chernoff(events: f64, exposure: f64, nats: f64) -> (f64, f64) {
     let (seen, rest) = (events.min(exposure), (exposure - events).max(0.0));
-    let part = |count: f64, share: f64| if count > 0.0 { count * (count / exposure / share).ln() } else { 0.0 };
+    let part =
+        |count: f64, share: f64| if count > 0.0 { count * (count / exposure / share).ln() } else { 0.0 };
     let is_near = |share: f64| part(seen, share) + part(rest, 1.0 - share) < nats;
     let (mut low, mut high) = ((0.0, seen / exposure), (seen / exposure, 1.0));
     for _ in 0..100 {
         let middle = f64::midpoint(low.0, low.1);
-        if is_near(middle) { low.1 = middle } else { low.0 = middle }
+        if is_near(middle) {
+            low.1 = middle
+        } else {
+            low.0 = middle
+        }
         let middle = f64::midpoint(high.0, high.1);
         if is_near(middle) { high.0 = middle } else { high.1 = middle }
     }
@@ -226,7 +231,8 @@ fn chernoff(events: f64, exposure: f64, nats: f64) -> (f64, f64) {
 /// The ends of the confidence sequence for a rate, each wrong with probability `error`.
 #[must_use]
 pub fn rate_interval(kind: CountKind, events: f64, exposure: f64, error: f64) -> (f64, f64) {
-    let ends = |events: f64, exposure: f64| BetaBinomial::default().interval(events.min(exposure), exposure, error);
+    let ends =
+        |events: f64, exposure: f64| BetaBinomial::default().interval(events.min(exposure), exposure, error);
     match kind {
         CountKind::Ratio => ends(events, exposure),
         CountKind::Rate => {

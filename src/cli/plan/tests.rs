@@ -201,7 +201,11 @@ fn nothing_is_forecast_of_kayentas_judge_but_it_can_be_simulated() {
     let course = way(&policy, None, None).unwrap();
     let simulated = simulate::simulate(&policy, &course, &loads(&policy, &flags, None), 4);
     let found = simulated.bad.iter().find(|bad| bad.signal == "errors" && bad.regression > 4.0).unwrap().ends;
-    assert_eq!((found.rolled_back.share, found.rolled_back.after), (1.0, Some(315.0)), "at the first judgement");
+    assert_eq!(
+        (found.rolled_back.share, found.rolled_back.after),
+        (1.0, Some(315.0)),
+        "at the first judgement"
+    );
     let text = printed(&policy, &flags, None);
     assert!(text.contains("Kayenta's judge keeps no budget") && !text.contains("At most 1%"), "{text}");
 }

@@ -160,8 +160,7 @@ impl GaugeFit {
         let scale = Scale::fitting(known(), settings.worse).ok_or(NoFit::MostlyZero)?;
         let placed: Vec<f64> = series.iter().map(|value| scale.place(*value).unwrap_or(f64::NAN)).collect();
         let past = Past::of_level(&placed);
-        let settings =
-            GaugeSettings { canary_units: 1, baseline_units: 1, form: Form::Strict, ..settings };
+        let settings = GaugeSettings { canary_units: 1, baseline_units: 1, form: Form::Strict, ..settings };
         let mut fit = Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)?;
         let samples = fit.samples;
         for model in &mut fit.strict.models {
