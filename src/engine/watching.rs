@@ -169,7 +169,9 @@ impl<P: Platform> Watching<P> {
             match watcher.lock().await.watch(version, observed, now).await {
                 Ok(notes) => {
                     self.house.metrics.looked_quietly();
-                    notes.iter().for_each(|note| debug!(%app, "{note}"));
+                    for note in &notes {
+                        debug!(%app, "{note}");
+                    }
                 }
                 Err(error) => debug!(%app, "{error}"),
             }

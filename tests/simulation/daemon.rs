@@ -215,7 +215,7 @@ impl<'a> World<'a> {
                     ));
                 }
                 Stop::Killed => self.restart(),
-                other => return Err(other),
+                broken @ Stop::Broken(_) => return Err(broken),
             }
         }
     }

@@ -286,8 +286,10 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
     for recorded in journal {
         match &recorded.event {
             Event::Paused { cause: PauseCause::Operator, .. } => held = true,
-            Event::Resumed { .. } | Event::Approved { .. } | Event::Finished { .. } => held = false,
-            Event::WatchEnded { .. } => held = false,
+            Event::Resumed { .. }
+            | Event::Approved { .. }
+            | Event::Finished { .. }
+            | Event::WatchEnded { .. } => held = false,
             // From here on the way back is armed again.
             Event::WatchBegan => ahead = false,
             Event::RollbackDecided { why, .. } if why.contains("ana said so") => (held, back) = (false, true),

@@ -44,10 +44,11 @@ impl Way {
     /// How a scenario should end.
     pub(super) fn ends(self, scenario: Scenario) -> Phase {
         match (scenario, self) {
-            (Scenario::Errors | Scenario::Crash, _) => Phase::RolledBack,
-            (Scenario::Good | Scenario::Shared | Scenario::Quiet, Self::MultiVersion) => Phase::Kept,
             // With everything on one version nothing serves beside it that could tell an incident of both from its own.
-            (Scenario::Shared, Self::BlueGreen) => Phase::RolledBack,
+            (Scenario::Errors | Scenario::Crash, _) | (Scenario::Shared, Self::BlueGreen) => {
+                Phase::RolledBack
+            }
+            (Scenario::Good | Scenario::Shared | Scenario::Quiet, Self::MultiVersion) => Phase::Kept,
             (Scenario::Good | Scenario::Shared, _) => Phase::Promoted,
             (Scenario::Quiet, _) => Phase::Paused,
         }
