@@ -216,7 +216,7 @@ fn configure(dir: &Path, tsuru: &str, port: u16) {
 
 /// The value of the metric whose name ends so, labels included; nothing is 0.
 fn number(metrics: &str, name: &str) -> f64 {
-    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+    let mut lines = metrics.lines().filter(|line| !line.starts_with('#'));
     let value = |line: &str| {
         let (key, value) = line.rsplit_once(' ')?;
         key.ends_with(name).then(|| value.parse().ok())?
