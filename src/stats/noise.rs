@@ -19,7 +19,8 @@
 //!     let look = PairCount { canary: ArmCount::ratio(8.0, 150.0)?, baseline: ArmCount::ratio(13.0, 1350.0)? };
 //!     let likelihood = noise.likelihood(&look);
 //!     harm.look(15.0, &likelihood)?;
-//!     safe.look(15.0, &likelihood)?;
+//!     let spread = noise.spread(look.canary.exposure(), look.baseline.exposure());
+//!     safe.look(15.0, &noise.likelihood_of_safety(&look, spread, 1.5))?;
 //!     interval.look(&likelihood)?;
 //!     noise.learn(&look);
 //! }
@@ -250,11 +251,11 @@ impl NoiseModel {
     /// What makes [`Self::likelihood`] quick to find harm makes it rash here. Clusters taken small make few events of the
     /// canary tell more than they do, and with frailty its likelihood ratios have expectations above 1 for a small canary
     /// that is better. So all noise is a dispersion: the one that gives the log ratio the squared error which it has at
-    /// the bound.
+    /// the bound. `spread` is this look's ([`Self::spread`]).
     #[must_use]
-    pub fn likelihood_of_safety(&self, look: &PairCount, bound: f64) -> Likelihood {
+    pub fn likelihood_of_safety(&self, look: &PairCount, spread: Spread, bound: f64) -> Likelihood {
         let (canary, baseline) = (look.canary.exposure(), look.baseline.exposure());
-        let Spread { phi, frailty } = self.spread(canary, baseline);
+        let Spread { phi, frailty } = spread;
         let phi = match self.baseline.rate().filter(|_| frailty > 0.0) {
             Some(rate) => phi + 2.0 * frailty / independent(bound * rate * canary, rate * baseline),
             // Nothing tells how many events to expect, so this look proves nothing.

@@ -87,7 +87,7 @@ impl RatioEvidence {
         let likelihood = self.noise.likelihood(&look);
         self.harm.look(dt, &likelihood)?;
         for tilt in &mut self.safety {
-            let careful = self.noise.likelihood_of_safety(&look, tilt.null().exp());
+            let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());
             tilt.look(dt, &careful)?;
         }
         self.interval.look(&likelihood)?;
