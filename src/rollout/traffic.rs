@@ -1,5 +1,7 @@
 //! Traffic as the rollout sees it: what the platform was observed to have, and the commands that change it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::words::{Share, Time, Version};
@@ -68,15 +70,25 @@ impl Observed {
         self.count(|u| u.version == version && u.process == process && u.routable)
     }
 
-    /// A process whose units the platform is replacing, or got stuck while it did: its base has units of more than one
-    /// version.
+    /// The processes whose units the platform is replacing, or got stuck while it did: their base has units of more than
+    /// one version.
     #[must_use]
-    pub fn replacing(&self) -> Option<&str> {
-        let base = |process: &str, version: Version| {
-            self.units.iter().any(|u| u.base && u.process == process && u.version != version)
+    pub fn replacing(&self) -> BTreeSet<&str> {
+        let other = |unit: &Unit| {
+            let same = |u: &&Unit| u.base && u.process == unit.process;
+            self.units.iter().filter(same).any(|u| u.version != unit.version)
         };
-        let mixed = self.units.iter().find(|u| u.base && base(&u.process, u.version));
-        mixed.map(|unit| unit.process.as_str())
+        self.units.iter().filter(|u| u.base && other(u)).map(|u| u.process.as_str()).collect()
+    }
+
+    /// Whether the platform has units of `version` both in its base and beside it, as when it stopped half way through
+    /// making it the base. It then refuses to change either.
+    #[must_use]
+    pub fn has_twice(&self, version: Version) -> bool {
+        let base = |unit: &Unit| {
+            self.units.iter().any(|u| u.base && u.version == version && u.process == unit.process)
+        };
+        self.units.iter().any(|u| !u.base && u.version == version && base(u))
     }
 
     /// How many units of `version` are ready, routed or not.

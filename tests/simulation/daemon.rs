@@ -259,6 +259,9 @@ impl<'a> World<'a> {
             if course.rollout().phase.is_final() {
                 return Stop::Over(Box::new(course.memory().clone()));
             }
+            if self.install.now > self.end && promises::needs_hands(self, &course) {
+                return Stop::Over(Box::new(course.memory().clone()));
+            }
             if self.install.now > self.end {
                 let seen = self.see(&course);
                 let act = seen.observed.map(|o| next_act(course.rollout(), &o, false, self.clock()));

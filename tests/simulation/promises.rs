@@ -113,6 +113,20 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The platform is in a state that nobody gets it out of through its API, and a person was told what to do.
+pub(crate) fn needs_hands(world: &World<'_>, course: &Course) -> bool {
+    let canary = course.rollout().canary.0;
+    let told =
+        |r: &Recorded| matches!(&r.event, Event::PersonNeeded { why } if why.contains("in the cluster"));
+    let app = world.install.app();
+    let deployments = app.map(|app| app.deployments.as_slice()).unwrap_or_default().iter();
+    let mut slots =
+        deployments.filter(|d| d.version == canary && d.key.process == "web" && d.gone_at.is_none());
+    slots.clone().any(|d| d.key.slot == Slot::Base)
+        && slots.any(|d| d.key.slot != Slot::Base)
+        && world.journal.iter().any(told)
+}
+
 /// How few units the steps so far leave the baseline. Nothing where it is replaced, or was.
 fn least(rollout: &Rollout, journal: &[Recorded]) -> Option<u32> {
     let replaced = journal

@@ -167,7 +167,31 @@ fn nothing_is_toggled_while_the_platform_replaces_units() {
     let surplus = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
     assert_eq!(world.issue(failed()), surplus);
     world.pass(Span::minutes(3));
-    assert_eq!(world.issue(Answer::Done), Command::MakeOnly { version: B });
+    assert_eq!(world.issue(failed()), Command::MakeOnly { version: B });
+    world.pass(Span::minutes(3));
+    // What holds it up goes, and is made anew once it is gone.
+    assert_eq!(world.issue(Answer::Done), surplus);
+}
+
+#[test]
+fn a_canary_that_the_platform_has_twice_is_left_to_a_person() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.issue(failed());
+    // The base was replaced, and the units beside it were not removed.
+    world.units.retain(|u| u.version == C);
+    world.add(C, true, true);
+    for _ in 0..2 {
+        world.pass(Span::seconds(31));
+        assert_eq!(world.issue(failed()), Command::MakeOnly { version: C });
+    }
+    world.pass(Span::seconds(31));
+    assert!(matches!(world.next(), Act::Stuck(why) if why.contains("in the cluster")));
+    // Somebody did.
+    world.units.retain(|u| u.base);
+    world.look(Inputs::default());
+    world.pass(Span::seconds(31)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Promoted);
 }
 
 #[test]
