@@ -166,8 +166,13 @@ fn draw() -> String {
 
     let effect = Panel { top: 310.0, least: 0.25, most: 8.0 };
     let marks = [(0.5, "x0.5"), (1.0, "x1"), (2.0, "x2"), (4.0, "x4")];
-    effect.frame(&mut svg, "How many times as bad it can be (95 %, at all looks at once)", &marks);
-    effect.bound(&mut svg, 1.5, "proven when all of it is below +50%");
+    effect.frame(
+        &mut svg,
+        "How many times as bad it can be; proven when all of it is below +50% (dashed)",
+        &marks,
+    );
+    // Words at this line would stand in the bands; the title says what it means.
+    effect.bound(&mut svg, 1.5, "");
     for (times, class, verdicts) in rollouts.iter().filter(|(times, ..)| *times < 3.0) {
         let ends = |end: usize, or: f64| {
             verdicts

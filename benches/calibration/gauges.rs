@@ -40,14 +40,14 @@ fn good(options: &Options, promises: &mut Promises) {
     println!("\n## Gauges: rolled back though good enough, % (95 % interval), {} runs\n", options.runs);
     println!("Margin 10 %; \"at the margin\" is a canary that is exactly 10 % worse.\n");
     println!("| noise | strict | loose | strict, no past | strict, at the margin |\n|---|---|---|---|---|");
-    let worse = cases(Fault::Step { by: MARGIN, from: 0 });
+    let at_margin = cases(Fault::Step { by: MARGIN, from: 0 });
     let mut worst: [Worst; 4] = Default::default();
-    for ((name, scenario), (_, worse)) in cases(Fault::None).into_iter().zip(worse) {
+    for ((name, scenario), (_, at_margin)) in cases(Fault::None).into_iter().zip(at_margin) {
         let kinds = [
             (scenario, GaugeForm::Strict, HOUR),
             (scenario, GaugeForm::Loose, HOUR),
             (scenario, GaugeForm::Strict, 0),
-            (worse, GaugeForm::Strict, HOUR),
+            (at_margin, GaugeForm::Strict, HOUR),
         ];
         let mut cells = Vec::new();
         for ((scenario, form, history), worst) in kinds.into_iter().zip(&mut worst) {

@@ -77,6 +77,18 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
             args.strategy.policy().lines().skip(1).flat_map(|line| ["    ", line, "\n"]).collect::<String>()
         ))?;
     }
+    if let Some(first) = args.strategy.watches_first() {
+        if !args.json {
+            say(&format!(
+                "Before anything is deployed, it watches the version that serves for {} s.",
+                first.as_secs()
+            ))?;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(first) => {}
+            () = stop.cancelled() => {}
+        }
+    }
     for scenario in scenarios {
         tokio::select! {
             told = tokio::time::timeout(LONGEST, stage.play(args.strategy, scenario, args.json)) => match told {

@@ -206,7 +206,8 @@ fn step(trial: &mut Trial, look: &Look) -> Result<Vec<String>, Vec<String>> {
 /// Judges lines that are at hand: what goes to standard output, and what to standard error.
 pub(crate) fn lines(policy: &Policy, input: &[u8]) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    judge(policy, Output::default(), BufReader::new(input), &mut output, &mut errors)?;
+    let wanted = Output { explain: true, ..Output::default() };
+    judge(policy, wanted, BufReader::new(input), &mut output, &mut errors)?;
     Ok((output, errors))
 }
 

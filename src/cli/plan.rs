@@ -101,7 +101,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
 }
 
 fn way(policy: &Policy, share: Option<Share>, known: Option<&Known>) -> Result<Course, String> {
-    course(policy, share, known.map(|known| known.units()))
+    course(policy, share, known.map(Known::units))
 }
 
 /// What a policy promises and its traffic cannot show.
@@ -148,7 +148,7 @@ pub(super) fn complaints(
         };
         let unproven = forecasts().find(|(_, forecast)| forecast.broken.iter().any(Broken::is_unproven));
         // Of the last step most can be seen; what it cannot show, none can.
-        let last = forecasts().last();
+        let last = forecasts().next_back();
         for (share, forecast, is_unproven) in
             last.map(|(s, f)| (s, f, false)).into_iter().chain(unproven.map(|(s, f)| (s, f, true)))
         {

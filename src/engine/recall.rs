@@ -41,16 +41,15 @@ impl Recalled {
         let Loaded { snapshot, samples, after } = journal.load(id).await?.ok_or_else(missing)?;
         let cached =
             snapshot.and_then(|(_, body)| read::<Memory>(&body, id, "state, so all events are folded anew"));
-        let (mut memory, after) = match cached {
-            Some(memory) => (memory, after),
-            None => {
-                let mut all = journal.events(id, 0, u32::MAX).await?;
-                if all.is_empty() {
-                    return Err(missing());
-                }
-                let first = all.remove(0).read(id)?;
-                (Self::begin(id.clone(), &first)?.memory, all)
+        let (mut memory, after) = if let Some(memory) = cached {
+            (memory, after)
+        } else {
+            let mut all = journal.events(id, 0, u32::MAX).await?;
+            if all.is_empty() {
+                return Err(missing());
             }
+            let first = all.remove(0).read(id)?;
+            (Self::begin(id.clone(), &first)?.memory, all)
         };
         for entry in after {
             memory.replay(&entry.read(id)?)?;

@@ -167,7 +167,12 @@ impl<P: Platform> Watching<P> {
             let Some((_, observed)) = &seen else { continue };
             let Some(version) = observed.alone() else { continue };
             match watcher.lock().await.watch(version, observed, now).await {
-                Ok(notes) => notes.iter().for_each(|note| debug!(%app, "{note}")),
+                Ok(notes) => {
+                    self.house.metrics.looked_quietly();
+                    for note in &notes {
+                        debug!(%app, "{note}");
+                    }
+                }
                 Err(error) => debug!(%app, "{error}"),
             }
         }

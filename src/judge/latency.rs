@@ -152,9 +152,12 @@ impl Latency {
             |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
         // Without a history, this slice decides the bound.
         let is_fair = self.over.is_some() || !history.is_empty();
-        let total = |bound: f64| match is_fair {
-            true => past(bound).into_iter().reduce(ArmCount::plus),
-            false => now.baseline.slower_than(bound),
+        let total = |bound: f64| {
+            if is_fair {
+                past(bound).into_iter().reduce(ArmCount::plus)
+            } else {
+                now.baseline.slower_than(bound)
+            }
         };
         let bound = bound_of(&bounds, self.over, total);
         self.bound = bound;

@@ -30,7 +30,7 @@ pub struct Past {
 #[derive(Debug, Clone)]
 pub enum Level {
     /// Events among requests, events by unit-seconds, or requests slower than a bound.
-    Counts(CountPast),
+    Counts(Box<CountPast>),
     /// A value of each unit.
     Gauge(GaugePast),
 }
@@ -75,9 +75,9 @@ fn of(signal: &Signal, terms: &Terms, history: &[Look]) -> Option<Past> {
         .collect();
     let (from, until) = (readings.first()?.0, readings.last()?.0);
     let level = match &signal.measure {
-        Measure::Ratio { .. } => Level::Counts(CountPast::of(CountKind::Ratio, &readings, None)?),
-        Measure::Rate { .. } => Level::Counts(CountPast::of(CountKind::Rate, &readings, None)?),
-        Measure::Latency { over, .. } => Level::Counts(CountPast::of_latency(&readings, *over)?),
+        Measure::Ratio { .. } => Level::Counts(Box::new(CountPast::of(CountKind::Ratio, &readings, None)?)),
+        Measure::Rate { .. } => Level::Counts(Box::new(CountPast::of(CountKind::Rate, &readings, None)?)),
+        Measure::Latency { over, .. } => Level::Counts(Box::new(CountPast::of_latency(&readings, *over)?)),
         Measure::Gauge { worse, form, .. } => {
             let asked = Asked {
                 margin: signal.margin,

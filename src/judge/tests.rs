@@ -173,7 +173,7 @@ fn doubt_and_safety_explain_themselves() {
     }
     assert_eq!(
         judge.verdict().why,
-        "errors: neither harm nor safety shown yet: between 0.02 and 4.2 times the baseline's after 5 of 900 requests failed; needs about 18 more minutes at this traffic"
+        "errors: neither harm nor safety shown yet: between 0.02 and 4.2 times the baseline's after 5 of 900 requests failed; needs about 19 more minutes at this traffic"
     );
     for n in 6..60 {
         judge.take(&at(n));

@@ -4,12 +4,12 @@
 //! was done already is not done again, whoever did it. The order of acts keeps users served: more before less, route
 //! before unroute, and never away from the last version that can serve.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::READY_WITHIN;
 use super::event::{Answer, Ending};
 use super::phase::Phase;
-use super::state::Rollout;
+use super::state::{Issued, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind};
 use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
@@ -19,6 +19,15 @@ const LAG: Span = Span::seconds(30);
 
 /// The longest wait before a failed command is tried again.
 const BACKOFF_MOST: Span = Span::seconds(30);
+
+/// How long the platform may need to come to rest while it replaces units.
+const RESTS: Span = Span::minutes(3);
+
+/// How often a command is given again that the platform answers as done and does not show.
+const REPEATS: u32 = 2;
+
+/// How often the platform may refuse to do anything with a version that it has twice: what it removes takes a while.
+const TRIES_TWICE: u32 = 3;
 
 /// The most characters of a reason that is written to the platform.
 const LONGEST_REASON: usize = 200;
@@ -52,6 +61,13 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
     }
     if !is_current(rollout, observed, now) {
         return Act::Wait("the platform's listing does not show the last act yet".to_owned());
+    }
+    if observed.has_twice(rollout.canary) && rollout.failures >= TRIES_TWICE {
+        return Act::Stuck(format!(
+            "the platform stopped after it had made {0} its base and before it had removed {0} beside it, and refuses to \
+             do anything with a version that it has twice; remove the deployments of {0} beside the base in the cluster",
+            rollout.canary
+        ));
     }
     let act = match rollout.phase {
         // What it waits for a person after the last step, the canary has everything.
@@ -127,6 +143,9 @@ fn patient(rollout: &Rollout, command: Command, expected: Option<u32>, now: Time
             let left = Span(wait.0 - since.0);
             return Act::Wait(format!("the last command failed; trying again in {left}"));
         }
+    }
+    if rollout.repeats >= REPEATS && rollout.command.as_ref().is_some_and(|last| last.command == command) {
+        return Act::Stuck(format!("the platform says that it is done, and does not show it: {command}"));
     }
     Act::Do { command, expected }
 }
@@ -210,6 +229,9 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
         }
         return Act::Settled;
     }
+    if !o.replacing().is_empty() && is_recent(r, now) {
+        return replacing();
+    }
     if o.units.iter().any(|u| u.version != r.canary || !u.base) {
         return surplus(r, o).unwrap_or_else(|| act(Command::MakeOnly { version: r.canary }));
     }
@@ -249,9 +271,13 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         }
         return act(Command::MakeOnly { version: r.baseline });
     }
+    let wanted = if r.units == 0 { existing } else { r.units };
+    let mixed = o.replacing();
+    if !mixed.is_empty() {
+        return if is_recent(r, now) { replacing() } else { out_of_replacing(r, o, &mixed) };
+    }
     let canary_routed = routed(o, r.canary);
     let ready = o.ready(r.baseline, process);
-    let wanted = if r.units == 0 { existing } else { r.units };
     if canary_routed {
         // What is left of a baseline that made room for the canary must not drown in all users at once. If its units
         // cannot be had, too few of them are better than a version that does harm.
@@ -300,6 +326,39 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         Act::Settled => give_back(r, o, Some(r.baseline)),
         act => act,
     }
+}
+
+/// Whether the platform, when it replaces units, may still come to rest by itself. Whoever toggles a version meanwhile,
+/// or counts on its units, takes what is about to go for what serves.
+fn is_recent(r: &Rollout, now: Time) -> bool {
+    now.since(r.quiet_since()) < RESTS
+}
+
+fn replacing() -> Act {
+    Act::Wait("the platform is replacing units".to_owned())
+}
+
+/// Towards the baseline alone from a replacement that does not come to rest: a unit that never gets ready holds it up.
+/// Where units are taken away, the platform begins with those that are not ready; so what there is too many of goes, and
+/// where asking for the replacement once more does not help, what is not ready goes too and is made anew.
+fn out_of_replacing(r: &Rollout, o: &Observed, processes: &BTreeSet<&str>) -> Act {
+    let failed = |issued: &Issued| {
+        matches!(issued.command, Command::MakeOnly { .. })
+            && matches!(issued.answered, Some((_, Answer::Error { kind: PlatformErrorKind::Failed, .. })))
+    };
+    let again = r.command.as_ref().is_some_and(failed);
+    for process in processes.iter().copied().filter(|process| !scaled(o, process)) {
+        let wanted =
+            if process == r.process() { r.units } else { r.others.get(process).copied().unwrap_or(0) };
+        let (existing, ready) = (o.existing(r.baseline, process), o.ready(r.baseline, process));
+        if wanted > 0 && existing > wanted && r.failures == 0 {
+            return remove(o, r.baseline, process, wanted);
+        }
+        if again && ready > 0 && ready < existing {
+            return remove(o, r.baseline, process, ready);
+        }
+    }
+    act(Command::MakeOnly { version: r.baseline })
 }
 
 /// Every process of `version` with as many units as the baseline had.

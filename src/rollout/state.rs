@@ -104,6 +104,9 @@ pub struct Rollout {
     pub ending: Ending,
     /// The last command.
     pub command: Option<Issued>,
+    /// How many times in a row the last command was issued again although it had been answered as done.
+    #[serde(default)]
+    pub repeats: u32,
     /// Commands that failed in a row.
     pub failures: u32,
     /// A person was called because commands kept failing.
@@ -175,6 +178,7 @@ impl Rollout {
             culprits: Vec::new(),
             ending: Ending::RolledBack,
             command: None,
+            repeats: 0,
             failures: 0,
             called: false,
             cannot_delete: false,
@@ -386,20 +390,7 @@ impl Rollout {
                 self.phase = Phase::Paused;
                 self.pause = Some(*cause);
             }
-            Event::Resumed { .. } => {
-                self.entered = Some(at);
-                self.phase = match (self.watch_began, self.step_began) {
-                    (Some(_), _) => Phase::Watching,
-                    (None, Some(_)) => Phase::Step,
-                    (None, None) => Phase::Pending,
-                };
-                // A person's word starts the bake anew; what is known of the canary stays known.
-                if self.step_reached.is_some() {
-                    self.step_reached = Some(at);
-                }
-                self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
-                (self.pause, self.held, self.failures) = (None, Span::ZERO, 0);
-            }
+            Event::Resumed { .. } => self.resume(at),
             Event::Approved { step, .. } => {
                 // What is approved before the first step is to begin, not to leave it.
                 if self.step_began.is_some() {
@@ -420,8 +411,13 @@ impl Rollout {
                 self.reason.clone_from(why);
             }
             Event::CommandIssued { number, command, expected } => {
-                let (number, command, expected) = (*number, command.clone(), *expected);
-                self.command = Some(Issued { number, command, expected, at, answered: None });
+                self.issue(Issued {
+                    number: *number,
+                    command: command.clone(),
+                    expected: *expected,
+                    at,
+                    answered: None,
+                });
             }
             Event::CommandAnswered { answer, .. } => self.answered(at, answer),
             Event::Finished { ending, why } => {
@@ -433,6 +429,32 @@ impl Rollout {
                 }
             }
         }
+    }
+
+    fn issue(&mut self, issued: Issued) {
+        self.repeats = match &self.command {
+            Some(last) if last.command == issued.command => {
+                let done = matches!(last.answered, Some((_, Answer::Done)));
+                self.repeats.saturating_add(u32::from(done))
+            }
+            _ => 0,
+        };
+        self.command = Some(issued);
+    }
+
+    fn resume(&mut self, at: Time) {
+        self.entered = Some(at);
+        self.phase = match (self.watch_began, self.step_began) {
+            (Some(_), _) => Phase::Watching,
+            (None, Some(_)) => Phase::Step,
+            (None, None) => Phase::Pending,
+        };
+        // A person's word starts the bake anew; what is known of the canary stays known.
+        if self.step_reached.is_some() {
+            self.step_reached = Some(at);
+        }
+        self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
+        (self.pause, self.held, self.failures) = (None, Span::ZERO, 0);
     }
 
     fn enter(&mut self, at: Time, phase: Phase) {

@@ -1,5 +1,7 @@
 //! Traffic as the rollout sees it: what the platform was observed to have, and the commands that change it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::words::{Share, Time, Version};
@@ -60,6 +62,33 @@ impl Observed {
     #[must_use]
     pub fn serving(&self, version: Version, process: &str) -> u32 {
         self.count(|u| u.version == version && u.process == process && u.ready && u.routable)
+    }
+
+    /// How many units of `version` users are routed to, ready or not: as many as it is meant to serve with.
+    #[must_use]
+    pub fn routed(&self, version: Version, process: &str) -> u32 {
+        self.count(|u| u.version == version && u.process == process && u.routable)
+    }
+
+    /// The processes whose units the platform is replacing, or got stuck while it did: their base has units of more than
+    /// one version.
+    #[must_use]
+    pub fn replacing(&self) -> BTreeSet<&str> {
+        let other = |unit: &Unit| {
+            let same = |u: &&Unit| u.base && u.process == unit.process;
+            self.units.iter().filter(same).any(|u| u.version != unit.version)
+        };
+        self.units.iter().filter(|u| u.base && other(u)).map(|u| u.process.as_str()).collect()
+    }
+
+    /// Whether the platform has units of `version` both in its base and beside it, as when it stopped half way through
+    /// making it the base. It then refuses to change either.
+    #[must_use]
+    pub fn has_twice(&self, version: Version) -> bool {
+        let base = |unit: &Unit| {
+            self.units.iter().any(|u| u.base && u.version == version && u.process == unit.process)
+        };
+        self.units.iter().any(|u| !u.base && u.version == version && base(u))
     }
 
     /// How many units of `version` are ready, routed or not.

@@ -19,7 +19,8 @@
 //!     let look = PairCount { canary: ArmCount::ratio(8.0, 150.0)?, baseline: ArmCount::ratio(13.0, 1350.0)? };
 //!     let likelihood = noise.likelihood(&look);
 //!     harm.look(15.0, &likelihood)?;
-//!     safe.look(15.0, &likelihood)?;
+//!     let spread = noise.spread(look.canary.exposure(), look.baseline.exposure());
+//!     safe.look(15.0, &noise.likelihood_of_safety(&look, spread, 1.5))?;
 //!     interval.look(&likelihood)?;
 //!     noise.learn(&look);
 //! }
@@ -57,6 +58,10 @@ const JUMP_FRAILTY: f64 = 2.0;
 const DRIFT: f64 = 0.004;
 /// So many posterior standard deviations are added to the mean, since the noise is estimated.
 const CAUTION: f64 = 0.25;
+/// A dispersion that comes from few pairs of looks is taken larger by this over the root of their number. With 2, frailty
+/// of shape 3 rolled back 1.25 % of good canaries that took half of the traffic; with 3, 0.85 % (2,000 runs), and the
+/// medians of detection stayed where they were.
+const DISPERSION_CAUTION: f64 = 3.0;
 /// Below these, clusters and frailty count as none.
 const PHI_NONE: f64 = 1.08;
 const FRAILTY_NONE: f64 = 0.002;
@@ -208,8 +213,7 @@ impl NoiseModel {
         match (self.dispersion.known, rate) {
             (None, _) => frailty = frailty.max(FRAILTY_FLOOR),
             (Some(dispersion), Some(rate)) => {
-                // The squared error of the log ratio under independence.
-                let independent = 1.0 / (rate * canary) + 1.0 / (rate * baseline);
+                let independent = independent(rate * canary, rate * baseline);
                 let pays = phi * independent + 2.0 * frailty <= GAIN * dispersion * independent;
                 let matters = 2.0 * frailty >= LEAST_FRAILTY * phi * independent;
                 if !(pays && matters) {
@@ -241,6 +245,26 @@ impl NoiseModel {
         of_clusters.unwrap_or_else(|| Likelihood::new(look, spread))
     }
 
+    /// The likelihood to judge a closed look by where safety is to be proven: that the canary's rate is below `bound`
+    /// times the baseline's.
+    ///
+    /// What makes [`Self::likelihood`] quick to find harm makes it rash here. Clusters taken small make few events of the
+    /// canary tell more than they do, and with frailty its likelihood ratios have expectations above 1 for a small canary
+    /// that is better. So all noise is a dispersion: the one that gives the log ratio the squared error which it has at
+    /// the bound. `spread` is this look's ([`Self::spread`]).
+    #[must_use]
+    pub fn likelihood_of_safety(&self, look: &PairCount, spread: Spread, bound: f64) -> Likelihood {
+        let (canary, baseline) = (look.canary.exposure(), look.baseline.exposure());
+        let Spread { phi, frailty } = spread;
+        let phi = match self.baseline.rate().filter(|_| frailty > 0.0) {
+            Some(rate) => phi + 2.0 * frailty / independent(bound * rate * canary, rate * baseline),
+            // Nothing tells how many events to expect, so this look proves nothing.
+            None if frailty > 0.0 => NO_EVIDENCE,
+            None => phi,
+        };
+        Likelihood::new(look, Spread { phi: phi.min(NO_EVIDENCE), frailty: 0.0 })
+    }
+
     /// How events cluster, where a history shows that they may.
     #[must_use]
     pub fn clusters(&self) -> Option<ClusterLaw> {
@@ -262,6 +286,11 @@ impl NoiseModel {
     fn is_clean(&self) -> bool {
         self.dispersion.settled && self.dispersion.known == Some(1.0)
     }
+}
+
+/// The squared error of the log ratio of two counts with these means, of independent events.
+fn independent(canary: f64, baseline: f64) -> f64 {
+    1.0 / canary + 1.0 / baseline
 }
 
 /// The posterior's grid, in its order.
@@ -297,7 +326,7 @@ impl Dispersion {
             let variance = kind.variance(self.events / self.exposure);
             if self.pairs >= MIN_PAIRS && variance > 0.0 {
                 let pairs = f64::from(self.pairs);
-                let caution = 1.0 + 2.0 / pairs.sqrt();
+                let caution = 1.0 + DISPERSION_CAUTION / pairs.sqrt();
                 self.known = Some(above_deadband(self.squares / pairs / variance * caution));
             }
         }

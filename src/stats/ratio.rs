@@ -87,7 +87,8 @@ impl RatioEvidence {
         let likelihood = self.noise.likelihood(&look);
         self.harm.look(dt, &likelihood)?;
         for tilt in &mut self.safety {
-            tilt.look(dt, &likelihood)?;
+            let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());
+            tilt.look(dt, &careful)?;
         }
         self.interval.look(&likelihood)?;
         if let Some(floor) = &mut self.floor {

@@ -78,6 +78,7 @@ pub struct Metrics {
     rollouts: Family<InPhase, Gauge>,
     finished: Counted<InPhase>,
     looks: Histogram,
+    quiet_looks: Counter,
     decisions: Counted<OfDecision>,
     platform_calls: Counted<OfCall>,
     source_errors: Counted<OfSource>,
@@ -103,6 +104,7 @@ impl Metrics {
             rollouts: Family::default(),
             finished: Family::default(),
             looks: Histogram::new(LOOK_SECONDS),
+            quiet_looks: Counter::default(),
             decisions: Family::default(),
             platform_calls: Family::default(),
             source_errors: Family::default(),
@@ -125,6 +127,8 @@ impl Metrics {
         r.register("rollouts_finished", "Rollouts that ended, by how", self.finished.clone());
         let help = "How long a look took, from the first question to the journal";
         r.register_with_unit("look_duration", help, Unit::Seconds, self.looks.clone());
+        let help = "Looks at versions that serve while nothing is rolled out, to learn their noise";
+        r.register("quiet_looks", help, self.quiet_looks.clone());
         r.register("decisions", "Decisions that were made at looks", self.decisions.clone());
         r.register("platform_calls", "Calls to the platform, by result", self.platform_calls.clone());
         r.register("source_errors", "Questions that a source failed to answer", self.source_errors.clone());
@@ -172,6 +176,11 @@ impl Metrics {
     /// A look took so long.
     pub fn looked(&self, took: Span) {
         self.looks.observe(took.as_seconds());
+    }
+
+    /// A version that serves was looked at while nothing is rolled out.
+    pub fn looked_quietly(&self) {
+        self.quiet_looks.inc();
     }
 
     /// A look led to this decision.

@@ -390,6 +390,7 @@ async fn metrics_are_shown() {
     house.metrics.moved(Some(Phase::Step), Phase::Promoted);
     house.metrics.moved(Some(Phase::Promoted), Phase::Promoted);
     house.metrics.looked(Span(30));
+    house.metrics.looked_quietly();
     house.metrics.decided("continue");
     house.metrics.platform_called("observe", "unreachable");
     house.metrics.source_failed("prometheus", 1);
@@ -402,6 +403,7 @@ async fn metrics_are_shown() {
         "uguisu_rollouts_finished_total{phase=\"promoted\"} 1",
         "uguisu_rollouts_finished_total{phase=\"rolled_back\"} 0",
         "uguisu_look_duration_seconds_bucket{le=\"0.05\"} 1",
+        "uguisu_quiet_looks_total 1",
         "uguisu_decisions_total{decision=\"continue\"} 1",
         "uguisu_platform_calls_total{call=\"observe\",result=\"unreachable\"} 1",
         "uguisu_source_errors_total{source=\"prometheus\"} 1",

@@ -14,6 +14,7 @@
 )]
 
 mod alerts;
+mod alone;
 mod bad_days;
 mod harness;
 mod records;

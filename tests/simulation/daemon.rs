@@ -215,7 +215,7 @@ impl<'a> World<'a> {
                     ));
                 }
                 Stop::Killed => self.restart(),
-                other => return Err(other),
+                broken @ Stop::Broken(_) => return Err(broken),
             }
         }
     }
@@ -257,6 +257,9 @@ impl<'a> World<'a> {
                 return stop;
             }
             if course.rollout().phase.is_final() {
+                return Stop::Over(Box::new(course.memory().clone()));
+            }
+            if self.install.now > self.end && promises::needs_hands(self, &course) {
                 return Stop::Over(Box::new(course.memory().clone()));
             }
             if self.install.now > self.end {
@@ -356,7 +359,11 @@ impl<'a> World<'a> {
                 self.looks += 1;
             }
         }
+        let shown = self.timeline.as_ref().and(seen.observed.clone());
         let events = course.round(self.clock(), seen)?;
+        if let Some(shown) = shown.filter(|_| !events.is_empty()) {
+            self.tell(|| format!("   seen: {}", units(&shown)));
+        }
         self.write(course, book, events)?;
         if self.flight.is_none()
             && self.landed.is_none()
@@ -472,4 +479,20 @@ impl<'a> World<'a> {
         }
         gathered
     }
+}
+
+/// Units as a person reads them.
+fn units(observed: &Observed) -> String {
+    let mut groups: std::collections::BTreeMap<String, [u32; 3]> = std::collections::BTreeMap::new();
+    for unit in &observed.units {
+        let slot = if unit.base { "" } else { " beside" };
+        let [all, ready, routed] =
+            groups.entry(format!("`{}` of {}{slot}", unit.process, unit.version)).or_default();
+        (*all, *ready, *routed) =
+            (*all + 1, *ready + u32::from(unit.ready), *routed + u32::from(unit.routable));
+    }
+    let text = |(name, [all, ready, routed]): (&String, &[u32; 3])| {
+        format!("{all} {name} ({ready} ready, {routed} routed)")
+    };
+    groups.iter().map(text).collect::<Vec<_>>().join(", ")
 }

@@ -75,10 +75,9 @@ impl Flight {
     /// Goes as far as it can now. Returns the answer, if there is one.
     pub(crate) fn step(&mut self, install: &mut Install) -> Option<Answer> {
         match self.stage {
-            Stage::Ready if self.wake > install.now => None,
+            Stage::Ready | Stage::Lost { .. } if self.wake > install.now => None,
             Stage::Ready => self.ask(install),
             Stage::Asked(call) => self.listen(install, call),
-            Stage::Lost { .. } if self.wake > install.now => None,
             Stage::Lost { until } => self.find(install, until),
         }
     }
@@ -115,7 +114,7 @@ impl Flight {
             return Ok(());
         }
         let observed = install.observe(install.now)?;
-        let base = install.app().and_then(|app| app.base_version()).map(uguisu::words::Version);
+        let base = install.app().and_then(uguisu::demo::tsuru::App::base_version).map(uguisu::words::Version);
         guard::check(&observed, base, &self.command).map_err(|why| PlatformError {
             action: self.command.to_string(),
             message: why,

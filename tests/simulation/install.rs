@@ -46,6 +46,8 @@ pub(crate) struct Dark {
     pub(crate) at: Time,
     /// Units that were ready then, by version.
     pub(crate) ready: Vec<Version>,
+    /// When a unit exited last.
+    pub(crate) exited: Option<Time>,
     /// Whose event held the lock, or had just ended; nothing: nobody's.
     pub(crate) by: Option<String>,
 }
@@ -61,6 +63,8 @@ pub(crate) struct Install {
     serving: Vec<PodId>,
     /// Until when users' requests are counted.
     accrued: Time,
+    /// When a unit that served exited last.
+    exited: Option<Time>,
     /// All requests that each version served.
     pub(crate) served: BTreeMap<Version, f64>,
     /// Times at which no unit served any more.
@@ -96,6 +100,7 @@ impl Install {
             counted: BTreeMap::new(),
             serving: Vec::new(),
             accrued: START,
+            exited: None,
             served: BTreeMap::new(),
             dark: Vec::new(),
         };
@@ -147,13 +152,16 @@ impl Install {
         self.accrue();
         let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
         let crashed = pods.iter().any(|p| self.serving.contains(&p.id) && p.phase == Phase::Crashed);
+        if crashed {
+            self.exited = Some(self.now);
+        }
         let by = if crashed { None } else { by };
         if servers.is_empty() {
             let app = self.app();
             let ready = app.map(|app| app.pods.as_slice()).unwrap_or_default().iter();
             let ready = ready.filter(|p| p.key.process == "web" && p.phase == Phase::Ready);
             let ready = ready.map(|p| Version(p.version)).collect();
-            self.dark.push(Dark { at: self.now, ready, by });
+            self.dark.push(Dark { at: self.now, ready, exited: self.exited, by });
         }
         self.serving = servers;
     }

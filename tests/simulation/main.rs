@@ -195,6 +195,9 @@ fn thousands_of_rollouts_keep_every_promise() {
         println!("{failure}");
         panic!("{} rollouts broke a promise: {seeds:#?}", seeds.len());
     }
+    if let Err(over) = promises::within_budget(&outcomes) {
+        panic!("{over}");
+    }
 }
 
 /// What the rollouts came to, together.

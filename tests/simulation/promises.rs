@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uguisu::demo::tsuru::{App, Slot};
 use uguisu::engine::course::{Course, Memory};
 use uguisu::judge::{Reading, Verdict};
-use uguisu::policy::Mode;
+use uguisu::policy::{Budget, Mode};
 use uguisu::rollout::{Command, Event, Kind, PauseCause, Phase, Recorded, Rollout};
 use uguisu::words::{Arm, RolloutId, Span, Version};
 
@@ -16,6 +16,7 @@ use crate::scenario::{Quality, Scenario};
 /// What became of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Outcome {
+    pub(crate) seed: u64,
     pub(crate) strategy: &'static str,
     pub(crate) quality: Quality,
     pub(crate) spared: bool,
@@ -56,11 +57,15 @@ pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
     if read == memory { Ok(read) } else { Err(broken("a snapshot reads back as another state")) }
 }
 
+/// How long a unit's exit may not be shown yet by a listing that lags, and by the read that follows it.
+const UNSEEN: Span = Span::seconds(12);
+
 /// What holds at every step.
 pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
     // Taken out: each is told once.
     for dark in std::mem::take(&mut world.install.dark) {
-        if dark.by.as_deref() == Some(DAEMON) {
+        let unseen = dark.exited.is_some_and(|exited| dark.at.since(exited) < UNSEEN);
+        if dark.by.as_deref() == Some(DAEMON) && !unseen {
             let what =
                 format!("no unit serves since {:?}, by our own act; ready then: {:?}", dark.at, dark.ready);
             return Err(Stop::Broken(what));
@@ -75,9 +80,26 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
         return Ok(());
     }
     let most = plan.steps.iter().map(|step| step.canary).max().unwrap_or(0);
+    // Each further try to replace the base adds up the units of all versions that are routed, its own among them.
+    let tries = world
+        .journal
+        .iter()
+        .filter(|r| matches!(r.event, Event::CommandIssued { command: Command::MakeOnly { .. }, .. }));
+    let tries = u32::try_from(tries.count()).unwrap_or(u32::MAX).max(1);
     for deployment in app.deployments.iter().filter(|d| d.gone_at.is_none() && d.key.process == "web") {
+        let least = least(rollout, &world.journal).filter(|_| deployment.key.slot == Slot::Base);
+        if let Some(least) = least.filter(|least| deployment.replicas < *least) {
+            let name = app.deployment_name(&deployment.key);
+            return Err(Stop::Broken(format!(
+                "{name} has {} units, and the plan leaves it {least}",
+                deployment.replicas
+            )));
+        }
         let allowed = match deployment.key.slot {
             Slot::Beside(_) => most.max(rollout.units).max(1),
+            Slot::Base if deployment.version == rollout.canary.0 || rollout.phase == Phase::RollingBack => {
+                rollout.units + most * tries
+            }
             Slot::Base => rollout.units + most,
         };
         if deployment.replicas > allowed {
@@ -91,6 +113,92 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The platform is in a state that nobody gets it out of through its API, and a person was told what to do.
+pub(crate) fn needs_hands(world: &World<'_>, course: &Course) -> bool {
+    let canary = course.rollout().canary.0;
+    let told =
+        |r: &Recorded| matches!(&r.event, Event::PersonNeeded { why } if why.contains("in the cluster"));
+    let app = world.install.app();
+    let deployments = app.map(|app| app.deployments.as_slice()).unwrap_or_default().iter();
+    let mut slots =
+        deployments.filter(|d| d.version == canary && d.key.process == "web" && d.gone_at.is_none());
+    slots.clone().any(|d| d.key.slot == Slot::Base)
+        && slots.any(|d| d.key.slot != Slot::Base)
+        && world.journal.iter().any(told)
+}
+
+/// How few units the steps so far leave the baseline. Nothing where it is replaced, or was.
+fn least(rollout: &Rollout, journal: &[Recorded]) -> Option<u32> {
+    let replaced = journal
+        .iter()
+        .any(|r| matches!(r.event, Event::CommandIssued { command: Command::MakeOnly { .. }, .. }));
+    let steps = &rollout.plan.as_ref()?.steps;
+    let so_far = steps.iter().take(rollout.step + 1).map(|step| step.baseline).min();
+    so_far.filter(|_| !replaced && rollout.kind == Kind::Beside)
+}
+
+/// What was sent for each command that names a difference was sent once: the platform has no more events of it.
+fn sent_once(world: &World<'_>) -> Result<(), Stop> {
+    for (kind, is_one) in [
+        (
+            "app.update.unit.add",
+            (|c: &Command| matches!(c, Command::AddUnits { .. })) as fn(&Command) -> bool,
+        ),
+        ("app.update.unit.remove", |c: &Command| matches!(c, Command::RemoveUnits { .. })),
+    ] {
+        let events = world.install.tsuru.events().filter(|e| e.kind == kind && e.owner.1 == DAEMON).count();
+        let issued = world
+            .journal
+            .iter()
+            .filter(|r| matches!(&r.event, Event::CommandIssued { command, .. } if is_one(command)));
+        let issued = issued.count();
+        if events > issued {
+            return Err(Stop::Broken(format!("`{kind}` was sent {events} times for {issued} commands")));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever is promoted without a person's word, and not because the policy does not insist on proof, was proven.
+fn proven_before(journal: &[Recorded]) -> Result<(), Stop> {
+    let (mut safe, mut harm) = (false, false);
+    for recorded in journal {
+        match &recorded.event {
+            Event::Looked { verdict, .. } => (safe, harm) = (verdict.safe, verdict.harm),
+            Event::PromotionDecided { why } => {
+                let without = ["ana ", "neither harm nor safety", "both have served", "missing data"];
+                if without.iter().all(|word| !why.contains(word)) && (!safe || harm) {
+                    return Err(Stop::Broken(format!("it was promoted without proof: {why}")));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The budgets hold over many rollouts, whatever goes wrong in them: a good canary is seldom blamed by its signals, and
+/// one that is worse than the margin seldom proven safe.
+pub(crate) fn within_budget(outcomes: &[Outcome]) -> Result<(), String> {
+    let Budget { false_rollback, false_promotion } = Budget::default();
+    let good = |o: &&Outcome| o.quality == Quality::Good;
+    let worse = |o: &&Outcome| matches!(o.quality, Quality::Worse(_));
+    let blamed: Vec<u64> = outcomes.iter().filter(good).filter(|o| o.blamed).map(|o| o.seed).collect();
+    let proven: Vec<u64> = outcomes.iter().filter(worse).filter(|o| o.proven).map(|o| o.seed).collect();
+    for (what, seeds, of, budget) in [
+        ("good canaries blamed", blamed, outcomes.iter().filter(good).count(), false_rollback),
+        ("bad canaries proven safe", proven, outcomes.iter().filter(worse).count(), false_promotion),
+    ] {
+        let mean = of as f64 * budget.get();
+        println!("{what}: {} of {of}, budget {budget}: {:?}", seeds.len(), &seeds[..seeds.len().min(20)]);
+        // Four standard deviations, and a little for few rollouts.
+        if seeds.len() as f64 > mean + 4.0 * mean.sqrt() + 2.0 {
+            return Err(format!("{what}: {} of {of} is over the budget of {budget}", seeds.len()));
+        }
+    }
+    Ok(())
+}
+
 /// Whether somebody else did something that changes traffic or units, or tried to.
 fn others_acted(world: &World<'_>) -> bool {
     let Some(Event::Opened { trigger, deployed, .. }) = world.journal.first().map(|r| &r.event) else {
@@ -99,8 +207,8 @@ fn others_acted(world: &World<'_>) -> bool {
     world.install.tsuru.events().any(|event| {
         event.owner.1 != DAEMON
             && event.started > *deployed
-            && event.id.to_string() != *trigger
             && !event.internal
+            && event.id.to_string() != *trigger
     })
 }
 
@@ -109,7 +217,8 @@ pub(crate) fn check(world: &mut World<'_>, memory: &Memory) -> Result<Outcome, S
     let rollout = memory.rollout();
     let others = others_acted(world);
     let broken = |what: String| Err(Stop::Broken(what));
-    if rollout.unanswered().is_some() {
+    // Whoever takes over does not wait for an answer.
+    if rollout.unanswered().is_some() && !others {
         return broken("it is over, and a command is under way".to_owned());
     }
     if !others && matches!(rollout.phase, Phase::TakenOver | Phase::Superseded) {
@@ -130,6 +239,8 @@ pub(crate) fn check(world: &mut World<'_>, memory: &Memory) -> Result<Outcome, S
     }
     counted_once(world, rollout)?;
     obeyed(&world.journal)?;
+    proven_before(&world.journal)?;
+    sent_once(world)?;
     Ok(outcome(world, rollout))
 }
 
@@ -189,7 +300,12 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
     for recorded in journal {
         match &recorded.event {
             Event::Paused { cause: PauseCause::Operator, .. } => held = true,
-            Event::Resumed { .. } | Event::Approved { .. } | Event::Finished { .. } => held = false,
+            Event::Resumed { .. }
+            | Event::Approved { .. }
+            | Event::Finished { .. }
+            | Event::WatchEnded { .. } => held = false,
+            // From here on the way back is armed again.
+            Event::WatchBegan => ahead = false,
             Event::RollbackDecided { why, .. } if why.contains("ana said so") => (held, back) = (false, true),
             Event::PromotionDecided { why } if why.contains("ana said so") => (held, ahead) = (false, true),
             // A newer version takes the place of one that waits, too.
@@ -206,7 +322,8 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
                 return Err(Stop::Broken("a person said to roll back, and it was promoted".to_owned()));
             }
             Event::RollbackDecided { why, .. }
-                if ahead && !why.contains("platform failed") && !why.contains("deployed") =>
+                if ahead
+                    && ["platform failed", "deployed", "were ready"].iter().all(|w| !why.contains(w)) =>
             {
                 return Err(Stop::Broken(format!("a person said to promote, and then: {why}")));
             }
@@ -228,6 +345,7 @@ fn outcome(world: &World<'_>, rollout: &Rollout) -> Outcome {
         }
     }
     Outcome {
+        seed: world.scenario.seed,
         strategy: match rollout.kind {
             Kind::Return => "return",
             _ => rollout.policy.strategy.label(),

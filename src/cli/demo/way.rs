@@ -1,5 +1,7 @@
 //! The strategies that the demo can show, each with a policy of its own.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::scenario::Scenario;
@@ -33,13 +35,20 @@ impl Way {
         }
     }
 
+    /// How long the version that serves is watched before anything is deployed. A strategy that never has both versions
+    /// serve compares with what it knows from then.
+    pub(super) fn watches_first(self) -> Option<Duration> {
+        (self == Self::BlueGreen).then_some(Duration::from_secs(30))
+    }
+
     /// How a scenario should end.
     pub(super) fn ends(self, scenario: Scenario) -> Phase {
         match (scenario, self) {
-            (Scenario::Errors | Scenario::Crash, _) => Phase::RolledBack,
-            (Scenario::Good | Scenario::Shared | Scenario::Quiet, Self::MultiVersion) => Phase::Kept,
             // With everything on one version nothing serves beside it that could tell an incident of both from its own.
-            (Scenario::Shared, Self::BlueGreen) => Phase::RolledBack,
+            (Scenario::Errors | Scenario::Crash, _) | (Scenario::Shared, Self::BlueGreen) => {
+                Phase::RolledBack
+            }
+            (Scenario::Good | Scenario::Shared | Scenario::Quiet, Self::MultiVersion) => Phase::Kept,
             (Scenario::Good | Scenario::Shared, _) => Phase::Promoted,
             (Scenario::Quiet, _) => Phase::Paused,
         }

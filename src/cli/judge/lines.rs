@@ -62,8 +62,11 @@ pub(super) fn next(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result
 /// What is wrong with a line, with the column but without the line number, which would always be 1.
 fn fault(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((what, _)) => format!("{what}, column {}", error.column()),
-        None => text,
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let place = if error.line() > 0 { format!(", column {}", error.column()) } else { String::new() };
+    if error.is_syntax() || error.is_eof() {
+        format!("unreadable JSON: {what}{place}")
+    } else {
+        format!("{what}{place}")
     }
 }

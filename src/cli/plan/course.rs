@@ -60,7 +60,7 @@ pub(super) fn course(policy: &Policy, share: Option<Share>, units: Option<u32>) 
             .shares()
             .into_iter()
             .map(|share| {
-                let step = steps().find(|step| step.wished >= share).or(steps().last());
+                let step = steps().find(|step| step.wished >= share).or(steps().next_back());
                 let (canary, baseline) = step.map_or((1, UNITS), |step| (step.canary, step.baseline));
                 Leg { share, index: index(share), canary, baseline }
             })

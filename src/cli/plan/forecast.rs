@@ -94,6 +94,8 @@ pub(super) enum Broken {
     Unseen,
     /// The baseline itself is beyond the limit.
     BeyondLimit(f64),
+    /// The canary serves alone, so there is nothing to compare it with.
+    Alone,
 }
 
 impl Broken {
@@ -186,6 +188,12 @@ impl Case<'_> {
             broken: Vec::new(),
         };
         match self.load {
+            Load::Unknown(why) => forecast.never.push((*why).to_owned()),
+            // What a canary without a baseline beside it does is compared with nothing, however much traffic there is.
+            _ if self.leg.share >= Share::ALL => {
+                forecast.blind.push(ALONE.to_owned());
+                forecast.broken.push(Broken::Alone);
+            }
             Load::Counts(counts) => {
                 let sight = CountSight::new(self.policy, self.signal, self.ask, counts, self.leg);
                 self.look(&sight, &mut forecast);
@@ -203,17 +211,12 @@ impl Case<'_> {
                 }
                 Err(why) => forecast.never.push(format!("{why}; without it nothing is rolled back for it")),
             },
-            Load::Unknown(why) => forecast.never.push((*why).to_owned()),
         }
+        // Whether it gates or not: evidence of harm that does not roll back keeps a step from being done.
         if !self.ask.alone {
-            let then = if self.signal.gates {
-                "the step waits for it and ends with `inconclusive`"
-            } else {
-                "it lowers the score"
-            };
-            forecast
-                .never
-                .push(format!("its failure alone does not roll back: {then}; `critical: true` would"));
+            let then =
+                "its failure alone does not roll back: it holds the step, which ends with `inconclusive`";
+            forecast.never.push(format!("{then}; `critical: true` would"));
         }
         forecast
     }
@@ -280,6 +283,10 @@ impl Case<'_> {
     }
 }
 
+/// Why nothing is seen of a canary that has all of the traffic.
+const ALONE: &str =
+    "the canary serves alone, so there is no baseline to compare it with: neither harm nor safety is shown";
+
 /// A policy that does not notice a canary this many times as bad promises what its traffic cannot show.
 pub(super) const UNSEEN: f64 = 5.0;
 
@@ -309,6 +316,12 @@ pub(super) fn complaint(broken: &Broken, forecast: &Forecast, share: Share, long
             ),
             help: "raise the limit, or repair the app first".to_owned(),
             about: Promise::Limit(signal),
+        },
+        Broken::Alone => Complaint {
+            what: format!("at {share} of the traffic {ALONE}"),
+            help: "checks of health, smoke checks and alerts still count; a strategy in which both versions serve compares them"
+                .to_owned(),
+            about: Promise::Signal(signal),
         },
     }
 }

@@ -54,7 +54,7 @@ const SLOW: f64 = 0.1;
 /// What is known of one signal's traffic.
 #[derive(Debug, Clone)]
 pub(super) enum Load {
-    Counts(Counts),
+    Counts(Box<Counts>),
     Gauge(GaugePast),
     /// Nothing; what would help.
     Unknown(&'static str),
@@ -106,7 +106,7 @@ pub(super) fn loads(policy: &Policy, flags: &Flags, known: Option<&Known>) -> Ve
 
 fn load(policy: &Policy, signal: &Signal, flags: &Flags, read: Option<Past>) -> Load {
     let (counts, gauge) = match read.map(|past| past.level) {
-        Some(Level::Counts(counts)) => (Some(counts), None),
+        Some(Level::Counts(counts)) => (Some(*counts), None),
         Some(Level::Gauge(gauge)) => (None, Some(gauge)),
         None => (None, None),
     };
@@ -120,7 +120,7 @@ fn load(policy: &Policy, signal: &Signal, flags: &Flags, read: Option<Past>) -> 
                 if let Some(past) = &mut past {
                     (past.exposure, past.base) = (exposure, base);
                 }
-                Load::Counts(Counts { kind, exposure, base, dispersion: flags.dispersion, past })
+                Load::Counts(Box::new(Counts { kind, exposure, base, dispersion: flags.dispersion, past }))
             }
             _ => Load::Unknown(without),
         }

@@ -76,15 +76,15 @@ enum End {
 /// Simulates `runs` rollouts of each kind: good canaries, and each regression in each signal of which the traffic is known.
 pub(super) fn simulate(policy: &Policy, course: &Course, loads: &[Load], runs: u32) -> Simulated {
     let (mut policy, mut loads, mut said) = (policy.clone(), loads.to_vec(), Vec::new());
-    for index in 0..policy.signals.len() {
-        let Load::Unknown(why) = loads[index] else { continue };
+    for (index, load) in loads.iter_mut().enumerate() {
+        let Load::Unknown(why) = *load else { continue };
         let past = match policy.signals[index].measure {
             Measure::Gauge { .. } => assumed(&policy, &policy.signals[index], GAUGE_NOISE),
             _ => None,
         };
         let signal = &mut policy.signals[index];
         if let Some(past) = past {
-            loads[index] = Load::Gauge(past);
+            *load = Load::Gauge(past);
             said.push(format!(
                 "{}: its units are taken to differ by {:.0}%; {why}",
                 signal.name,
@@ -189,7 +189,9 @@ fn summed(ends: &[End]) -> AllEnds {
     let of = |time: fn(&End) -> Option<f64>| {
         let times: Vec<f64> = ends.iter().filter_map(time).collect();
         let mut tally = Tally::default();
-        ends.iter().for_each(|end| tally.add(time(end)));
+        for end in ends {
+            tally.add(time(end));
+        }
         Ends { share: if ends.is_empty() { 0.0 } else { tally.share() }, after: median(&times, times.len()) }
     };
     AllEnds {

@@ -190,6 +190,24 @@ fn more_noise_takes_longer_in_simulations_too() {
     assert!(promoted(6.0) > promoted(1.0));
 }
 
+/// A canary with all of the traffic has no baseline beside it, whatever the formulas of a comparison make of that.
+#[test]
+fn nothing_is_promised_of_a_canary_that_serves_alone() {
+    let policy = rules(
+        "policy: p\nfor: { apps: ['*'] }\nstrategy: { blue_green: {} }\nsignals: [{ use: http-errors, critical: true }]\n",
+    );
+    for known in [None, Some(&known())] {
+        let plan = forecast(&policy, &flags(1e6), known);
+        assert_eq!(plan.steps.len(), 1, "the step without traffic shows nothing");
+        let errors = &plan.steps[0].signals[0];
+        assert_eq!((errors.notices, errors.proven, errors.detection.len()), ([None; 2], None, 0));
+        assert!(errors.blind[0].contains("serves alone"), "{:?}", errors.blind);
+        let complaints = complaints(&policy, &flags(1e6), known).unwrap();
+        assert_eq!(complaints.len(), 1, "once, and no talk of traffic");
+        assert!(complaints[0].what.contains("serves alone"), "{}", complaints[0].what);
+    }
+}
+
 #[test]
 fn nothing_is_forecast_of_kayentas_judge_but_it_can_be_simulated() {
     let policy = rules(

@@ -21,7 +21,8 @@ pub(super) struct Learnt {
 /// One signal.
 #[derive(Debug, Clone, Serialize)]
 struct Signal {
-    signal: String,
+    #[serde(rename = "signal")]
+    name: String,
     /// The times of the first and the last look before the rollout that told of it; nothing where none did.
     from: Option<Time>,
     until: Option<Time>,
@@ -58,7 +59,7 @@ impl Learnt {
                 Some(noise) => format!("{before}; {noise}"),
                 None => before,
             };
-            Signal { signal: signal.name.clone(), from, until, looks, noise, said }
+            Signal { name: signal.name.clone(), from, until, looks, noise, said }
         });
         Self { signals: signals.collect() }
     }
@@ -71,6 +72,6 @@ impl Learnt {
         writeln!(out, "\n{heading}Noise{heading:#}, as the last look was judged by it")?;
         self.signals
             .iter()
-            .try_for_each(|signal| writeln!(out, "{}: {}", plain(&signal.signal), plain(&signal.said)))
+            .try_for_each(|signal| writeln!(out, "{}: {}", plain(&signal.name), plain(&signal.said)))
     }
 }

@@ -155,14 +155,13 @@ fn what_others_did_while_a_person_said_something_is_not_forgotten() {
 #[test]
 fn each_thing_that_others_did_is_dealt_with_in_its_turn_and_once() {
     let mut bench = in_step(Policy { mode: Mode::Observe, ..fixture::policy(&[]) });
-    bench.pass(Span::seconds(15)).somebody("e2", ActivityKind::NewVersion { version: Some(Version(5)) });
+    bench.pass(Span::seconds(15)).somebody("e2", ActivityKind::Routed);
     bench.somebody("e3", ActivityKind::Environment);
     let labels = bench.round();
     assert_eq!(labels, ["looked", "noted", "bake_restarted", "heeded"]);
     bench.restart();
     assert_eq!(bench.pass(Span::seconds(15)).round(), ["looked"], "what was dealt with is no news");
     bench.somebody("e4", ActivityKind::NewVersion { version: Some(Version(6)) });
-    bench.somebody("e5", ActivityKind::Replaced { version: Some(Version(6)) });
     bench.pass(Span::seconds(15)).round();
     assert_eq!(bench.phase(), Phase::Superseded);
 }
@@ -196,7 +195,7 @@ fn an_alert_is_in_the_journal_before_it_is_dealt_with_and_is_dealt_with_once() {
 fn an_alert_waits_while_what_others_did_is_dealt_with() {
     let mut bench = in_step(Policy { mode: Mode::Observe, ..fixture::policy(&[]) });
     bench.hear(Reaction::Rollback);
-    bench.pass(Span::seconds(15)).somebody("e2", ActivityKind::NewVersion { version: Some(Version(5)) });
+    bench.pass(Span::seconds(15)).somebody("e2", ActivityKind::Routed);
     bench.round();
     assert_eq!(bench.phase(), Phase::Step);
     bench.round();

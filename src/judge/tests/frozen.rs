@@ -336,8 +336,8 @@ fn a_rollout_that_is_watched_is_over_after_the_watch() {
 /// `cargo test --release --lib judge::tests::frozen::figures -- --ignored --nocapture`
 #[test]
 #[ignore = "takes minutes and prints; nothing is asserted"]
-#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn figures() {
+    type Arm = Box<dyn FnMut(f64, f64) -> Option<Reading>>;
     const RUNS: u64 = 2000;
     let tell = |name: &str, tally: &Tally| {
         let (low, high) = interval(tally.times.len(), tally.runs);
@@ -362,7 +362,6 @@ fn figures() {
         }
         tell(name, &tally);
     };
-    type Arm = Box<dyn FnMut(f64, f64) -> Option<Reading>>;
     let (drift, jump) =
         (Since { drift: 1.5, ..Since::GOOD }, Since { drift: 1.5, at_once: true, ..Since::GOOD });
     let strict = Signal { margin: 0.0, ..ratio("errors") };

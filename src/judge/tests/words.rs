@@ -55,7 +55,7 @@ fn gauge(worse: Direction, times: f64) -> Judge {
 #[test]
 fn sentences() {
     let mut text = String::new();
-    let mut tell = |about: &str, said: String| text.push_str(&format!("# {about}\n{said}\n\n"));
+    let mut tell = |about: &str, said: String| text.extend(["# ", about, "\n", &said, "\n\n"]);
 
     let mut late = judge(ratio("errors"), &[]);
     show(&mut late, 1, 60, |n| f64::from(n % 2) + 1.0, 14.0);
@@ -70,7 +70,7 @@ fn sentences() {
     show(&mut both, 1, 20, |_| 9.0, 80.0);
     tell("a limit that both versions break", said(&both));
 
-    let rare = |n: u32| counts(f64::from(u8::from(n % 11 == 0)), 1500.0);
+    let rare = |n: u32| counts(f64::from(u8::from(n.is_multiple_of(11))), 1500.0);
     let before: Vec<Look> =
         (0..240).map(|n| look(15.0 * f64::from(n) - 3600.0, 0.0, &[("errors", rare(n), None)])).collect();
     let mut floor = judge(ratio("errors"), &before);
@@ -96,11 +96,15 @@ fn sentences() {
     tell("not proven when it began to serve alone", said(&undecided));
 
     let counter = Counter("restarts".to_owned());
-    let mut rate = judge(signal("restarts", Measure::Rate { events: counter }), &[]);
+    let mut restarting = judge(signal("restarts", Measure::Rate { events: counter }), &[]);
     for n in 1..20 {
-        rate.take(&look(15.0 * f64::from(n), 0.5, &[("restarts", counts(1.0, 60.0), counts(9.0, 60.0))]));
+        restarting.take(&look(
+            15.0 * f64::from(n),
+            0.5,
+            &[("restarts", counts(1.0, 60.0), counts(9.0, 60.0))],
+        ));
     }
-    tell("a rate", said(&rate));
+    tell("a rate", said(&restarting));
 
     tell("a gauge that must not fall, and fell", said(&gauge(Direction::Down, 0.4)));
     tell("a gauge that must not fall, and did not", said(&gauge(Direction::Down, 1.0)));

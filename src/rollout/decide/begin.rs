@@ -121,7 +121,7 @@ fn footing(r: &Rollout, o: &Observed) -> Footing {
         .map(|process| of(r.canary, process))
         .fold(0, u32::saturating_add);
     Footing {
-        units: o.serving(r.baseline, r.process()),
+        units: o.routed(r.baseline, r.process()),
         workers: r.policy.workers.iter().map(|w| (w.clone(), of(r.baseline, w))).collect(),
         room: o.quota_left.map(|left| left.saturating_add(canary)),
         fixed: (scaled && r.policy.autoscale == Autoscale::Swap).then(|| of(r.canary, r.process())),
@@ -176,8 +176,8 @@ fn never_ready(r: &Rollout, units: u32, ready: usize, waited: Span) -> Vec<Event
 
 /// The platform has moved everything by itself: what is left is to watch.
 fn in_place(r: &Rollout, o: &Observed) -> Vec<Event> {
-    let units = o.serving(r.canary, r.process());
-    if units == 0 {
+    let units = o.routed(r.canary, r.process());
+    if o.serving(r.canary, r.process()) == 0 {
         return Vec::new();
     }
     if o.units.iter().any(|u| u.version != r.canary && u.routable) {
@@ -196,13 +196,12 @@ fn in_place(r: &Rollout, o: &Observed) -> Vec<Event> {
 
 /// A person or an alert wants the earlier version back.
 fn give_back(r: &Rollout, o: &Observed) -> Vec<Event> {
-    let serving = o.serving(r.canary, r.process());
     let mut others: BTreeMap<String, u32> = BTreeMap::new();
     for unit in o.units.iter().filter(|u| u.version == r.canary && u.process != r.process()) {
         *others.entry(unit.process.clone()).or_default() += 1;
     }
     // Both may serve: what is wanted in the end is what serves now, in sum.
-    let units = serving.saturating_add(o.serving(r.baseline, r.process()));
+    let units = o.routed(r.canary, r.process()).saturating_add(o.routed(r.baseline, r.process()));
     let mut events = Vec::new();
     if units > 0 {
         let step = Plan { steps: Vec::new(), adjusted: Vec::new() };

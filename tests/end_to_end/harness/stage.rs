@@ -221,6 +221,11 @@ impl Stage {
         .await;
     }
 
+    /// Waits until the daemon has looked so often at what serves before any rollout.
+    pub(crate) async fn until_watched(&self, looks: u32) {
+        self.until_metric("uguisu_quiet_looks_total", f64::from(looks)).await;
+    }
+
     /// Delivers an alert to the daemon as Alertmanager does, with this token; gives the status.
     pub(crate) async fn alert(&self, token: Option<&str>, name: &str) -> u16 {
         let started = jiff::Timestamp::now().to_string();

@@ -91,21 +91,12 @@ impl<'a> CountSight<'a> {
         let relative = traffic.safety_seconds(1.0, within, (-nats).exp());
         // "Less than the floor" proves it, too; its part of the evidence depends on what the past says.
         let part = FLOOR_PARTS[usize::from(self.read)];
-        let by_floor = (traffic.base < self.floor).then(|| self.below(traffic, self.floor, nats - part.ln()));
+        let by_floor = (traffic.base < self.floor).then(|| below(traffic, self.floor, nats - part.ln()));
         let compared = by_floor.map_or(relative, |by_floor| by_floor.min(relative));
-        let by_limit = self.limit.map_or(0.0, |limit| self.below(traffic, limit, nats));
+        let by_limit = self.limit.map_or(0.0, |limit| below(traffic, limit, nats));
         let step = STEP_REQUESTS / (traffic.requests * traffic.share);
         let seconds = compared.max(by_limit).max(if self.is_rate { 0.0 } else { step });
         seconds.is_finite().then_some(seconds)
-    }
-
-    /// Seconds until the canary's own ratio, as good as the baseline's, is shown to be below `bound` with so many nats.
-    fn below(&self, traffic: &Traffic, bound: f64, nats: f64) -> f64 {
-        if traffic.base >= bound {
-            return f64::INFINITY;
-        }
-        let seen = traffic.requests * traffic.share * divergence(traffic.base, bound);
-        traffic.phi * (nats + SAFETY_NATS) / seen
     }
 
     /// Seconds until the evidence that the canary is worse than so many times the baseline has so many nats.
@@ -172,4 +163,13 @@ impl Sight for CountSight<'_> {
     fn most(&self) -> f64 {
         if self.is_rate { MOST } else { (1.0 / self.traffic.base * (1.0 - 1e-9)).max(self.ask.allowed) }
     }
+}
+
+/// Seconds until the canary's own ratio, as good as the baseline's, is shown to be below `bound` with so many nats.
+fn below(traffic: &Traffic, bound: f64, nats: f64) -> f64 {
+    if traffic.base >= bound {
+        return f64::INFINITY;
+    }
+    let seen = traffic.requests * traffic.share * divergence(traffic.base, bound);
+    traffic.phi * (nats + SAFETY_NATS) / seen
 }

@@ -1,0 +1,253 @@
+//! What the platform shows late, in part, or never: each was found by `tests/simulation`.
+
+use super::*;
+
+/// A platform's failure after it may have done some of it.
+fn failed() -> Answer {
+    Answer::Error { kind: PlatformErrorKind::Failed, message: "it did not get ready".to_owned() }
+}
+
+impl World {
+    fn next(&self) -> Act {
+        next_act(&self.rollout, &self.observed(), false, self.now)
+    }
+
+    /// Issues the next command and answers it; the platform does nothing by itself.
+    fn issue(&mut self, answer: Answer) -> Command {
+        let Act::Do { command, expected } = self.next() else { panic!("{:?}", self.next()) };
+        let number = self.rollout.command.as_ref().map_or(1, |c| c.number + 1);
+        self.record(Event::CommandIssued { number, command: command.clone(), expected });
+        self.record(Event::CommandAnswered { number, answer });
+        command
+    }
+
+    fn waits(&self) -> bool {
+        matches!(self.next(), Act::Wait(_))
+    }
+}
+
+fn shift() -> Policy {
+    let share = Share::new(0.25).unwrap();
+    let Strategy::Canary(canary) = policy().strategy else { panic!("a canary") };
+    let strategy = Strategy::Canary(Canary { steps: vec![share], capacity: Capacity::Shift, ..canary });
+    Policy { strategy, ..policy() }
+}
+
+#[test]
+fn two_replicas_of_the_api_that_lag_apart_never_take_a_unit_away_twice() {
+    let mut world = World::new(shift(), 4);
+    let old = world.observed();
+    world.look(Inputs::default());
+    assert_eq!(world.commands, ["route users to v2", "remove 1 `web` unit(s) of v1"]);
+    // The other replica has seen neither: not even the routing that came before the removal is asked for again.
+    assert!(matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
+    let mut half = world.observed();
+    half.units.push(Unit { name: "shop-web-0".to_owned(), version: B, base: true, ..half.units[0].clone() });
+    assert!(matches!(next_act(&world.rollout, &half, false, world.now), Act::Wait(_)));
+    assert_eq!(world.next(), Act::Settled);
+}
+
+#[test]
+fn what_failed_half_way_may_not_be_listed_yet() {
+    let mut world = World::new(policy(), 6);
+    world.look(Inputs::default());
+    world.pass(Span::seconds(15)).look(Inputs::default());
+    world.record(Event::StepBegan { step: 1 });
+    let add = world.issue(failed());
+    assert!(matches!(add, Command::AddUnits { count: 4, .. }), "{add}");
+    world.pass(Span::seconds(29));
+    assert!(world.waits(), "the units may be there, and four more would be too many");
+    world.pass(Span::seconds(1));
+    assert!(matches!(world.next(), Act::Do { .. }));
+}
+
+#[test]
+fn what_the_platform_calls_done_and_does_not_show_is_not_asked_for_without_end() {
+    let mut world = in_step(policy());
+    world.record(Event::StepBegan { step: 0 });
+    world.route(C, false);
+    world.pass(Span::seconds(31));
+    for _ in 0..2 {
+        assert_eq!(world.issue(Answer::Done), Command::Route { version: C });
+        world.pass(Span::seconds(31));
+    }
+    assert!(matches!(world.next(), Act::Stuck(why) if why.contains("does not show it: route users to v2")));
+}
+
+#[test]
+fn each_try_to_replace_the_base_begins_from_its_old_size() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    for _ in 0..2 {
+        assert_eq!(world.issue(failed()), Command::MakeOnly { version: C });
+        // The template is restored, and the number of units is not.
+        world.add(B, true, true);
+        world.pass(Span::seconds(31));
+        let take_back = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
+        assert_eq!(world.issue(Answer::Done), take_back);
+        world.obey(&take_back);
+    }
+    assert_eq!(world.issue(failed()), Command::MakeOnly { version: C });
+    world.pass(Span::seconds(31)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::RollingBack, "what is taken back is no success");
+}
+
+#[test]
+fn a_canary_that_cannot_be_brought_to_full_size_is_not_waited_for_without_end() {
+    let mut world = in_step(Policy { keep_for: Span::minutes(5), ..policy() });
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.issue(failed());
+    world.add(C, true, false);
+    world.add(C, true, false);
+    world.units.last_mut().unwrap().ready = false;
+    world.pass(Span::minutes(14)).look(Inputs::default());
+    assert!(world.waits());
+    world.pass(Span::minutes(1)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::RollingBack);
+    assert_eq!(world.rollout.reason, "2 of 3 units of v2 were ready after 15m");
+}
+
+#[test]
+fn the_canary_makes_room_where_the_baseline_cannot_come_back_beside_it() {
+    let mut world = World::new(shift(), 4);
+    world.look(Inputs::default());
+    world.record(Event::RollbackDecided {
+        why: "harm".to_owned(),
+        culprits: vec![],
+        ending: Ending::RolledBack,
+    });
+    world.pass(Span::seconds(31));
+    let full = |world: &World| Observed { quota_left: Some(0), ..world.observed() };
+    world.route(C, false);
+    let delete = Act::Do { command: Command::Delete { version: C }, expected: None };
+    assert_eq!(next_act(&world.rollout, &full(&world), false, world.now), delete);
+    // Without a word about the quota, the first refusal says it.
+    let refused = Answer::Error { kind: PlatformErrorKind::Refused, message: "quota".to_owned() };
+    assert!(matches!(world.issue(refused), Command::AddUnits { .. }));
+    world.pass(Span::seconds(31));
+    assert_eq!(world.next(), delete);
+}
+
+#[test]
+fn a_unit_of_the_baseline_that_never_gets_ready_does_not_hold_the_way_back_up() {
+    let mut world = in_step(policy());
+    world.record(Event::RollbackDecided {
+        why: "harm".to_owned(),
+        culprits: vec![],
+        ending: Ending::RolledBack,
+    });
+    world.units[0].ready = false;
+    world.look(Inputs::default());
+    assert_eq!(world.commands.last().unwrap(), "take v2 out of routing");
+    assert!(world.waits());
+    world.pass(Span::minutes(10)).look(Inputs::default());
+    assert_eq!(world.count(C), 0);
+    world.pass(Span::minutes(10)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::RolledBack);
+    assert_eq!(world.log[world.log.len() - 2..], ["person_needed", "finished"]);
+}
+
+#[test]
+fn nothing_is_toggled_while_the_platform_replaces_units() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.issue(failed());
+    // Back on its way to the baseline, with a unit of the canary left in the base because another does not get ready.
+    world.add(C, true, true);
+    world.add(B, true, true);
+    world.units.last_mut().unwrap().ready = false;
+    world.record(Event::RollbackDecided {
+        why: "so".to_owned(),
+        culprits: vec![],
+        ending: Ending::RolledBack,
+    });
+    world.pass(Span::minutes(2));
+    assert!(world.waits());
+    world.pass(Span::minutes(1));
+    let surplus = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
+    assert_eq!(world.issue(failed()), surplus);
+    world.pass(Span::minutes(3));
+    assert_eq!(world.issue(failed()), Command::MakeOnly { version: B });
+    world.pass(Span::minutes(3));
+    // What holds it up goes, and is made anew once it is gone.
+    assert_eq!(world.issue(Answer::Done), surplus);
+}
+
+#[test]
+fn a_canary_that_the_platform_has_twice_is_left_to_a_person() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.issue(failed());
+    // The base was replaced, and the units beside it were not removed.
+    world.units.retain(|u| u.version == C);
+    world.add(C, true, true);
+    for _ in 0..2 {
+        world.pass(Span::seconds(31));
+        assert_eq!(world.issue(failed()), Command::MakeOnly { version: C });
+    }
+    world.pass(Span::seconds(31));
+    assert!(matches!(world.next(), Act::Stuck(why) if why.contains("in the cluster")));
+    // Somebody did.
+    world.units.retain(|u| u.base);
+    world.look(Inputs::default());
+    world.pass(Span::seconds(31)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Promoted);
+}
+
+#[test]
+fn a_unit_that_is_away_for_a_moment_is_missed_in_the_end() {
+    let mut world = World::new(policy(), 3);
+    world.units[1].ready = false;
+    world.look(Inputs::default());
+    assert_eq!(world.rollout.units, 3);
+}
+
+fn observing() -> World {
+    let mut world = World::new(Policy { mode: Mode::Observe, ..policy() }, 3);
+    world.look(Inputs::default());
+    world.pass(Span::seconds(15)).look(Inputs::default());
+    assert_eq!(world.log, ["planned", "step_began"]);
+    world
+}
+
+#[test]
+fn who_observes_lets_others_route_the_canary() {
+    let mut world = observing();
+    let routed = Foreign::Changed("ana changed which versions get traffic".to_owned());
+    world.route(C, true);
+    world.look(Inputs { foreign: Some(&routed), ..Inputs::default() });
+    world.pass(Span::seconds(15)).look(Inputs::default());
+    assert_eq!(world.log[2..], ["noted", "step_reached"]);
+    let harm = Verdict { harm: true, ..verdict() };
+    world.pass(Span::minutes(1)).look(Inputs { verdict: Some(&harm), ..Inputs::default() });
+    assert_eq!((world.rollout.phase, world.commands.len()), (Phase::Observed, 0));
+}
+
+#[test]
+fn who_observes_is_not_kept_from_the_next_version() {
+    let newer = Foreign::NewVersion(Some(Version(3)), "ci deployed v3 beside the running ones".to_owned());
+    let mut world = observing();
+    world.look(Inputs { foreign: Some(&newer), ..Inputs::default() });
+    assert_eq!(world.rollout.phase, Phase::Superseded);
+
+    let mut world = observing();
+    world.pass(Span::minutes(24 * 60 - 1)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Step);
+    world.pass(Span::minutes(1)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Observed);
+
+    let mut world = observing();
+    world.units.retain(|u| u.version != C);
+    world.pass(Span::minutes(1)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Observed);
+}
+
+#[test]
+fn who_observes_waits_for_nobody() {
+    let mut world = observing();
+    world.route(C, true);
+    world.pass(Span::seconds(15)).look(Inputs::default());
+    world.pass(Span::minutes(31)).look(Inputs { verdict: Some(&verdict()), ..Inputs::default() });
+    assert_eq!(world.rollout.phase, Phase::Observed);
+    assert!(world.rollout.reason.starts_with("would have paused"), "{}", world.rollout.reason);
+}
