@@ -42,9 +42,9 @@ async fn a_policy_with_a_typo_is_shown_with_its_place() {
     let said = refuses(&mut stage).await;
     let excerpt = [
         "there is no key `bakee` here",
-        "policy.yaml:8:5]",
-        " 8 │     bakee: { at_least: 5s, at_most: 60m }",
-        "·     ─────",
+        "policy.yaml:6:32]",
+        " 6 │   canary: { steps: [10%, 50%], bakee: { at_least: 5s, at_most: 60m } }",
+        "·                                ─────",
         "did you mean `bake`?",
     ];
     assert_says(&said, &excerpt);
