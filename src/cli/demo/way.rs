@@ -49,7 +49,8 @@ impl Way {
                 Phase::RolledBack
             }
             (Scenario::Good | Scenario::Shared | Scenario::Quiet, Self::MultiVersion) => Phase::Kept,
-            (Scenario::Good | Scenario::Shared, _) => Phase::Promoted,
+            // Its policy goes on where nothing speaks against the canary.
+            (Scenario::Good | Scenario::Shared, _) | (Scenario::Quiet, Self::BlueGreen) => Phase::Promoted,
             (Scenario::Quiet, _) => Phase::Paused,
         }
     }
