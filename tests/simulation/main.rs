@@ -161,6 +161,12 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn thousands_of_rollouts_keep_every_promise() {
     let (first, count) = (number("UGUISU_SEED").unwrap_or(0), number("UGUISU_SIMULATE").unwrap_or(USUAL));
+    if count == 1 {
+        // Whoever asks for one wants to read it.
+        let (result, timeline) = run(&Scenario::of(first), true);
+        let what = format!("{result:?}");
+        println!("{}", Failure { seed: first, what, timeline });
+    }
     let next = AtomicU64::new(first);
     let (outcomes, failures) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let began = Instant::now();

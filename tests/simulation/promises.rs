@@ -334,12 +334,17 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
 }
 
 fn outcome(world: &World<'_>, rollout: &Rollout) -> Outcome {
-    let Scenario { quality, trouble, visits, faults, outages, .. } = world.scenario;
+    let Scenario { quality, trouble, visits, faults, outages, incident, .. } = world.scenario;
     let (mut blamed, mut proven, mut safe) = (false, false, false);
     for recorded in &world.journal {
         match &recorded.event {
             Event::Looked { verdict, .. } => safe = Verdict::clone(verdict).safe,
-            Event::RollbackDecided { culprits, .. } => blamed |= culprits.iter().any(|c| c == "errors"),
+            // What hits a canary that serves alone cannot be told from what it does itself.
+            Event::RollbackDecided { culprits, why, .. }
+                if incident.is_none() || !why.contains("serves alone") =>
+            {
+                blamed |= culprits.iter().any(|c| c == "errors");
+            }
             Event::PromotionDecided { why } => proven |= safe && !why.contains("ana"),
             _ => {}
         }
