@@ -94,7 +94,7 @@ pub(super) enum Broken {
     Unseen,
     /// The baseline itself is beyond the limit.
     BeyondLimit(f64),
-    /// The canary serves alone, so there is nothing to compare it with.
+    /// The canary serves alone, so nothing is compared side by side.
     Alone,
 }
 
@@ -283,9 +283,9 @@ impl Case<'_> {
     }
 }
 
-/// Why nothing is seen of a canary that has all of the traffic.
-const ALONE: &str =
-    "the canary serves alone, so there is no baseline to compare it with: neither harm nor safety is shown";
+/// Why nothing is forecast of a canary that has all of the traffic.
+const ALONE: &str = "the canary serves alone, held against what is known of the baseline by then: how soon harm is seen depends \
+                     on how much that is, and is not forecast";
 
 /// A policy that does not notice a canary this many times as bad promises what its traffic cannot show.
 pub(super) const UNSEEN: f64 = 5.0;
