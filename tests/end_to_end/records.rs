@@ -15,9 +15,11 @@ async fn done(stage: &Stage, since: usize) -> Vec<String> {
 
 /// Lets a bad version be rolled back and a good one be promoted, four units each, and compares what Tsuru recorded.
 async fn compare(strategy: &str, rolled_back: &[&str], promoted: &[&str]) {
-    let policy = policy_of(strategy, "");
+    // Of a version that serves alone little is proven in a short time.
+    let policy = policy_of(strategy, "on: { inconclusive: promote }\n");
     let mut stage = Stage::open(&Setup { policy, units: 4, ..Setup::default() }).await;
     stage.start().await;
+    stage.until_watched(30).await;
     let mut before = 0;
     for (count, image, ending, wanted) in
         [(2, BAD, "rolled_back", rolled_back), (3, "toy:good", "promoted", promoted)]
@@ -55,7 +57,7 @@ async fn a_canary_in_place_leaves_its_records() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_leaves_its_records() {
     compare(
-        "blue_green: { bake: { at_least: 4s, at_most: 60m } }",
+        "blue_green: { bake: { at_least: 4s, at_most: 20s } }",
         &["unit.add", "routable", "routable", "routable", "routable", "update"],
         &["unit.add", "routable", "routable", "deploy"],
     )
