@@ -45,7 +45,7 @@ async fn an_alert_that_began_in_the_rollout_ends_it_and_an_older_one_does_not() 
 
     // An alert that fires since before the rollout is delivered again and again.
     alertmanager.fire("StopOld", before).await;
-    let heard = |story: &Story| story.sentences().contains("alerted: alert `StopOld` already fired");
+    let heard = |story: &Story| story.sentences().contains("alert `StopOld` already fired");
     let story = stage.until_story("the old alert is heard and left", SOON, heard).await;
     assert!(story.bakes(0), "{}", story.sentences());
 
