@@ -16,18 +16,30 @@ const NOW: Time = Time(1_787_320_000_000);
 
 /// A client of `url` that loses patience soon.
 fn tsuru(url: &str) -> Tsuru {
+    with_deadlines(
+        url,
+        Deadlines {
+            read: Span::seconds(5),
+            quick: Span::seconds(3),
+            units: Span::seconds(3),
+            replace: Span::seconds(3),
+            silence: Span(300),
+        },
+    )
+}
+
+/// A client of `url` that is as patient as it is unless told otherwise: for answers that take a busy machine long.
+fn patient(url: &str) -> Tsuru {
+    with_deadlines(url, Deadlines::default())
+}
+
+fn with_deadlines(url: &str, deadlines: Deadlines) -> Tsuru {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "{TOKEN}").unwrap();
     let mut config = TsuruConfig::new(url);
     config.token_file = Some(file.path().to_owned());
     config.owner = Some("uguisu".to_owned());
-    config.deadlines = Deadlines {
-        read: Span::seconds(5),
-        quick: Span::seconds(3),
-        units: Span::seconds(3),
-        replace: Span::seconds(3),
-        silence: Span(300),
-    };
+    config.deadlines = deadlines;
     open(config)
 }
 

@@ -73,12 +73,12 @@ async fn reads_that_fail_say_how() {
 
 #[tokio::test]
 async fn an_endless_answer_is_not_kept() {
-    let (tsuru, _fake) = asked(|_, _| {
+    let (_, fake) = asked(|_, _| {
         let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
         std::iter::once(Step::Send(head)).chain((0..70).map(|_| Step::Send(vec![b' '; 1 << 19]))).collect()
     })
     .await;
-    let error = tsuru.observe(&shop()).await.unwrap_err();
+    let error = patient(&fake.url).observe(&shop()).await.unwrap_err();
     assert!(error.message.contains("larger than 32 MiB"), "{error}");
 }
 
