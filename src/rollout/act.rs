@@ -109,10 +109,7 @@ fn is_current(rollout: &Rollout, observed: &Observed, now: Time) -> bool {
 fn shows(o: &Observed, command: &Command, expected: Option<u32>) -> bool {
     let scalers = |process: &str| o.autoscaled.iter().filter(move |a| a.process == *process).count();
     match command {
-        Command::Route { version } => {
-            let mut units = o.units.iter().filter(|u| u.version == *version).peekable();
-            units.peek().is_some() && units.all(|u| u.routable)
-        }
+        Command::Route { version } => all_routed(o, *version),
         Command::Unroute { version } => !routed(o, *version),
         Command::AddUnits { version, process, .. } => {
             expected.is_some_and(|expected| o.existing(*version, process) >= expected)
@@ -181,10 +178,10 @@ fn to_step(r: &Rollout, o: &Observed) -> Act {
             return act;
         }
     }
-    if step.routed.canary() && !all_routed(o, r.canary, process) {
+    if step.routed.canary() && !all_routed(o, r.canary) {
         return act(Command::Route { version: r.canary });
     }
-    if step.routed.baseline() && !all_routed(o, r.baseline, process) {
+    if step.routed.baseline() && !all_routed(o, r.baseline) {
         return act(Command::Route { version: r.baseline });
     }
     if !step.routed.baseline() && routed(o, r.baseline) {
@@ -221,7 +218,7 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
         if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, r.units) {
             return act;
         }
-        if !all_routed(o, r.canary, process) {
+        if !all_routed(o, r.canary) {
             return act(Command::Route { version: r.canary });
         }
         if routed(o, r.baseline) {
@@ -232,8 +229,13 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     if !o.replacing().is_empty() && is_recent(r, now) {
         return replacing();
     }
+    // A failed try brings the baseline back with its users, where the canary had them all before.
+    let had_all = r.watch_began.is_some() || r.current().is_some_and(|step| !step.routed.baseline());
+    if had_all && routed(o, r.baseline) && o.serving(r.canary, process) >= r.units.max(1) {
+        return act(Command::Unroute { version: r.baseline });
+    }
     if o.units.iter().any(|u| u.version != r.canary || !u.base) {
-        return surplus(r, o).unwrap_or_else(|| act(Command::MakeOnly { version: r.canary }));
+        return surplus(r, o).unwrap_or_else(|| make_only(r, o, r.canary));
     }
     match to_size(r, o, r.canary, now) {
         Act::Settled => give_back(r, o, Some(r.canary)),
@@ -272,9 +274,8 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         return act(Command::MakeOnly { version: r.baseline });
     }
     let wanted = if r.units == 0 { existing } else { r.units };
-    let mixed = o.replacing();
-    if !mixed.is_empty() {
-        return if is_recent(r, now) { replacing() } else { out_of_replacing(r, o, &mixed) };
+    if !o.replacing().is_empty() {
+        return if is_recent(r, now) { replacing() } else { make_only(r, o, r.baseline) };
     }
     let canary_routed = routed(o, r.canary);
     let ready = o.ready(r.baseline, process);
@@ -294,11 +295,18 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
             ));
         }
     }
-    if !all_routed(o, r.baseline, process) {
+    if !all_routed(o, r.baseline) {
         return act(Command::Route { version: r.baseline });
     }
-    if canary_routed {
+    // Units that the platform made before the canary was taken out, and cannot replace, it takes out no more: they go with
+    // the canary.
+    let in_vain = r.repeats >= REPEATS && !r.cannot_delete;
+    if canary_routed && !in_vain {
         return act(Command::Unroute { version: r.canary });
+    }
+    // Users come first; then a version that may be marked otherwise than its units are.
+    if r.half_routed.contains(&r.baseline) && r.failures < REPEATS {
+        return act(Command::Route { version: r.baseline });
     }
     let up = bring_up(o, r.baseline, process, wanted);
     // Where there is no room for them, the canary's units have to go first.
@@ -313,11 +321,17 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         let reason = format!("rolled back by Uguisu: {}", r.reason).chars().take(LONGEST_REASON).collect();
         return act(Command::Quarantine { version: r.canary, reason });
     }
+    // The platform removes an autoscaler together with the version whose units it changes.
+    if o.autoscaled.iter().any(|a| a.version == Some(r.canary))
+        && o.units.iter().any(|u| u.version == r.canary)
+    {
+        return act(Command::MoveAutoscalers { version: r.baseline });
+    }
     if o.units.iter().any(|u| u.version == r.canary) {
         let others = o.units.iter().any(|u| u.version != r.canary && u.version != r.baseline);
         match (r.cannot_delete, others) {
             (false, _) => return act(Command::Delete { version: r.canary }),
-            (true, false) => return act(Command::MakeOnly { version: r.baseline }),
+            (true, false) => return make_only(r, o, r.baseline),
             // Making the baseline the only version would take somebody else's version away: out of routing is enough.
             (true, true) => {}
         }
@@ -338,27 +352,32 @@ fn replacing() -> Act {
     Act::Wait("the platform is replacing units".to_owned())
 }
 
-/// Towards the baseline alone from a replacement that does not come to rest: a unit that never gets ready holds it up.
-/// Where units are taken away, the platform begins with those that are not ready; so what there is too many of goes, and
-/// where asking for the replacement once more does not help, what is not ready goes too and is made anew.
-fn out_of_replacing(r: &Rollout, o: &Observed, processes: &BTreeSet<&str>) -> Act {
+/// Makes `version` the only one, after a try that failed without what held that up: a unit that never gets ready. Where
+/// units are taken away, the platform begins with those that are not ready; so what there is too many of goes, and where
+/// asking once more does not help, what is not ready goes too and is made anew.
+fn make_only(r: &Rollout, o: &Observed, version: Version) -> Act {
     let failed = |issued: &Issued| {
         matches!(issued.command, Command::MakeOnly { .. })
             && matches!(issued.answered, Some((_, Answer::Error { kind: PlatformErrorKind::Failed, .. })))
     };
     let again = r.command.as_ref().is_some_and(failed);
-    for process in processes.iter().copied().filter(|process| !scaled(o, process)) {
+    let base: BTreeSet<&str> =
+        o.units.iter().filter(|u| u.base && u.version == version).map(|u| u.process.as_str()).collect();
+    // Units that stand beside the base cannot be told from those that are being replaced.
+    let beside =
+        |process: &str| o.units.iter().any(|u| u.version == version && u.process == process && !u.base);
+    for process in base.into_iter().filter(|process| !scaled(o, process) && !beside(process)) {
         let wanted =
             if process == r.process() { r.units } else { r.others.get(process).copied().unwrap_or(0) };
-        let (existing, ready) = (o.existing(r.baseline, process), o.ready(r.baseline, process));
+        let (existing, ready) = (o.existing(version, process), o.ready(version, process));
         if wanted > 0 && existing > wanted && r.failures == 0 {
-            return remove(o, r.baseline, process, wanted);
+            return remove(o, version, process, wanted);
         }
         if again && ready > 0 && ready < existing {
-            return remove(o, r.baseline, process, ready);
+            return remove(o, version, process, ready);
         }
     }
-    act(Command::MakeOnly { version: r.baseline })
+    act(Command::MakeOnly { version })
 }
 
 /// Every process of `version` with as many units as the baseline had.
@@ -449,8 +468,9 @@ fn resize(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
     }
 }
 
-/// Every unit of the version's process is routed. A half-applied call leaves some that are not.
-fn all_routed(o: &Observed, version: Version, process: &str) -> bool {
-    let mut units = o.units.iter().filter(|u| u.version == version && u.process == process).peekable();
+/// Every unit of the version is routed, those of processes that users do not reach among them. A half-applied call, or a
+/// replacement that was taken back for some processes only, leaves some that are not.
+fn all_routed(o: &Observed, version: Version) -> bool {
+    let mut units = o.units.iter().filter(|u| u.version == version).peekable();
     units.peek().is_some() && units.all(|u| u.routable)
 }

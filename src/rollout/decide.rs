@@ -132,6 +132,9 @@ pub fn decide(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     if let Some(foreign) = i.foreign {
         return on_foreign(r, foreign);
     }
+    if let Some(why) = displaced(r, i) {
+        return leave(r, Ending::Superseded, why);
+    }
     if let Some(call) = call_for_help(r) {
         return vec![call];
     }
@@ -142,6 +145,19 @@ pub fn decide(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         Phase::Pending if r.kind == Kind::Return => on_pending(r, i),
         _ => on_emergency(r, i).unwrap_or_else(|| on_course(r, i)),
     }
+}
+
+/// How long another version must have been all that there is before it is believed: listings lag.
+const DISPLACED_FOR: Span = Span::minutes(1);
+
+/// Neither version has a unit any more, and another one has: whoever put it there was told that it failed, or told nobody.
+fn displaced(r: &Rollout, i: &Inputs<'_>) -> Option<String> {
+    let o = i.observed.filter(|_| !i.busy && r.unanswered().is_none())?;
+    let ours = |version: Version| version == r.baseline || version == r.canary;
+    let other = o.units.iter().find(|u| u.ready && u.routable)?.version;
+    let quiet = i.now.since(r.quiet_since()) >= DISPLACED_FOR;
+    (quiet && !o.units.iter().any(|u| ours(u.version)))
+        .then(|| format!("{other} serves instead: {} and {} have no units any more", r.baseline, r.canary))
 }
 
 /// Commands that may fail in a row before a person is called; they are tried on all the same.

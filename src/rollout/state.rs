@@ -112,6 +112,10 @@ pub struct Rollout {
     /// A person was called because commands kept failing.
     #[serde(default)]
     pub called: bool,
+    /// Versions whose last change of routing was not answered as done: the platform may have marked the version and not
+    /// its units, which nothing shows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub half_routed: BTreeSet<Version>,
     /// The platform does not let this daemon delete a version.
     pub cannot_delete: bool,
     /// The canary was quarantined, or the platform does not let this daemon do so.
@@ -181,6 +185,7 @@ impl Rollout {
             repeats: 0,
             failures: 0,
             called: false,
+            half_routed: BTreeSet::new(),
             cannot_delete: false,
             quarantined: false,
             score: None,
@@ -476,6 +481,13 @@ impl Rollout {
     fn answered(&mut self, at: Time, answer: &Answer) {
         let Some(issued) = &mut self.command else { return };
         issued.answered = Some((at, answer.clone()));
+        if let Command::Route { version } | Command::Unroute { version } = issued.command {
+            let half = |kind| matches!(kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown);
+            match answer {
+                Answer::Done => self.half_routed.remove(&version),
+                Answer::Error { kind, .. } => half(*kind) && self.half_routed.insert(version),
+            };
+        }
         match answer {
             Answer::Done => {
                 self.quarantined |= matches!(issued.command, Command::Quarantine { .. });

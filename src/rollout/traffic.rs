@@ -81,14 +81,16 @@ impl Observed {
         self.units.iter().filter(|u| u.base && other(u)).map(|u| u.process.as_str()).collect()
     }
 
-    /// Whether the platform has units of `version` both in its base and beside it, as when it stopped half way through
-    /// making it the base. It then refuses to change either.
+    /// Whether the platform has a process of `version` both as its base and beside it, as when it stopped half way through
+    /// making it the base. It then refuses to change either. A base with units of several versions is still being
+    /// replaced, and may be on its way back.
     #[must_use]
     pub fn has_twice(&self, version: Version) -> bool {
-        let base = |unit: &Unit| {
-            self.units.iter().any(|u| u.base && u.version == version && u.process == unit.process)
+        let is_base = |process: &str| {
+            let mut base = self.units.iter().filter(|u| u.base && u.process == process).peekable();
+            base.peek().is_some() && base.all(|u| u.version == version)
         };
-        self.units.iter().any(|u| !u.base && u.version == version && base(u))
+        self.units.iter().any(|u| !u.base && u.version == version && is_base(&u.process))
     }
 
     /// How many units of `version` are ready, routed or not.

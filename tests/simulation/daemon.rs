@@ -7,6 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use uguisu::demo::tsuru::faults::{Faults, Foreign};
 use uguisu::engine::course::{Course, Heard, Memory, Seen};
+use uguisu::judge::Reading;
 use uguisu::platform::{PlatformError, PlatformErrorKind};
 use uguisu::policy::{Mode, Strategy};
 use uguisu::rollout::{
@@ -46,6 +47,17 @@ impl From<IllegalEvent> for Stop {
     fn from(illegal: IllegalEvent) -> Self {
         Self::Broken(illegal.to_string())
     }
+}
+
+/// What a look compared, for a timeline.
+fn counted(event: &Event) -> String {
+    let Event::Looked { look, .. } = event else { return String::new() };
+    let total = |reading: &Option<Reading>| match reading {
+        Some(Reading::Counts { total, .. }) => *total,
+        _ => 0.0,
+    };
+    let arms = look.signals.values().next();
+    arms.map(|arms| format!(" (+{} and +{})", total(&arms.baseline), total(&arms.canary))).unwrap_or_default()
 }
 
 /// The daemon, and all that is outside of it.
@@ -122,7 +134,10 @@ impl<'a> World<'a> {
     fn append(&mut self, events: Vec<Recorded>) {
         for recorded in events {
             if !matches!(recorded.event, Event::Learnt { .. }) {
-                self.tell(|| format!("{}: {}", recorded.event.label(), recorded.event.sentence()));
+                self.tell(|| {
+                    let counted = counted(&recorded.event);
+                    format!("{}: {}{counted}", recorded.event.label(), recorded.event.sentence())
+                });
             }
             self.journal.push(recorded);
         }
@@ -307,8 +322,9 @@ impl<'a> World<'a> {
 
     /// Somebody who is waited for comes in the end, and does one thing or another.
     fn call_person(&mut self, course: &Course) {
-        let Rollout { phase, pause, policy, step_reached, .. } = course.rollout();
-        let stuck = matches!(self.journal.last().map(|r| &r.event), Some(Event::PersonNeeded { .. }));
+        let Rollout { phase, pause, policy, step_reached, called, .. } = course.rollout();
+        let stuck =
+            *called || matches!(self.journal.last().map(|r| &r.event), Some(Event::PersonNeeded { .. }));
         // Who only observes moves nothing, and waits for ever where nobody else does.
         let stuck = stuck || (policy.mode == Mode::Observe && step_reached.is_none());
         // Two versions side by side without an end are ended by somebody.

@@ -83,12 +83,11 @@ impl Memory {
         self.look
     }
 
-    /// From when on counters are counted: the beginning of the rollout; or, where nobody knows what was counted since
-    /// (`lost`), the last look.
+    /// From when on units that are made count from zero: the beginning of the rollout. Where nobody knows what was counted
+    /// since (`lost`), never: the last look's time is by this machine's clock, and when a unit was made by another's.
     #[must_use]
     pub fn counts_since(&self, lost: bool) -> Time {
-        let began = self.rollout.deployed;
-        if lost { began.max(self.looked.unwrap_or(began)) } else { began }
+        if lost && self.looked.is_some() { Time(i64::MAX) } else { self.rollout.deployed }
     }
 
     pub(super) fn judge_mut(&mut self) -> &mut Judge {

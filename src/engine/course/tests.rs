@@ -244,3 +244,14 @@ fn between_two_looks_nothing_is_due_unless_something_happens() {
     bench.hear(Reaction::Pause);
     assert!(bench.course.is_round_due(bench.now));
 }
+
+#[test]
+fn no_unit_counts_from_its_birth_where_nobody_knows_what_was_counted() {
+    let mut bench = Bench::new(fixture::policy(&[]));
+    let began = bench.course.rollout().deployed;
+    assert_eq!(bench.course.memory().counts_since(true), began, "nothing was counted yet");
+    bench.round();
+    assert_eq!(bench.course.memory().counts_since(false), began);
+    // The clocks of this machine and of the one that makes units may be minutes apart.
+    assert!(bench.course.memory().counts_since(true) > bench.now + Span::minutes(60 * 24));
+}

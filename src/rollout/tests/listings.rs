@@ -1,6 +1,7 @@
 //! What the platform shows late, in part, or never: each was found by `tests/simulation`.
 
 use super::*;
+use crate::policy::Autoscale;
 
 /// A platform's failure after it may have done some of it.
 fn failed() -> Answer {
@@ -192,6 +193,113 @@ fn a_canary_that_the_platform_has_twice_is_left_to_a_person() {
     world.look(Inputs::default());
     world.pass(Span::seconds(31)).look(Inputs::default());
     assert_eq!(world.rollout.phase, Phase::Promoted);
+}
+
+fn back(why: &str) -> Event {
+    Event::RollbackDecided { why: why.to_owned(), culprits: vec![], ending: Ending::RolledBack }
+}
+
+#[test]
+fn a_base_on_its_way_back_is_no_version_that_there_is_twice() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    // The template was restored, and a unit of it does not get ready, so one of the canary stays in the base.
+    world.add(C, true, true);
+    world.units[0].ready = false;
+    world.pass(Span::minutes(3));
+    for _ in 0..3 {
+        assert_eq!(world.issue(failed()), Command::MakeOnly { version: C });
+        world.pass(Span::minutes(3));
+    }
+    assert_eq!(world.next(), Act::Do { command: Command::MakeOnly { version: C }, expected: None });
+}
+
+#[test]
+fn a_unit_that_never_gets_ready_is_made_anew_where_it_holds_a_replacement_up() {
+    let mut world = in_step(Policy { watch: Span::minutes(60), ..policy() });
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.look(Inputs::default());
+    world.look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Watching);
+    // Somebody's deploy failed, and the way back from it does not end.
+    world.add(Version(3), true, true);
+    world.units[0].ready = false;
+    world.pass(Span::minutes(3));
+    assert_eq!(world.issue(failed()), Command::MakeOnly { version: C });
+    world.pass(Span::minutes(3));
+    let unready = Command::RemoveUnits { version: C, process: "web".to_owned(), count: 1 };
+    assert_eq!(world.issue(Answer::Done), unready);
+}
+
+#[test]
+fn a_process_without_users_is_routed_with_its_version() {
+    let mut world = in_step(policy());
+    world.add(B, false, true);
+    world.units.last_mut().unwrap().process = "worker".to_owned();
+    world.record(back("harm"));
+    world.pass(Span::seconds(31));
+    assert_eq!(world.issue(Answer::Done), Command::Route { version: B });
+}
+
+#[test]
+fn a_change_of_routing_that_was_half_done_is_done_the_other_way_in_full() {
+    let mut world = in_step(Policy { keep_for: Span::minutes(5), ..policy() });
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    while world.rollout.command.as_ref().is_none_or(|c| c.command != Command::Unroute { version: B }) {
+        let command = world.issue(failed());
+        world.obey(&command);
+        world.pass(Span::seconds(31));
+    }
+    // The platform marked the version, and none of its units.
+    world.route(B, true);
+    world.record(back("harm"));
+    assert_eq!(world.issue(Answer::Done), Command::Unroute { version: C });
+    world.route(C, false);
+    assert_eq!(world.issue(Answer::Done), Command::Route { version: B });
+    assert_eq!(world.next(), Act::Do { command: Command::Delete { version: C }, expected: None });
+}
+
+#[test]
+fn a_version_that_cannot_be_taken_out_is_removed() {
+    let mut world = in_step(policy());
+    world.record(back("harm"));
+    world.pass(Span::seconds(31));
+    for _ in 0..3 {
+        assert_eq!(world.issue(Answer::Done), Command::Unroute { version: C });
+        world.pass(Span::seconds(31));
+    }
+    assert_eq!(world.issue(Answer::Done), Command::Delete { version: C });
+}
+
+#[test]
+fn an_autoscaler_is_taken_from_the_canary_before_it_goes_with_it() {
+    let mut world = World::new(Policy { autoscale: Autoscale::Swap, ..policy() }, 3);
+    let scaler =
+        |version| Autoscaler { process: "web".to_owned(), version: Some(version), spec: String::new() };
+    world.autoscaled = vec![scaler(B)];
+    world.look(Inputs::default());
+    world.pass(Span::seconds(15)).look(Inputs::default());
+    // A failed try to promote took it along.
+    world.autoscaled = vec![scaler(C)];
+    world.record(back("harm"));
+    world.pass(Span::seconds(31)).look(Inputs::default());
+    let last = &world.commands[world.commands.len() - 3..];
+    assert_eq!(last, ["take v2 out of routing", "let the autoscalers change v1", "delete v2"]);
+}
+
+#[test]
+fn whoever_was_displaced_by_a_deploy_that_was_called_failed_takes_nothing_back() {
+    let mut world = in_step(policy());
+    world.record(back("harm"));
+    world.units.clear();
+    world.add(Version(3), true, true);
+    world.pass(Span::seconds(59));
+    let observed = world.observed();
+    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
+    assert_eq!(decide(&world.rollout, &inputs), []);
+    world.pass(Span::seconds(31)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Superseded);
+    assert!(world.rollout.reason == "harm" && world.commands.iter().all(|c| !c.contains("only")));
 }
 
 #[test]
