@@ -362,20 +362,20 @@ impl<'a> World<'a> {
             }
         }
         let mut seen = self.see(course);
-        if let Some(observed) = seen.observed.clone() {
-            self.probe(course, Some(&observed));
-            self.smoke(course, &observed);
+        if let Some(observed) = &seen.observed {
+            self.probe(course, Some(observed));
+            self.smoke(course, observed);
             if course.is_look_due(self.clock()) {
                 let at = self.clock();
                 if let Some(end) = course.warm_up_ends() {
                     book.leave_out(end);
                 }
-                book.compare(course.compares(&observed));
-                seen.gathered = Some((at, self.gather(course, book, &observed, at)));
+                book.compare(course.compares(observed));
+                seen.gathered = Some((at, self.gather(course, book, observed, at)));
                 self.looks += 1;
             }
         }
-        let shown = self.timeline.as_ref().and(seen.observed.clone());
+        let shown = self.timeline.as_ref().and_then(|_| seen.observed.clone());
         let events = course.round(self.clock(), seen)?;
         if let Some(shown) = shown.filter(|_| !events.is_empty()) {
             self.tell(|| format!("   seen: {}", units(&shown)));

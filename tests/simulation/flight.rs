@@ -1,6 +1,7 @@
 //! A command on its way to the platform and back: what the adapter for Tsuru does, in virtual time.
 
-use uguisu::demo::tsuru::{Act, CallId, Deploy, EventId, Standing};
+use uguisu::demo::in_process::act;
+use uguisu::demo::tsuru::{CallId, EventId, Standing};
 use uguisu::platform::{PlatformError, PlatformErrorKind, guard, tsuru};
 use uguisu::rollout::Command;
 use uguisu::words::{Span, Time};
@@ -206,40 +207,6 @@ impl Flight {
 /// The first wait between two tries, and the longest.
 const FIRST: Span = Span(500);
 const LONGEST: Span = Span::seconds(5);
-
-/// The call that Tsuru has for a command.
-fn act(command: &Command) -> Act {
-    let version = |version: &uguisu::words::Version| format!(":{version}");
-    match command {
-        Command::Route { version: v } => Act::Routable { version: version(v), routable: true },
-        Command::Unroute { version: v } => Act::Routable { version: version(v), routable: false },
-        Command::AddUnits { version: v, process, count } => {
-            Act::AddUnits { units: *count, process: process.clone(), version: version(v) }
-        }
-        Command::RemoveUnits { version: v, process, count } => {
-            Act::RemoveUnits { units: *count, process: process.clone(), version: version(v) }
-        }
-        Command::MakeOnly { version: v } => Act::Rollback(Deploy {
-            image: version(v),
-            origin: "rollback".to_owned(),
-            override_versions: true,
-            ..Deploy::default()
-        }),
-        Command::Delete { version: v } => Act::DeleteVersion { version: version(v) },
-        Command::MoveAutoscalers { version } => Act::SwapAutoscale { version: version.0.to_string() },
-        Command::SuspendAutoscaler { process } => Act::RemoveAutoscale { process: process.clone() },
-        Command::RestoreAutoscaler { autoscaler } => {
-            let mut parts = autoscaler.spec.split(' ');
-            let mut number = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(1);
-            let (min, max) = (number(), number());
-            let cpu = parts.next().unwrap_or_default().to_owned();
-            Act::SetAutoscale { process: autoscaler.process.clone(), min, max, cpu }
-        }
-        Command::Quarantine { version: v, reason } => {
-            Act::UpdateRollback { image: version(v), disable: true, reason: reason.clone() }
-        }
-    }
-}
 
 /// The kind of the event that a command leaves.
 fn kind(command: &Command) -> &'static str {

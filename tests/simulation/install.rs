@@ -6,13 +6,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Binomial, Distribution as _, Poisson};
 
-use uguisu::demo::tsuru::{
-    self, Act, App, AppSpec, Caller, Config, Event, EventId, Phase, Pod, PodId, Slot, Start, Tsuru,
-};
+use uguisu::demo::in_process;
+use uguisu::demo::tsuru::{Act, App, AppSpec, Caller, Config, Event, EventId, Phase, Pod, PodId, Tsuru};
 use uguisu::judge::{Look, Reading};
-use uguisu::platform::{Activity, ActivityKind, PlatformError, PlatformErrorKind};
-use uguisu::rollout::{Autoscaler, Observed, Unit};
-use uguisu::words::{AppName, Arms, Span, Time, Version};
+use uguisu::platform::{Activity, PlatformError, PlatformErrorKind};
+use uguisu::rollout::Observed;
+use uguisu::words::{Arms, Span, Time, Version};
 
 use crate::scenario::{ERRORS, Scenario};
 
@@ -69,6 +68,8 @@ pub(crate) struct Install {
     pub(crate) served: BTreeMap<Version, f64>,
     /// Times at which no unit served any more.
     pub(crate) dark: Vec<Dark>,
+    /// What is over, as the daemon reads it.
+    told: BTreeMap<EventId, Activity>,
 }
 
 impl Install {
@@ -103,6 +104,7 @@ impl Install {
             exited: None,
             served: BTreeMap::new(),
             dark: Vec::new(),
+            told: BTreeMap::new(),
         };
         install.settle(None);
         install
@@ -209,38 +211,28 @@ impl Install {
 
     /// The app's units as a reader sees them.
     pub(crate) fn observe(&mut self, at: Time) -> Result<Observed, PlatformError> {
-        self.door("reading the units")?;
+        const READING: &str = "reading the units";
+        self.door(READING)?;
         let now = self.now;
         let Some(look) = self.tsuru.look(now, APP).filter(|look| !look.app.gone) else {
-            return Err(error("reading the units", PlatformErrorKind::NotFound, "App shop not found."));
+            return Err(error(READING, PlatformErrorKind::NotFound, "App shop not found."));
         };
-        let Some(pods) = look.pods else {
-            return Err(error(
-                "reading the units",
-                PlatformErrorKind::Unreachable,
-                "unable to list app units",
-            ));
-        };
-        let gaps = if look.autoscale { Vec::new() } else { vec!["unknown: autoscale".to_owned()] };
-        let quota = look.app.spec.quota;
-        Ok(Observed {
-            at,
-            units: pods.iter().map(unit).collect(),
-            autoscaled: if look.autoscale {
-                look.app.autoscales.iter().map(autoscaler).collect()
-            } else {
-                Vec::new()
-            },
-            quota_left: quota.map(|quota| quota.saturating_sub(look.app.units_in_use())),
-            gaps,
-        })
+        in_process::observed(&look, at).map_err(|(kind, message)| error(READING, kind, &message))
     }
 
     /// What was done to the app since `since`: began or ended then, or still runs.
     pub(crate) fn activity(&mut self, since: Time) -> Result<Vec<Activity>, PlatformError> {
         self.door("reading the events")?;
         let concerns = |e: &&Event| e.started >= since || e.ended.is_none_or(|ended| ended >= since);
-        Ok(self.tsuru.events().filter(concerns).map(activity).collect())
+        let told = &mut self.told;
+        let mut tell = |event: &Event| {
+            if event.ended.is_none() {
+                return in_process::activity(event, DAEMON);
+            }
+            // What is over does not change any more, and is read very often.
+            told.entry(event.id).or_insert_with(|| in_process::activity(event, DAEMON)).clone()
+        };
+        Ok(self.tsuru.events().filter(concerns).map(&mut tell).collect())
     }
 
     /// The newest event of this kind that is ours.
@@ -302,66 +294,4 @@ impl Install {
 
 fn error(action: &str, kind: PlatformErrorKind, message: &str) -> PlatformError {
     PlatformError { action: action.to_owned(), message: message.to_owned(), kind }
-}
-
-fn unit(pod: &Pod) -> Unit {
-    let (status, reason) = pod.status();
-    Unit {
-        name: pod.name.clone(),
-        process: pod.key.process.clone(),
-        version: Version(pod.version),
-        address: (pod.phase != Phase::Pending).then(|| pod.address.to_string()),
-        ready: pod.phase == Phase::Ready,
-        routable: pod.routable,
-        base: pod.key.slot == Slot::Base,
-        status: if reason.is_empty() { status.to_owned() } else { format!("{status}: {reason}") },
-        restarts: pod.restarts,
-        created: Some(Time(pod.created.0 / 1000 * 1000)),
-    }
-}
-
-/// An autoscaler, with what it takes to make it again.
-fn autoscaler(autoscale: &tsuru::Autoscale) -> Autoscaler {
-    Autoscaler {
-        process: autoscale.process.clone(),
-        version: Some(Version(autoscale.version)),
-        spec: format!("{} {} {}", autoscale.min, autoscale.max, autoscale.cpu),
-    }
-}
-
-/// As the adapter for Tsuru understands an event.
-fn activity(event: &Event) -> Activity {
-    let version = |image: &str| {
-        let digits = image.rsplit_once(':')?.1.strip_prefix('v')?;
-        digits.parse().ok().map(Version)
-    };
-    let deployed = || event.end_image.as_deref().and_then(version);
-    let kind = match (event.kind, &event.start) {
-        ("app.deploy", Start::Deploy { new_version: true, .. }) => {
-            ActivityKind::NewVersion { version: deployed() }
-        }
-        ("app.deploy", Start::Deploy { rollback: true, image, .. }) => {
-            ActivityKind::Replaced { version: deployed().or_else(|| version(image)) }
-        }
-        ("app.deploy", _) => ActivityKind::Replaced { version: deployed() },
-        ("app.update.routable", _) => ActivityKind::Routed,
-        ("app.update", tsuru::Start::Form(fields)) if fields.iter().any(|(name, _)| name == ":version") => {
-            ActivityKind::Scaled
-        }
-        (kind, _) if kind.starts_with("app.update.unit.") => ActivityKind::Scaled,
-        ("app.update.start" | "app.update.stop" | "app.update.restart", _) => ActivityKind::Restarted,
-        ("app.update.env.set", _) => ActivityKind::Environment,
-        ("app.delete", _) => ActivityKind::Removed,
-        (kind, _) => ActivityKind::Other { name: kind.to_owned() },
-    };
-    Activity {
-        id: event.id.to_string(),
-        app: AppName(event.app.clone()),
-        kind,
-        owner: event.owner.1.clone(),
-        ours: event.owner.1 == DAEMON,
-        started: event.started,
-        ended: event.ended,
-        error: (event.ended.is_some() && !event.error.is_empty()).then(|| event.error.clone()),
-    }
 }

@@ -52,7 +52,7 @@ impl Memory {
         self.take(recorded)?;
         match &recorded.event {
             Event::Learnt { look } => drop(self.judge.learn(look)),
-            Event::Looked { look, .. } => drop(self.judge.look(look)),
+            Event::Looked { look, .. } => self.judge.take(look),
             _ => {}
         }
         Ok(())
