@@ -310,7 +310,12 @@ impl<'a> World<'a> {
             self.write(course, book, answered)?;
         } else if let Some(knock) = self.inbox.front().cloned() {
             let written = match knock {
-                Knock::Order(order) => course.order(self.clock(), &order)?,
+                Knock::Order(order) => {
+                    let before = course.rollout().clone();
+                    let written = course.order(self.clock(), &order)?;
+                    promises::answered(&before, order.kind, &written)?;
+                    written
+                }
                 Knock::Alert(heard) => course.hear(self.clock(), heard)?,
             };
             // Whoever knocked is told once it is written, and comes again if the daemon dies before.

@@ -6,7 +6,7 @@ use uguisu::demo::tsuru::{App, Slot};
 use uguisu::engine::course::{Course, Memory};
 use uguisu::judge::{Reading, Verdict};
 use uguisu::policy::{Budget, Mode};
-use uguisu::rollout::{Command, Event, Kind, PauseCause, Phase, Recorded, Rollout};
+use uguisu::rollout::{Command, Event, Kind, OrderKind, PauseCause, Phase, Recorded, Rollout};
 use uguisu::words::{Arm, RolloutId, Span, Version};
 
 use crate::daemon::{Stop, World};
@@ -291,6 +291,28 @@ fn counted_once(world: &World<'_>, rollout: &Rollout) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+/// What a person said is taken at once, or is said to be of no use.
+pub(crate) fn answered(before: &Rollout, order: OrderKind, written: &[Recorded]) -> Result<(), Stop> {
+    let has = |label: &str| written.iter().any(|recorded| recorded.event.label() == label);
+    let acts = before.policy.mode != Mode::Observe;
+    let (label, concerns) = match (order, before.phase) {
+        (OrderKind::Rollback, phase) => {
+            ("rollback_decided", acts && !matches!(phase, Phase::RollingBack | Phase::Leaving))
+        }
+        (OrderKind::Pause, Phase::Pending | Phase::Step | Phase::Paused | Phase::Watching) => {
+            ("paused", true)
+        }
+        (OrderKind::Resume, Phase::Paused) => ("resumed", true),
+        (OrderKind::Promote, Phase::Step) => ("promotion_decided", acts),
+        _ => ("", false),
+    };
+    let is_answered = if concerns { has(label) } else { !written.is_empty() };
+    if before.phase.is_final() || is_answered {
+        return Ok(());
+    }
+    Err(Stop::Broken(format!("a person's {order:?} in phase `{}` came to nothing", before.phase.label())))
 }
 
 /// What people said was done: nothing was decided against it.
