@@ -14,11 +14,15 @@ use crate::platform::{Activity, PlatformErrorKind};
 use crate::rollout::{Command, Observed, Unit};
 use crate::words::{AppName, Time, Version};
 
-/// An app as a reader sees it, asked at `at`.
+/// An app as a reader sees it, asked at `at`; `read` is [`unit`], or something that remembers what that said.
 ///
 /// # Errors
 /// The units could not be listed; with what that means and the words for it.
-pub fn observed(look: &Look<'_>, at: Time) -> Result<Observed, (PlatformErrorKind, String)> {
+pub fn observed(
+    look: &Look<'_>,
+    at: Time,
+    read: impl FnMut(&Pod) -> Unit,
+) -> Result<Observed, (PlatformErrorKind, String)> {
     // Most looks lack nothing, and a simulation takes very many.
     let mut missing = Vec::new();
     if look.pods.is_none() || !look.autoscale || !look.quota || look.hosts.is_none() {
@@ -29,14 +33,16 @@ pub fn observed(look: &Look<'_>, at: Time) -> Result<Observed, (PlatformErrorKin
     let quota = look.app.spec.quota.filter(|_| look.quota);
     Ok(Observed {
         at,
-        units: look.pods.unwrap_or_default().iter().map(unit).collect(),
+        units: look.pods.unwrap_or_default().iter().map(read).collect(),
         autoscaled: specs.iter().filter_map(autoscaler).collect(),
         quota_left: quota.map(|quota| quota.saturating_sub(look.app.units_in_use())),
         gaps: missing,
     })
 }
 
-fn unit(pod: &Pod) -> Unit {
+/// A unit. It follows from the pod's name, address, phase, restarts and labels.
+#[must_use]
+pub fn unit(pod: &Pod) -> Unit {
     let (status, reason) = pod.status();
     Unit {
         name: pod.name.clone(),

@@ -10,7 +10,7 @@ use uguisu::demo::in_process;
 use uguisu::demo::tsuru::{Act, App, AppSpec, Caller, Config, Event, EventId, Phase, Pod, PodId, Tsuru};
 use uguisu::judge::{Look, Reading};
 use uguisu::platform::{Activity, PlatformError, PlatformErrorKind};
-use uguisu::rollout::Observed;
+use uguisu::rollout::{Observed, Unit};
 use uguisu::words::{Arms, Span, Time, Version};
 
 use crate::scenario::{ERRORS, Scenario};
@@ -68,6 +68,8 @@ pub(crate) struct Install {
     pub(crate) served: BTreeMap<Version, f64>,
     /// Times at which no unit served any more.
     pub(crate) dark: Vec<Dark>,
+    /// Each unit as it was read last.
+    seen: BTreeMap<PodId, (Pod, Unit)>,
     /// What is over, as the daemon reads it.
     told: BTreeMap<EventId, Activity>,
 }
@@ -104,6 +106,7 @@ impl Install {
             exited: None,
             served: BTreeMap::new(),
             dark: Vec::new(),
+            seen: BTreeMap::new(),
             told: BTreeMap::new(),
         };
         install.settle(None);
@@ -217,7 +220,15 @@ impl Install {
         let Some(look) = self.tsuru.look(now, APP).filter(|look| !look.app.gone) else {
             return Err(error(READING, PlatformErrorKind::NotFound, "App shop not found."));
         };
-        in_process::observed(&look, at).map_err(|(kind, message)| error(READING, kind, &message))
+        let seen = &mut self.seen;
+        let read = |pod: &Pod| {
+            let (was, unit) = seen.entry(pod.id).or_insert_with(|| (pod.clone(), in_process::unit(pod)));
+            if was != pod {
+                (*was, *unit) = (pod.clone(), in_process::unit(pod));
+            }
+            unit.clone()
+        };
+        in_process::observed(&look, at, read).map_err(|(kind, message)| error(READING, kind, &message))
     }
 
     /// What was done to the app since `since`: began or ended then, or still runs.
