@@ -255,7 +255,7 @@ impl Evidence {
             Part::Gauge(gauge) => gauge.level().map(|_| (None, level::DRIFT)),
             Part::Proportion(counts) => {
                 let known = counts.frozen().and_then(Frozen::known)?;
-                Some((Some(known.counts.exposure()), frozen::DRIFT))
+                Some((Some(known.counts.exposure()), frozen::drift(known)))
             }
             Part::Series(_) => None,
         }

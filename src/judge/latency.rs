@@ -12,14 +12,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Asked, Counts, UNKNOWN, slowdown};
+use super::counts::{Asked, Counts, UNKNOWN, slowdown_of_odds};
 use super::evidence::Terms;
 use super::explain::{About, Alone};
 use super::frozen::{self, After, Frozen};
 use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
 use crate::stats::special::{log_add_exp, log_sum_exp};
-use crate::stats::{ArmCount, CountKind, NoiseModel, Onset, PairCount, Reference, Refusal, Tilt, TwoByTwo};
+use crate::stats::{
+    ArmCount, CountKind, Likelihood, NoiseModel, Onset, PairCount, Reference, Refusal, Tilt, TwoByTwo,
+};
 use crate::words::{Arms, Share};
 
 /// Slow requests of the canary without which the share above a bound is never called harmful.
@@ -314,9 +316,11 @@ impl Edge {
         if let Some(frozen) = &mut self.frozen {
             return frozen.take(dt, slice.canary, 1.0);
         }
-        let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure());
-        self.exact.pair(dt, &slice, slowdown(spread, &slice))?;
-        self.rare.look(dt, &self.noise.likelihood(&slice))?;
+        let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure()).wary();
+        self.exact.pair(dt, &slice, slowdown_of_odds(spread, &slice))?;
+        // What disperses latencies is how fast an app is from look to look, which moves all requests: there are no clusters to
+        // be counted one by one, as among errors. Taken for such, wavering latencies were rolled back in 1 % of good canaries.
+        self.rare.look(dt, &Likelihood::new(&slice, spread))?;
         self.noise.learn(&slice);
         self.reference.learn(slice.baseline);
         Ok(())

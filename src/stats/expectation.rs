@@ -71,6 +71,21 @@ fn evidence_of_safety_has_expectation_one_at_its_bound() {
 }
 
 #[test]
+fn safety_keeps_it_with_the_weights_that_prove_as_good_sooner() {
+    for bound in [1.05_f64, 1.5, 3.0, 100.0] {
+        let q = 0.1 * bound / (0.1 * bound + 0.9);
+        let e_value = |x: u32| Tilt::safety(bound).binomial(1.0, f64::from(x), 40.0, 0.1, 1.0).unwrap().exp();
+        close((0..=40).map(|x| binomial(40, x, q) * e_value(x)).sum(), 1.0, 1e-11, &bound);
+    }
+    let proven = |mut tilt: Tilt| (1..).find(|_| tilt.binomial(1.0, 1.5, 15.0, 0.1, 1.0).unwrap() > 3.0);
+    let (now, before) = (
+        proven(Tilt::safety(1.5)),
+        proven(Tilt::new(Prior::Ratio, 1.5_f64.ln(), Alternative::Less, Onset::Start)),
+    );
+    assert!(now.unwrap() + 2 <= before.unwrap(), "{now:?} looks instead of {before:?}");
+}
+
+#[test]
 fn a_share_that_changes_at_every_look_needs_no_reset() {
     let (first, second): ((u32, f64), (u32, f64)) = ((9, 0.05), (12, 0.5));
     for margin in [0.0, 0.25_f64] {

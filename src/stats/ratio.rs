@@ -82,9 +82,9 @@ impl RatioEvidence {
         }
         let look = std::mem::take(&mut self.open);
         self.seen = self.seen.plus(look);
-        let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure());
+        let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
         self.spread = Some(spread);
-        let likelihood = self.noise.likelihood(&look);
+        let likelihood = self.noise.likelihood_with(&look, spread);
         self.harm.look(dt, &likelihood)?;
         for tilt in &mut self.safety {
             let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());

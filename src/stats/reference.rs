@@ -88,6 +88,15 @@ pub struct Known {
     pub per_look: f64,
     /// How much more the fading sums are worth than they count.
     worth: f64,
+    /// How much of the time in which a level wanders is covered: 1 where neighbouring stretches of eight minutes, with a look
+    /// every 15 s, could be compared, and the less the shorter the longest stretches are.
+    #[serde(default = "all_covered")]
+    pub covered: f64,
+}
+
+/// What was known before this was told apart.
+fn all_covered() -> f64 {
+    1.0
 }
 
 impl Reference {
@@ -135,6 +144,7 @@ impl Reference {
             dispersion: self.dispersion(),
             per_look: self.exposure / self.looks,
             worth: self.exposure / self.exposure_twice,
+            covered: self.covered(),
         })
     }
 
@@ -144,14 +154,21 @@ impl Reference {
         if variance <= 0.0 {
             return least;
         }
-        let (mut most, mut longest, mut length) = (least, 1.0_f64, 1.0_f64);
-        for scale in self.scales.iter().take_while(|scale| scale.pairs >= LEAST_PAIRS) {
-            let caution = 1.0 + CAUTION / scale.pairs.sqrt();
-            most = most.max(scale.squares / scale.pairs / variance * caution);
-            longest = length;
-            length *= 2.0;
-        }
-        1.0 + (most - 1.0) * (LONG / longest).max(1.0).sqrt()
+        let caution = |scale: &Scale| 1.0 + CAUTION / scale.pairs.sqrt();
+        let dispersions = self.told().map(|scale| scale.squares / scale.pairs / variance * caution(scale));
+        let most = dispersions.fold(least, f64::max);
+        1.0 + (most - 1.0) / self.covered().sqrt()
+    }
+
+    /// The scales of which enough is known.
+    fn told(&self) -> impl Iterator<Item = &Scale> {
+        self.scales.iter().take_while(|scale| scale.pairs >= LEAST_PAIRS)
+    }
+
+    /// How long the longest stretches of which enough is known are, as a part of [`LONG`]; at most 1.
+    fn covered(&self) -> f64 {
+        let longest = self.told().skip(1).fold(1.0, |length, _| 2.0 * length);
+        (longest / LONG).min(1.0)
     }
 }
 
@@ -281,6 +298,16 @@ mod tests {
         assert!((known.dispersion - 10.0).abs() < 1e-9, "{}", known.dispersion);
         assert!(of((0..3).map(|_| (1.0, 10.0))).known().is_none());
         assert!(of((0..100).map(|_| (0.0, 0.0))).known().is_none(), "looks without exposure say nothing");
+    }
+
+    #[test]
+    fn the_longer_the_past_the_more_of_its_wandering_is_covered() {
+        let covered =
+            |looks: u32| of((0..looks).map(|i| (f64::from(i % 7), 1000.0))).known().unwrap().covered;
+        for (looks, stretch) in [(4_u32, 1.0), (8, 1.0), (40, 8.0), (159, 16.0), (160, 32.0), (1000, 32.0)] {
+            let part = covered(looks);
+            assert!((part - stretch / 32.0).abs() < 1e-12, "{looks} looks: {part}");
+        }
     }
 
     #[test]

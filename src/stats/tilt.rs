@@ -14,6 +14,10 @@ use super::noise::Likelihood;
 use super::prior::{Grid, MOST_POINTS, Prior};
 use super::special::{log_add_exp, log_sum_exp, log_values};
 
+/// How widely safety looks about "as good as the baseline": two effects of three lie between half of its distance from the
+/// claim and twice that.
+const AS_GOOD_SPREAD: f64 = std::f64::consts::LN_2;
+
 /// In which direction the truth lies if the null is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +86,16 @@ impl Mixture {
         Self { prior, onset, log_mass, used: 0.0, started: false, log_e: 0.0 }
     }
 
+    /// One whose effects began at the start, if there are any, with other weights than its grid's: each in proportion to
+    /// e^`log_weight`(h). The state need not name them: they are in what each effect is worth before the first tick.
+    pub(super) fn weighted(prior: Prior, log_weight: impl Fn(f64) -> f64) -> Self {
+        let grid = prior.grid();
+        let norm = log_sum_exp(grid.h.iter().map(|h| log_weight(*h)));
+        let weights = grid.h.iter().zip(&grid.log_weight);
+        let log_mass = weights.map(|(h, usual)| log_weight(*h) - norm - usual).collect();
+        Self { prior, onset: Onset::Start, log_mass, used: 1.0, started: true, log_e: 0.0 }
+    }
+
     pub(super) fn grid(&self) -> &'static Grid {
         self.prior.grid()
     }
@@ -148,9 +162,22 @@ impl Tilt {
     }
 
     /// Evidence of safety: against "the canary's rate is at least `bound` times the baseline's".
+    ///
+    /// What it is for is known beforehand: a canary that is as good as the baseline, which lies ln `bound` away from the
+    /// claim, whatever the bound. So the effects looked for are log-normal about that one, [`AS_GOOD_SPREAD`] wide. The
+    /// weights of harm know no such effect; with them, 100 requests a second with 1 % of errors, a tenth of them the
+    /// canary's, took a median of 390 s to be proven below 1.5 times instead of 360 s (1,000 runs).
     #[must_use]
     pub fn safety(bound: f64) -> Self {
-        Self::new(Prior::Ratio, bound.ln(), Alternative::Less, Onset::Start)
+        let null = bound.ln();
+        if null > 0.0 {
+            let near_as_good = |h: f64| -0.5 * ((h / null).ln() / AS_GOOD_SPREAD).powi(2);
+            let mixture = Mixture::weighted(Prior::Ratio, near_as_good);
+            Self { mixture, null, alternative: Alternative::Less }
+        } else {
+            // As good as the baseline is no proof of such a bound.
+            Self::new(Prior::Ratio, null, Alternative::Less, Onset::Start)
+        }
     }
 
     /// The log effect at the border of the claim.

@@ -194,6 +194,26 @@ fn simulated(
 }
 
 #[test]
+fn a_moment_of_wandering_errors_is_not_taken_for_their_level() {
+    let policy = watched(blue_green(), ratio("errors"));
+    let harmed = |times: Option<f64>| {
+        let scenario = Scenario {
+            requests: 1000.0,
+            base: 0.01,
+            family: Family::Plain,
+            fault: times.map(|times| Fault { effect: Effect::Times(times), onset: 0 }),
+            every: 15.0,
+            steps: vec![Step { share: 1.0, slices: 240 }],
+            history: 8,
+        };
+        (0..40).filter(|seed| Watcher::new(&policy).run(&scenario, *seed).harm.is_some()).count()
+    };
+    let good = harmed(None);
+    assert!(good <= 1, "{good} of 40 good canaries");
+    assert_eq!(harmed(Some(5.0)), 40);
+}
+
+#[test]
 fn limits_go_on_but_what_was_above_before_is_not_blamed_for_it() {
     let mut limited = Signal { margin: 9.0, ..ratio("errors") };
     if let Measure::Ratio { limit, .. } = &mut limited.measure {
