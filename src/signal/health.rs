@@ -90,7 +90,7 @@ impl HealthBook {
             for (number, (check, result)) in self.checks.iter().zip(&mut checked.results).enumerate() {
                 // A clock that was set back must not silence a check.
                 let is_due = result.due.is_none_or(|due| due <= now || due > now + check.every);
-                if let Some(probe) = Probe::new(unit, number, check).filter(|_| is_due) {
+                if is_due && let Some(probe) = Probe::new(unit, number, check) {
                     result.due = Some(now + check.every);
                     probes.push(probe);
                 }
