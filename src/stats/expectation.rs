@@ -77,7 +77,8 @@ fn safety_keeps_it_with_the_weights_that_prove_as_good_sooner() {
         let e_value = |x: u32| Tilt::safety(bound).binomial(1.0, f64::from(x), 40.0, 0.1, 1.0).unwrap().exp();
         close((0..=40).map(|x| binomial(40, x, q) * e_value(x)).sum(), 1.0, 1e-11, &bound);
     }
-    let proven = |mut tilt: Tilt| (1..).find(|_| tilt.binomial(1.0, 1.5, 15.0, 0.1, 1.0).unwrap() > 3.0);
+    let proven =
+        |mut tilt: Tilt| (1..100_000).find(|_| tilt.binomial(1.0, 1.5, 15.0, 0.1, 1.0).unwrap() > 3.0);
     let (now, before) = (
         proven(Tilt::safety(1.5)),
         proven(Tilt::new(Prior::Ratio, 1.5_f64.ln(), Alternative::Less, Onset::Start)),
