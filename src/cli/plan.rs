@@ -101,7 +101,8 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
 }
 
 fn way(policy: &Policy, share: Option<Share>, known: Option<&Known>) -> Result<Course, String> {
-    course(policy, share, known.map(Known::units))
+    let footing = known.map(|known| known.footing(policy)).transpose()?;
+    course(policy, share, footing.as_ref())
 }
 
 /// What a policy promises and its traffic cannot show.
@@ -144,7 +145,7 @@ pub(super) fn complaints(
             let at = |step: &Step| {
                 Some((step.share, step.signals.iter().find(|s| s.signal == signal.name)?.clone()))
             };
-            plan.steps.iter().filter_map(at)
+            plan.steps.iter().filter(|step| !step.watch).filter_map(at)
         };
         let unproven = forecasts().find(|(_, forecast)| forecast.broken.iter().any(Broken::is_unproven));
         // Of the last step most can be seen; what it cannot show, none can.

@@ -1,6 +1,7 @@
 //! Reads an app's traffic from where the daemon would: the platform tells its version and units, the source what they
 //! did. Nothing is changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,8 +11,8 @@ use super::value;
 use crate::engine::{Clock as _, SystemClock};
 use crate::judge::Look;
 use crate::platform::{App, Configured, Platform as _};
-use crate::policy::Policy;
-use crate::rollout::Observed;
+use crate::policy::{Autoscale, Policy};
+use crate::rollout::{Footing, Observed, Unit};
 use crate::signal::{Source, Watcher};
 use crate::words::{AppName, Span, Time, Version};
 
@@ -45,10 +46,51 @@ pub(in crate::cli) struct Known {
 }
 
 impl Known {
-    /// The units that serve users.
-    pub(super) fn units(&self) -> u32 {
-        let serving = self.observed.units.iter().filter(|unit| unit.version == self.version && unit.routable);
-        u32::try_from(serving.count()).unwrap_or(u32::MAX)
+    /// The units of `process` that serve users.
+    pub(super) fn units(&self, process: &str) -> u32 {
+        self.observed.routed(self.version, process)
+    }
+
+    /// What a rollout of this app under `policy` would stand on.
+    ///
+    /// # Errors
+    /// In words, where none would begin.
+    pub(super) fn footing(&self, policy: &Policy) -> Result<Footing, String> {
+        let process = policy.strategy.process();
+        let has: BTreeSet<&str> = self.of_version().map(|unit| unit.process.as_str()).collect();
+        let wanted = std::iter::once(process).chain(policy.workers.iter().map(String::as_str));
+        if let Some(missing) = wanted.into_iter().find(|process| !has.contains(process)) {
+            let has: Vec<String> = has.iter().map(|process| format!("`{process}`")).collect();
+            return Err(format!(
+                "policy `{}` is for process `{missing}`, and app `{}` has {}",
+                policy.name,
+                self.app,
+                has.join(", ")
+            ));
+        }
+        let is_scaled = self.observed.autoscaled.iter().any(|scaler| scaler.process == process);
+        if is_scaled && policy.autoscale == Autoscale::Refuse {
+            return Err(format!(
+                "an autoscaler changes the units of process `{process}` of app `{}`, so no rollout begins; write `autoscale: \
+                 suspend` or `swap`",
+                self.app
+            ));
+        }
+        let workers = policy.workers.iter().map(|worker| {
+            let units = self.of_version().filter(|unit| unit.process == *worker).count();
+            (worker.clone(), u32::try_from(units).unwrap_or(u32::MAX))
+        });
+        Ok(Footing {
+            units: self.units(process),
+            workers: workers.collect(),
+            room: self.observed.quota_left,
+            // The platform makes one unit of a new version, and then the autoscaler is in charge.
+            fixed: is_scaled.then_some(1).filter(|_| policy.autoscale == Autoscale::Swap),
+        })
+    }
+
+    fn of_version(&self) -> impl Iterator<Item = &Unit> {
+        self.observed.units.iter().filter(|unit| unit.version == self.version)
     }
 }
 
@@ -143,15 +185,13 @@ impl House {
             self.app,
             self.watch
         );
-        let ends = self.clock.now() + self.watch;
-        loop {
-            let began = self.clock.now();
-            notes.extend(watcher.watch(version, observed, began).await.map_err(Trouble::new)?);
-            let next = began + every;
-            if next > ends {
-                return Ok(());
-            }
+        let began = self.clock.now();
+        for look in 0..=self.watch.0 / every.0 {
+            // From the beginning, so that no scrape is lost to how long those before it took.
+            let next = began + Span(look * every.0);
             tokio::time::sleep(next.since(self.clock.now()).as_duration()).await;
+            notes.extend(watcher.watch(version, observed, self.clock.now()).await.map_err(Trouble::new)?);
         }
+        Ok(())
     }
 }

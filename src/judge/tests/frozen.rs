@@ -141,6 +141,35 @@ fn what_drifts_as_far_as_is_said_is_nobodys_fault() {
     }
 }
 
+/// What `uguisu plan` says of a canary alone is what half of them come to.
+#[test]
+fn what_is_forecast_of_a_canary_alone_is_what_is_found() {
+    let policy = watched(blue_green(), Signal { critical: true, ..ratio("errors") });
+    let ask = &asks(&policy)[0];
+    let middle = |mut looks: Vec<u32>| {
+        looks.sort_unstable();
+        f64::from(looks[looks.len() / 2])
+    };
+    for fault in [3.0, 2.5] {
+        let since = Since { fault, ..Since::GOOD };
+        let (mut all_found, mut all_said) = (Vec::new(), Vec::new());
+        for seed in 0..9 {
+            let looks = looks("errors", 0, since, errors(seed));
+            all_found.push(found(&policy, 0, &looks).unwrap_or(u32::MAX));
+            let Some(Past { level: Level::Counts(past), .. }) = past(&policy, &looks.0).remove(0) else {
+                panic!("an hour is enough")
+            };
+            let ahead = Ahead::of_counts(&policy, &policy.signals[0], ask, &past).unwrap();
+            let said = ahead.detection(fault, false, 1000).unwrap();
+            assert!(ahead.detection(ahead.passes() * 0.99, false, 1000).is_none());
+            assert!(ahead.detection(fault, true, 1000) >= Some(said));
+            all_said.push(said);
+        }
+        let (found, said) = (middle(all_found), middle(all_said));
+        assert!((found / 1.5 - 1.0..=found * 1.5 + 1.0).contains(&said), "x{fault}: {said}, found {found}");
+    }
+}
+
 #[test]
 fn a_regression_after_it_is_found() {
     let times = |fault: f64| Since { fault, ..Since::GOOD };
