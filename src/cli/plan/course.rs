@@ -53,7 +53,11 @@ impl Course {
 ///
 /// # Errors
 /// In words, where the app cannot be moved so.
-pub(super) fn course(policy: &Policy, share: Option<Share>, known: Option<&Footing>) -> Result<Course, String> {
+pub(super) fn course(
+    policy: &Policy,
+    share: Option<Share>,
+    known: Option<&Footing>,
+) -> Result<Course, String> {
     let bake = policy.strategy.bake();
     let asked = policy.strategy.shares();
     let strategy = share.map_or_else(|| policy.strategy.clone(), |share| side_by_side(policy, share));
@@ -100,7 +104,9 @@ pub(super) fn course(policy: &Policy, share: Option<Share>, known: Option<&Footi
     }));
     let mut adjusted = if known.is_some() { plan.adjusted } else { Vec::new() };
     if known.is_some_and(|footing| footing.room == Some(0)) {
-        adjusted.push("the quota has no room for the canary's first unit, so its deploy will be refused".to_owned());
+        adjusted.push(
+            "the quota has no room for the canary's first unit, so its deploy will be refused".to_owned(),
+        );
     }
     Ok(Course { legs, bake, adjusted })
 }

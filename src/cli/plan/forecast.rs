@@ -399,7 +399,8 @@ pub(super) fn complaint(broken: &Broken, forecast: &Forecast, share: Share, long
         },
         Broken::Unknown => Complaint {
             what: format!("at {share} of the traffic {UNKNOWN}"),
-            help: "let the daemon watch the app for an hour, or take a strategy in which both versions serve".to_owned(),
+            help: "let the daemon watch the app for an hour, or take a strategy in which both versions serve"
+                .to_owned(),
             about: Promise::Signal(signal),
         },
     }

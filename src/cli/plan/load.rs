@@ -180,7 +180,8 @@ impl Said {
         };
         let past = read.map(|past| at(past, None));
         #[expect(clippy::float_cmp, reason = "what nobody changed is the same to the bit")]
-        let is_read = |read: &&CountPast| dispersion.is_none() && read.exposure == exposure && read.base == base;
+        let is_read =
+            |read: &&CountPast| dispersion.is_none() && read.exposure == exposure && read.base == base;
         let unchanged = read.filter(is_read);
         let before = match unchanged {
             Some(read) => Some(read.clone()),

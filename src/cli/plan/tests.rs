@@ -268,7 +268,8 @@ fn of_two_versions_that_go_on_side_by_side_nothing_is_said_to_be_proven() {
 #[test]
 fn a_plan_for_an_app_stands_on_its_process_its_quota_and_its_autoscalers() {
     let mut known = known();
-    let worker = Unit { process: "worker".to_owned(), name: "w".to_owned(), ..known.observed.units[0].clone() };
+    let worker =
+        Unit { process: "worker".to_owned(), name: "w".to_owned(), ..known.observed.units[0].clone() };
     known.observed.units.push(worker);
     known.observed.quota_left = Some(1);
     let text = printed(&rules(WEB), &Flags::default(), Some(&known));
@@ -283,7 +284,8 @@ fn a_plan_for_an_app_stands_on_its_process_its_quota_and_its_autoscalers() {
     known.observed.quota_left = Some(0);
     let full = way(&rules(WEB), None, Some(&known)).unwrap();
     assert!(full.adjusted.iter().any(|what| what.contains("no room for the canary's first unit")));
-    known.observed.autoscaled = vec![Autoscaler { process: "web".to_owned(), version: None, spec: String::new() }];
+    known.observed.autoscaled =
+        vec![Autoscaler { process: "web".to_owned(), version: None, spec: String::new() }];
     let why = way(&rules(WEB), None, Some(&known)).unwrap_err();
     assert!(why.contains("autoscaler"), "{why}");
 }
