@@ -105,6 +105,19 @@ fn way(policy: &Policy, share: Option<Share>, known: Option<&Known>) -> Result<C
     course(policy, share, footing.as_ref())
 }
 
+/// What is known of an app's signals under a policy, with its dates, in lines.
+///
+/// # Errors
+/// In words, where no plan can be made.
+pub(super) fn told(policy: &Policy, flags: &Flags, known: &Known) -> Result<String, String> {
+    let course = way(policy, None, Some(known))?;
+    let mut lines = Vec::new();
+    let told = print::Told::of(policy, &course, &loads(policy, flags, Some(known)), known);
+    // Writing to memory does not fail.
+    told.print(&mut anstream::StripStream::new(&mut lines)).map_err(|e| e.to_string())?;
+    Ok(String::from_utf8_lossy(&lines).into_owned())
+}
+
 /// What a policy promises and its traffic cannot show.
 pub(super) struct Complaint {
     /// What of the policy promises it.

@@ -10,9 +10,13 @@ use super::histogram::Buckets;
 use super::latency::bound_of;
 use super::level::mean;
 use super::look::{Look, Reading};
+use super::noise::Noise;
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::gauge::{GaugeFit, GaugeForecast, GaugeSettings, History, NoFit};
 use crate::stats::{ArmCount, CountKind, NoiseModel, PairCount, Reference, Spread};
+
+/// Looks that are further apart than so many times their usual distance have a pause between them.
+const PAUSE: f64 = 4.0;
 
 /// What a history says of one signal.
 #[derive(Debug, Clone)]
@@ -78,10 +82,17 @@ fn of(signal: &Signal, terms: &Terms, history: &[Look]) -> Option<Past> {
         .filter(|(at, reading)| at.is_finite() && evidence.check(reading).is_ok())
         .collect();
     let (from, until) = (readings.first()?.0, readings.last()?.0);
+    let every = terms.look_every;
     let level = match &signal.measure {
-        Measure::Ratio { .. } => Level::Counts(Box::new(CountPast::of(CountKind::Ratio, &readings, None)?)),
-        Measure::Rate { .. } => Level::Counts(Box::new(CountPast::of(CountKind::Rate, &readings, None)?)),
-        Measure::Latency { over, .. } => Level::Counts(Box::new(CountPast::of_latency(&readings, *over)?)),
+        Measure::Ratio { .. } => {
+            Level::Counts(Box::new(CountPast::of(CountKind::Ratio, &readings, None, every)?))
+        }
+        Measure::Rate { .. } => {
+            Level::Counts(Box::new(CountPast::of(CountKind::Rate, &readings, None, every)?))
+        }
+        Measure::Latency { over, .. } => {
+            Level::Counts(Box::new(CountPast::of_latency(&readings, *over, every)?))
+        }
         Measure::Gauge { worse, form, .. } => {
             let asked = Asked {
                 margin: signal.margin,
@@ -99,13 +110,13 @@ fn of(signal: &Signal, terms: &Terms, history: &[Look]) -> Option<Past> {
 impl CountPast {
     /// Of looks alone, each with its time, oldest first; nothing where they say nothing.
     #[must_use]
-    pub fn of_looks(kind: CountKind, looks: &[(f64, ArmCount)]) -> Option<Self> {
+    pub fn of_looks(kind: CountKind, looks: &[(f64, ArmCount)], every: f64) -> Option<Self> {
         let reading = |look: &ArmCount| Reading::Counts { events: look.events(), total: look.exposure() };
         let readings: Vec<(f64, Reading)> = looks.iter().map(|(at, look)| (*at, reading(look))).collect();
-        Self::of(kind, &readings.iter().map(|(at, reading)| (*at, reading)).collect::<Vec<_>>(), None)
+        Self::of(kind, &readings.iter().map(|(at, reading)| (*at, reading)).collect::<Vec<_>>(), None, every)
     }
 
-    fn of(kind: CountKind, readings: &[(f64, &Reading)], bound: Option<f64>) -> Option<Self> {
+    fn of(kind: CountKind, readings: &[(f64, &Reading)], bound: Option<f64>, every: f64) -> Option<Self> {
         let count = |reading: &Reading| match (reading, bound) {
             (Reading::Counts { events, total }, _) if kind == CountKind::Ratio => {
                 ArmCount::ratio(*events, *total).ok()
@@ -117,16 +128,20 @@ impl CountPast {
         let looks: Vec<ArmCount> = readings.iter().filter_map(|(_, reading)| count(reading)).collect();
         let sum = |all: ArmCount, look: ArmCount| all.plus(look);
         let all = looks.iter().copied().fold(ArmCount::default(), sum);
-        // What the first look tells of began nobody knows when. It may tell of nothing yet.
-        let later = readings.iter().skip(1).filter_map(|(_, reading)| count(reading));
-        let since_first = later.fold(ArmCount::default(), sum).exposure();
-        let seconds = readings.last()?.0 - readings.first()?.0;
+        // What the first look tells of, or the first one after a pause, began nobody knows when. It may tell of nothing yet.
+        let (mut exposure, mut seconds) = (0.0, 0.0);
+        for ((before, _), (at, reading)) in readings.iter().zip(readings.iter().skip(1)) {
+            if at - before <= PAUSE * every {
+                exposure += count(reading).map_or(0.0, ArmCount::exposure);
+                seconds += at - before;
+            }
+        }
         let mut reference = Reference::new(kind);
         looks.iter().for_each(|look| reference.learn(*look));
         (all.is_seen() && seconds > 0.0).then(|| Self {
             // Half an event stands for none, which nothing could be compared with.
             base: all.events().max(0.5) / all.exposure(),
-            exposure: since_first / seconds,
+            exposure: exposure / seconds,
             bound,
             slower: Vec::new(),
             noise: NoiseModel::from_history(kind, &looks),
@@ -134,7 +149,7 @@ impl CountPast {
         })
     }
 
-    fn of_latency(readings: &[(f64, &Reading)], over: Option<f64>) -> Option<Self> {
+    fn of_latency(readings: &[(f64, &Reading)], over: Option<f64>, every: f64) -> Option<Self> {
         let mut all = Buckets::default();
         for (_, reading) in readings {
             all.add(Buckets::new(Some(reading)));
@@ -142,7 +157,7 @@ impl CountPast {
         let bound = bound_of(&all.bounds(), over, |bound| all.slower_than(bound))?;
         let share = |bound: f64| all.slower_than(bound).map(|arm| (bound, arm.events() / arm.exposure()));
         let slower = all.bounds().into_iter().filter_map(share).collect();
-        Some(Self { slower, ..Self::of(CountKind::Ratio, readings, Some(bound))? })
+        Some(Self { slower, ..Self::of(CountKind::Ratio, readings, Some(bound), every)? })
     }
 
     /// The noise by which a look of this length, in seconds, is judged at a share of the traffic.
@@ -160,6 +175,14 @@ impl CountPast {
         let arm = |part: f64| ArmCount::rate(all * part * self.base, all * part).unwrap_or_default();
         let slice = PairCount { canary: arm(share), baseline: arm(1.0 - share) };
         if slice.is_closed() { slowdown(self.spread(share, look), &slice) } else { 1.0 }
+    }
+
+    /// The noise at a share, as it is told; nothing if the history is too short to measure it.
+    #[must_use]
+    pub fn noise(&self, share: f64, look: f64) -> Option<Noise> {
+        let dispersion = Some(self.dispersion()?);
+        let Spread { phi, frailty } = self.spread(share, look);
+        Some(Noise::Counts { phi, frailty, dispersion, before: true, slower: self.slowdown(share, look) })
     }
 
     /// What a canary that serves alone is held against.

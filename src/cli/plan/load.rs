@@ -209,7 +209,7 @@ impl Said {
             Some((f64::from(number) * every, count.ok()?))
         };
         let looks: Vec<(f64, ArmCount)> = (0..ASSUMED).filter_map(&mut look).collect();
-        CountPast::of_looks(self.kind, &looks)
+        CountPast::of_looks(self.kind, &looks, every)
     }
 }
 

@@ -22,7 +22,7 @@ const BAR: f64 = 40.0;
 
 /// What was read, for people and for programs. Times are milliseconds since 1970.
 #[derive(Debug, Serialize)]
-pub(super) struct Told<'a> {
+pub(in crate::cli) struct Told<'a> {
     app: &'a AppName,
     version: Version,
     /// Units of the process that the policy moves.
@@ -56,7 +56,12 @@ struct ToldSignal {
 }
 
 impl<'a> Told<'a> {
-    pub(super) fn of(policy: &Policy, course: &Course, loads: &[Load], known: &'a Known) -> Self {
+    pub(in crate::cli::plan) fn of(
+        policy: &Policy,
+        course: &Course,
+        loads: &[Load],
+        known: &'a Known,
+    ) -> Self {
         let pasts = past(policy, &known.looks);
         let look = policy.look_every.as_seconds();
         let share = course.steps().last().map_or(0.5, |leg| leg.share.get());
@@ -67,12 +72,7 @@ impl<'a> Told<'a> {
             match load {
                 Load::Counts(counts) => {
                     (exposure, base) = (Some(counts.exposure), Some(counts.base));
-                    noise = counts.known().map(|known| {
-                        let spread = known.spread(share, look);
-                        let (dispersion, before) = (known.dispersion(), true);
-                        let slower = known.slowdown(share, look);
-                        Noise::Counts { phi: spread.phi, frailty: spread.frailty, dispersion, before, slower }
-                    });
+                    noise = counts.known().and_then(|known| known.noise(share, look));
                 }
                 Load::Gauge(past) => match past.forecast(units, past.units) {
                     Ok(forecast) => noise = Some(Noise::Gauge(forecast.fit().summary())),
@@ -130,6 +130,34 @@ fn said(measure: &Measure, load: &Load, noise: Option<&Noise>, trouble: Option<S
     format!("{level}; {noise}")
 }
 
+impl Told<'_> {
+    /// What was read of each signal, a line each, with its dates.
+    pub(in crate::cli) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+        let units = if self.units == 1 { "1 unit".to_owned() } else { format!("{} units", self.units) };
+        let room =
+            self.room.map_or_else(String::new, |room| format!(" (the quota leaves room for {room} more)"));
+        writeln!(
+            out,
+            "app {bold}{}{bold:#}, {} on {units}{room}, read from {} at {} UTC",
+            self.app,
+            self.version,
+            self.source,
+            moment(self.at)
+        )?;
+        for signal in &self.signals {
+            let window = match (signal.from, signal.until) {
+                (Some(from), Some(until)) => {
+                    format!(" {dim}({} looks, {} to {}){dim:#}", signal.looks, moment(from), moment(until))
+                }
+                _ => String::new(),
+            };
+            writeln!(out, "  {}: {}{window}", signal.signal, plain(&signal.said))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(out, "  note: {}", plain(note)))
+    }
+}
+
 /// One JSON object.
 pub(super) fn json(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, report)?;
@@ -180,7 +208,7 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
 }
 
 fn head(report: &Report<'_>, flags: &Flags, out: &mut impl Write) -> io::Result<()> {
-    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    let bold = Style::new().bold();
     let policy = &report.plan.policy;
     let said = [
         flags.rps.map(|n| format!("{n} requests a second")),
@@ -194,28 +222,8 @@ fn head(report: &Report<'_>, flags: &Flags, out: &mut impl Write) -> io::Result<
     let Some(told) = &report.read else {
         return writeln!(out, "{bold}{policy}{bold:#} at {}", said.join(", "));
     };
-    let units = if told.units == 1 { "1 unit".to_owned() } else { format!("{} units", told.units) };
-    let room = told.room.map_or_else(String::new, |room| format!(" (the quota leaves room for {room} more)"));
-    writeln!(
-        out,
-        "{bold}{policy}{bold:#} for app {bold}{}{bold:#}, {} on {units}{room}, read from {} at {} UTC",
-        told.app,
-        told.version,
-        told.source,
-        moment(told.at)
-    )?;
-    for signal in &told.signals {
-        let window = match (signal.from, signal.until) {
-            (Some(from), Some(until)) => {
-                format!(" {dim}({} looks, {} to {}){dim:#}", signal.looks, moment(from), moment(until))
-            }
-            _ => String::new(),
-        };
-        writeln!(out, "  {}: {}{window}", signal.signal, plain(&signal.said))?;
-    }
-    for note in told.notes {
-        writeln!(out, "  note: {}", plain(note))?;
-    }
+    write!(out, "{bold}{policy}{bold:#} for ")?;
+    told.print(out)?;
     if !said.is_empty() {
         writeln!(out, "  in place of what was read: {}", said.join(", "))?;
     }

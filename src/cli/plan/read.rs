@@ -2,18 +2,20 @@
 //! did. Nothing is changed.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::super::{ConfigFile, Trouble};
 use super::value;
-use crate::engine::{Clock as _, SystemClock};
+use crate::engine::{Clock as _, SystemClock, kept};
 use crate::judge::Look;
 use crate::platform::{App, Configured, Platform as _};
 use crate::policy::{Autoscale, Policy};
 use crate::rollout::{Footing, Observed, Unit};
 use crate::signal::{Source, Watcher};
+use crate::store::Reader;
 use crate::words::{AppName, Span, Time, Version};
 
 /// Which app to read.
@@ -24,9 +26,10 @@ pub(in crate::cli) struct From {
     app: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
-    /// How long to watch the app's units where the source remembers nothing (`kind = "scrape"`)
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::watch)]
-    watch: Span,
+    /// Watch the app's units for so long, where the source remembers nothing (`kind = "scrape"`); left out: what the daemon
+    /// saw of them in the last hour counts, or 30s where it did not
+    #[arg(long, value_name = "TIME", value_parser = value::watch)]
+    watch: Option<Span>,
 }
 
 /// What was read of an app.
@@ -100,8 +103,19 @@ pub(in crate::cli) struct House {
     source: Arc<Source>,
     clock: SystemClock,
     app: AppName,
-    watch: Span,
+    watch: Option<Span>,
+    /// The daemon's data directory.
+    data: PathBuf,
 }
+
+/// How long units are watched where nobody says so and the daemon did not.
+const WATCH: Span = Span::seconds(30);
+
+/// The source's name where the daemon saw it.
+const KEPT: &str = "what the daemon saw quietly";
+
+/// Looks of the daemon's without which the units are watched anew.
+const ENOUGH: usize = 20;
 
 impl From {
     /// Whether an app is to be read.
@@ -123,6 +137,7 @@ impl From {
             clock,
             app: AppName(app.clone()),
             watch: self.watch,
+            data: config.data,
         }))
     }
 }
@@ -158,15 +173,33 @@ impl House {
         let mut watcher =
             Watcher::new(policy.clone(), self.app.clone(), Arc::clone(&self.source)).map_err(Trouble::new)?;
         let mut notes = Vec::new();
+        let mut source = self.source.label();
         if matches!(*self.source, Source::Scrape(_)) {
-            self.watch(&mut watcher, policy, version, &observed, &mut notes).await?;
+            match self.kept(policy, version).await {
+                Some(looks) => {
+                    watcher.recall(version, looks, self.clock.now()).map_err(Trouble::new)?;
+                    source = KEPT;
+                }
+                None => self.watch(&mut watcher, policy, version, &observed, &mut notes).await?,
+            }
         }
         let at = self.clock.now();
         let (looks, more) = watcher.history(version, at).await;
         notes.extend(more);
         notes.dedup();
-        let (app, source) = (self.app.clone(), self.source.label());
+        let app = self.app.clone();
         Ok(Known { app, version, observed, source, at, looks, notes })
+    }
+
+    /// What the daemon saw of the version while nothing was rolled out; nothing where that is little, or the units are to be
+    /// watched now. Without a journal there is no daemon.
+    async fn kept(&self, policy: &Policy, version: Version) -> Option<Vec<Look>> {
+        if self.watch.is_some() {
+            return None;
+        }
+        let reader = Reader::open(&self.data).await.ok()?;
+        let (of, looks) = kept(&reader, &self.app, policy, self.clock.now()).await.ok()??;
+        (of == version && looks.len() >= ENOUGH).then_some(looks)
     }
 
     /// Scrapes the units a few times, at the policy's pace or, where that is too slow, three times in all.
@@ -178,15 +211,15 @@ impl House {
         observed: &Observed,
         notes: &mut Vec<String>,
     ) -> Result<(), Trouble> {
-        let every = Span(policy.look_every.0.min(self.watch.0 / 2).max(1));
+        let watch = self.watch.unwrap_or(WATCH);
+        let every = Span(policy.look_every.0.min(watch.0 / 2).max(1));
         let units = observed.units.iter().filter(|unit| unit.version == version).count();
         anstream::eprintln!(
-            "watching {units} units of {} {version} for {}, a scrape every {every}",
-            self.app,
-            self.watch
+            "watching {units} units of {} {version} for {watch}, a scrape every {every}",
+            self.app
         );
         let began = self.clock.now();
-        for look in 0..=self.watch.0 / every.0 {
+        for look in 0..=watch.0 / every.0 {
             // From the beginning, so that no scrape is lost to how long those before it took.
             let next = began + Span(look * every.0);
             tokio::time::sleep(next.since(self.clock.now()).as_duration()).await;
