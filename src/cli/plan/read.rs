@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::super::{ConfigFile, Trouble};
+use super::course::course;
 use super::value;
 use crate::engine::{Clock as _, SystemClock, kept};
 use crate::judge::Look;
@@ -170,25 +171,31 @@ impl House {
                 ),
             })
         })?;
+        let (app, source) = (self.app.clone(), self.source.label());
+        let at = self.clock.now();
+        let mut known = Known { app, version, observed, source, at, looks: Vec::new(), notes: Vec::new() };
+        // Nobody waits for a watch to hear that the app cannot be moved so.
+        let footing = known.footing(policy).map_err(Trouble::new)?;
+        course(policy, None, Some(&footing)).map_err(Trouble::new)?;
         let mut watcher =
             Watcher::new(policy.clone(), self.app.clone(), Arc::clone(&self.source)).map_err(Trouble::new)?;
-        let mut notes = Vec::new();
-        let mut source = self.source.label();
         if matches!(*self.source, Source::Scrape(_)) {
             match self.kept(policy, version).await {
                 Some(looks) => {
                     watcher.recall(version, looks, self.clock.now()).map_err(Trouble::new)?;
-                    source = KEPT;
+                    known.source = KEPT;
                 }
-                None => self.watch(&mut watcher, policy, version, &observed, &mut notes).await?,
+                None => {
+                    self.watch(&mut watcher, policy, version, &known.observed, &mut known.notes).await?;
+                }
             }
         }
-        let at = self.clock.now();
-        let (looks, more) = watcher.history(version, at).await;
-        notes.extend(more);
-        notes.dedup();
-        let app = self.app.clone();
-        Ok(Known { app, version, observed, source, at, looks, notes })
+        known.at = self.clock.now();
+        let (looks, more) = watcher.history(version, known.at).await;
+        known.looks = looks;
+        known.notes.extend(more);
+        known.notes.dedup();
+        Ok(known)
     }
 
     /// What the daemon saw of the version while nothing was rolled out; nothing where that is little, or the units are to be
@@ -215,7 +222,8 @@ impl House {
         let every = Span(policy.look_every.0.min(watch.0 / 2).max(1));
         let units = observed.units.iter().filter(|unit| unit.version == version).count();
         anstream::eprintln!(
-            "watching {units} units of {} {version} for {watch}, a scrape every {every}",
+            "watching {units} unit{} of {} {version} for {watch}, a scrape every {every}",
+            if units == 1 { "" } else { "s" },
             self.app
         );
         let began = self.clock.now();
