@@ -34,6 +34,7 @@ use discovery::Discovery;
 use recall::Recalled;
 use runner::Runner;
 use watching::Watching;
+pub use watching::kept;
 
 /// Messages that may wait for a rollout that is busy with the platform.
 const INBOX: usize = 64;

@@ -27,6 +27,7 @@ use crate::policy::Policy;
 use crate::stats::special::log_sum_exp;
 use crate::words::{Arm, Arms, Share};
 
+mod ahead;
 mod asks;
 mod combine;
 mod counts;
@@ -62,6 +63,7 @@ mod watch;
 )]
 mod tests;
 
+pub use ahead::Ahead;
 pub use asks::{Ask, asks};
 pub use look::{Look, Reading};
 pub use noise::Noise;

@@ -14,12 +14,14 @@ mod append;
 mod error;
 mod open;
 mod outbox;
+mod quiet;
 mod reader;
 mod records;
 
 pub use append::Store;
 pub use error::StoreError;
 pub use outbox::{Claim, Waiting};
+pub use quiet::Quiet;
 pub use reader::{Filter, Reader};
 pub use records::{AppendBatch, Entry, Loaded, Message, MessageState, NewEvent, NewMessage, RolloutRow};
 

@@ -69,8 +69,9 @@ struct Panel {
     most: f64,
 }
 
-const LEFT: f64 = 70.0;
-const WIDTH: f64 = 520.0;
+/// Narrow, with letters that a phone can show.
+const LEFT: f64 = 62.0;
+const WIDTH: f64 = 388.0;
 const HEIGHT: f64 = 190.0;
 
 impl Panel {
@@ -89,10 +90,11 @@ impl Panel {
         points.join(" ")
     }
 
-    /// The axes, with a line and a word at each of these values.
-    fn frame(&self, svg: &mut String, title: &str, marks: &[(f64, &str)]) {
+    /// The axes, with a line and a word at each of these values, under a title and what it means.
+    fn frame(&self, svg: &mut String, [title, means]: [&str; 2], marks: &[(f64, &str)]) {
         let (bottom, right) = (self.top + HEIGHT, LEFT + WIDTH);
-        writeln!(svg, "<text class=\"title\" x=\"{LEFT}\" y=\"{}\">{title}</text>", self.top - 12.0).unwrap();
+        writeln!(svg, "<text class=\"title\" x=\"6\" y=\"{}\">{title}</text>", self.top - 30.0).unwrap();
+        writeln!(svg, "<text x=\"6\" y=\"{}\">{means}</text>", self.top - 11.0).unwrap();
         for (value, word) in marks {
             let y = self.y(*value);
             writeln!(svg, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>").unwrap();
@@ -121,7 +123,7 @@ impl Panel {
 }
 
 const STYLE: &str = "<style>\n\
-    text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 }\n\
+    text { font: 14px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 }\n\
     .tick { text-anchor: end } .time { text-anchor: middle } .note { text-anchor: end }\n\
     .back { fill: #ffffff } .grid { stroke: #d8dee4 } .axis { stroke: #59636e; fill: none }\n\
     .bound { stroke: #1f2328; stroke-dasharray: 6 4 } polyline { fill: none; stroke-width: 2 } polygon { fill-opacity: .22 }\n\
@@ -138,16 +140,20 @@ fn draw() -> String {
     let rollouts: Vec<_> =
         CANARIES.iter().map(|(times, class, seed)| (*times, *class, rollout(*times, *seed))).collect();
     let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 620 540\" role=\"img\" aria-label=\"Evidence of harm over \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"480\" height=\"568\" viewBox=\"0 0 480 568\" role=\"img\" aria-label=\"Evidence of harm over \
          time for a good canary and two bad ones, and the intervals for how many times as bad they are\">\n",
     );
     svg.push_str(STYLE);
-    svg.push_str("<rect class=\"back\" width=\"620\" height=\"540\"/>\n");
+    svg.push_str("<rect class=\"back\" width=\"480\" height=\"568\"/>\n");
 
-    let evidence = Panel { top: 40.0, least: 1e-3, most: 1e4 };
+    let evidence = Panel { top: 52.0, least: 1e-3, most: 1e4 };
     let marks = [(1e-2, "1/100"), (1.0, "1"), (1e2, "100"), (1e4, "10,000")];
-    evidence.frame(&mut svg, "Evidence of harm (an e-value), one look every 15 s", &marks);
-    evidence.bound(&mut svg, 100.0, "1 / budget = 1 / 1%: beyond it, the canary is rolled back");
+    evidence.frame(
+        &mut svg,
+        ["Evidence of harm (an e-value)", "one look every 15 s; dashed: 1 / budget = 1 / 1%"],
+        &marks,
+    );
+    evidence.bound(&mut svg, 100.0, "beyond it: rolled back");
     for (times, class, verdicts) in &rollouts {
         let last = verdicts.iter().position(|verdict| verdict.harm).unwrap_or(LOOKS - 1);
         let line = verdicts.iter().take(last + 1).map(|verdict| verdict.log_e_harm.exp());
@@ -158,17 +164,19 @@ fn draw() -> String {
                 let after = (last + 1) * 15;
                 let after = if after < 120 { format!("{after} s") } else { format!("{} min", after / 60) };
                 let word = format!("{times} times as bad: {after}");
-                evidence.label(&mut svg, class, (last + 2, 1500.0 / times), &word);
+                // Beside its own line, on either side of the bound.
+                let at = if *times > 3.0 { 1200.0 } else { 12.0 };
+                evidence.label(&mut svg, class, (last + 2, at), &word);
             }
-            _ => evidence.label(&mut svg, class, (60, 6e-3), "as good as the baseline"),
+            _ => evidence.label(&mut svg, class, (60, 3e-2), "as good as the baseline"),
         }
     }
 
-    let effect = Panel { top: 310.0, least: 0.25, most: 8.0 };
+    let effect = Panel { top: 344.0, least: 0.25, most: 8.0 };
     let marks = [(0.5, "x0.5"), (1.0, "x1"), (2.0, "x2"), (4.0, "x4")];
     effect.frame(
         &mut svg,
-        "How many times as bad it can be; proven when all of it is below +50% (dashed)",
+        ["How many times as bad it can be", "proven when all of the band is below +50% (dashed)"],
         &marks,
     );
     // Words at this line would stand in the bands; the title says what it means.
@@ -187,7 +195,7 @@ fn draw() -> String {
         writeln!(svg, "<polyline class=\"{class}\" points=\"{estimate}\"/>").unwrap();
         let word =
             if *times > 1.0 { format!("{times} times as bad") } else { "as good as the baseline".to_owned() };
-        effect.label(&mut svg, class, (84, if *times > 1.0 { 3.4 } else { 0.45 }), &word);
+        effect.label(&mut svg, class, (66, if *times > 1.0 { 4.6 } else { 0.37 }), &word);
     }
     svg.push_str("</svg>\n");
     svg
@@ -205,6 +213,32 @@ fn the_plot_is_current() {
         committed == drawn,
         "rules/evidence.svg is not what the judge says today; run `UGUISU_DRAW=1 cargo test --test guide`"
     );
+}
+
+/// Letters are up to so wide, in parts of their height: usual ones, and those of titles.
+const LETTERS: [f64; 2] = [0.52, 0.62];
+
+#[test]
+fn every_word_of_the_plot_is_inside_it() {
+    let svg = draw();
+    let attribute = |text: &str, name: &str| -> Option<String> {
+        Some(text.split_once(&format!("{name}=\""))?.1.split('"').next()?.to_owned())
+    };
+    let size: f64 = svg.split("font: ").nth(1).unwrap().split("px").next().unwrap().parse().unwrap();
+    let most: f64 = attribute(&svg, "width").unwrap().parse().unwrap();
+    for text in svg.split("<text").skip(1) {
+        let (head, rest) = text.split_once('>').unwrap();
+        let word = rest.split("</text>").next().unwrap();
+        let x: f64 = attribute(head, " x").unwrap().parse().unwrap();
+        let class = attribute(head, "class").unwrap_or_default();
+        let width = word.len() as f64 * size * LETTERS[usize::from(class == "title")];
+        let (left, right) = match class.as_str() {
+            "tick" | "note" => (x - width, x),
+            "time" => (x - width / 2.0, x + width / 2.0),
+            _ => (x, x + width),
+        };
+        assert!(left >= 0.0 && right <= most, "`{word}` reaches from {left:.0} to {right:.0} of {most}");
+    }
 }
 
 #[test]

@@ -52,8 +52,9 @@ enum Outcome {
 /// What could not be read of the app, in words.
 pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let mut loaded = rules::load(&args.paths);
+    let mut known = None;
     if let Some(house) = args.from.open()? {
-        hold_against_app(&house, &args.traffic, &mut loaded).await?;
+        known = hold_against_app(&house, &args.traffic, &mut loaded).await?;
     } else if args.traffic.is_asked() {
         if !args.traffic.is_enough() {
             return Err(Trouble::new(plan::TRAFFIC_UNKNOWN));
@@ -69,6 +70,9 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
         print(&loaded, args.quiet, colours, &mut anstream::stdout(), &mut anstream::stderr())
     };
     written(printed)?;
+    if let Some(known) = known.filter(|_| !args.json && !args.quiet) {
+        written(write!(anstream::stdout(), "{known}"))?;
+    }
     Ok(match outcome(&loaded) {
         Outcome::Good => ExitCode::SUCCESS,
         Outcome::Faulty => ExitCode::FAILURE,
@@ -76,10 +80,15 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     })
 }
 
-/// Warns of what the policy that counts for an app promises and the app's traffic cannot show.
-async fn hold_against_app(house: &House, flags: &Flags, loaded: &mut Loaded) -> Result<(), Trouble> {
+/// Warns of what the policy that counts for an app promises and the app's traffic cannot show. Returns what is known of the
+/// app's signals, for people.
+async fn hold_against_app(
+    house: &House,
+    flags: &Flags,
+    loaded: &mut Loaded,
+) -> Result<Option<String>, Trouble> {
     // Of policies that hold errors, none counts yet.
-    let Some(set) = loaded.set() else { return Ok(()) };
+    let Some(set) = loaded.set() else { return Ok(None) };
     let app = house.listed().await?;
     let policy = set.select(&app.name.0, &app.pool, &app.team).ok_or_else(|| {
         Trouble::new(format!(
@@ -93,7 +102,7 @@ async fn hold_against_app(house: &House, flags: &Flags, loaded: &mut Loaded) -> 
             hold_against(reading, flags, Some(&known))?;
         }
     }
-    Ok(())
+    plan::told(policy, flags, &known).map(Some).map_err(Trouble::new)
 }
 
 /// Warns, in the policy's findings, of what it promises and this traffic cannot show.

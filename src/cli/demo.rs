@@ -77,7 +77,8 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
             args.strategy.policy().lines().skip(1).flat_map(|line| ["    ", line, "\n"]).collect::<String>()
         ))?;
     }
-    if let Some(first) = args.strategy.watches_first() {
+    let first = scenarios.iter().filter_map(|scenario| args.strategy.watches_first(*scenario)).max();
+    if let Some(first) = first {
         if !args.json {
             say(&format!(
                 "Before anything is deployed, it watches the version that serves for {} s.",

@@ -101,7 +101,21 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
 }
 
 fn way(policy: &Policy, share: Option<Share>, known: Option<&Known>) -> Result<Course, String> {
-    course(policy, share, known.map(Known::units))
+    let footing = known.map(|known| known.footing(policy)).transpose()?;
+    course(policy, share, footing.as_ref())
+}
+
+/// What is known of an app's signals under a policy, with its dates, in lines.
+///
+/// # Errors
+/// In words, where no plan can be made.
+pub(super) fn told(policy: &Policy, flags: &Flags, known: &Known) -> Result<String, String> {
+    let course = way(policy, None, Some(known))?;
+    let mut lines = Vec::new();
+    let told = print::Told::of(policy, &course, &loads(policy, flags, Some(known)), known);
+    // Writing to memory does not fail.
+    told.print(&mut anstream::StripStream::new(&mut lines)).map_err(|e| e.to_string())?;
+    Ok(String::from_utf8_lossy(&lines).into_owned())
 }
 
 /// What a policy promises and its traffic cannot show.
@@ -144,7 +158,7 @@ pub(super) fn complaints(
             let at = |step: &Step| {
                 Some((step.share, step.signals.iter().find(|s| s.signal == signal.name)?.clone()))
             };
-            plan.steps.iter().filter_map(at)
+            plan.steps.iter().filter(|step| !step.watch).filter_map(at)
         };
         let unproven = forecasts().find(|(_, forecast)| forecast.broken.iter().any(Broken::is_unproven));
         // Of the last step most can be seen; what it cannot show, none can.

@@ -18,13 +18,13 @@ use super::Trouble;
 use super::print::{Journal, written};
 use crate::rollout::{Event, Recorded};
 use crate::store::{Entry, Message, Reader, RolloutRow, StoreError};
-use crate::words::RolloutId;
+use crate::words::{AppName, RolloutId};
 
 /// What to show, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The beginning of the rollout's id; or an app's name or `last`, which mean its latest rollout and the latest of
-    /// all
+    /// all. Of an app that had none yet: what is known of its noise
     rollout: String,
     #[command(flatten)]
     journal: Journal,
@@ -45,6 +45,10 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let row = match find(&reader, &args.rollout).await.map_err(Trouble::new)? {
         Found::One(row) => *row,
         Found::Not(why) => {
+            let app = AppName(args.rollout.clone());
+            if let Some(quiet) = reader.quiet(&app).await.map_err(Trouble::new)? {
+                return written(noise::quiet(&app, &quiet, &mut anstream::stdout()));
+            }
             anstream::eprintln!("uguisu: {why}");
             return Ok(ExitCode::FAILURE);
         }

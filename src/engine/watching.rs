@@ -2,7 +2,8 @@
 //!
 //! A Prometheus remembers, so it is asked when a rollout begins. Units that are scraped do not: the apps that the
 //! policies select are watched quietly while nothing is rolled out, at the pace of their policy's looks. Their units are
-//! scraped each time; the platform is asked for them only now and then.
+//! scraped each time; the platform is asked for them only now and then. What was seen is kept in the journal, so that a
+//! restart does not forget it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::platform::Platform;
 use crate::policy::Policy;
 use crate::rollout::Observed;
 use crate::signal::{Source, Watcher};
+use crate::store::{Quiet, Reader, StoreError};
 use crate::words::{AppName, Span, Time, Version};
 
 /// How often the list of apps is read anew.
@@ -25,6 +27,10 @@ const LIST: Span = Span::minutes(1);
 
 /// How long the platform's list of an app's units is used to find them.
 const UNITS: Span = Span::minutes(1);
+
+/// How often what was seen is kept, in looks, and the times that this is between. Where the daemon dies, it is lost since then.
+const KEEP: u64 = 4;
+const KEEP_BETWEEN: [Span; 2] = [Span::seconds(10), Span::minutes(1)];
 
 /// Apps that are watched at the same time; more are not, and that is said.
 const MOST_APPS: usize = 500;
@@ -124,15 +130,16 @@ impl<P: Platform> Watching<P> {
             if apps.contains_key(&app) {
                 continue;
             }
-            let Ok(watcher) =
+            let Ok(mut watcher) =
                 Watcher::new(Policy::clone(&policy), app.clone(), Arc::clone(&self.house.source))
             else {
                 continue;
             };
+            self.recall(&app, &policy, &mut watcher).await;
             let (watcher, own) = (Arc::new(Mutex::new(watcher)), stop.child_token());
             tasks.spawn(Arc::clone(self).watch(
                 app.clone(),
-                policy.look_every,
+                Arc::clone(&policy),
                 Arc::clone(&watcher),
                 own.clone(),
             ));
@@ -141,19 +148,54 @@ impl<P: Platform> Watching<P> {
         Ok(())
     }
 
+    /// Goes on from what is kept of an app.
+    async fn recall(&self, app: &AppName, policy: &Policy, watcher: &mut Watcher) {
+        let now = self.house.clock.now();
+        let recalled = match kept(self.house.store.reader(), app, policy, now).await {
+            Ok(Some((version, looks))) => watcher.recall(version, looks, now).map_err(|e| e.to_string()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = recalled {
+            debug!(%app, "what was seen of it before is not used: {error}");
+        }
+    }
+
+    /// Keeps what was seen since the last time.
+    async fn keep(&self, app: &AppName, policy: &Policy, watcher: &Mutex<Watcher>) {
+        let Some((version, looks)) = watcher.lock().await.unkept() else { return };
+        let until = looks.last().map_or(f64::MIN, |look| look.at);
+        let as_json =
+            |look: &Look| serde_json::to_string(look).ok().map(|body| (Time::from_seconds(look.at), body));
+        let Ok(policy_json) = serde_json::to_string(policy) else { return };
+        let quiet = Quiet { version, policy: policy_json, looks: looks.iter().filter_map(as_json).collect() };
+        let since = Time(self.house.clock.now().0.saturating_sub_unsigned(Watcher::reach(policy).0));
+        match self.house.store.keep_quiet(app, quiet, since).await {
+            Ok(()) => watcher.lock().await.keep(until),
+            Err(error) => warn!(%app, "what was seen of it is not kept: {error}"),
+        }
+    }
+
     /// Watches one app while nothing is rolled out.
     async fn watch(
         self: Arc<Self>,
         app: AppName,
-        every: Span,
+        policy: Arc<Policy>,
         watcher: Arc<Mutex<Watcher>>,
         stop: CancellationToken,
     ) {
         let mut seen: Option<(Time, Observed)> = None;
+        let mut last_kept = self.house.clock.now();
+        let [least, most] = KEEP_BETWEEN;
+        let keep_every = Span(policy.look_every.0.saturating_mul(KEEP)).clamp(least, most);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(every.as_duration()) => {}
+                () = stop.cancelled() => return self.keep(&app, &policy, &watcher).await,
+                () = tokio::time::sleep(policy.look_every.as_duration()) => {}
+            }
+            if self.house.clock.now().since(last_kept) >= keep_every {
+                self.keep(&app, &policy, &watcher).await;
+                last_kept = self.house.clock.now();
             }
             if self.house.running.of(&app).is_some() {
                 seen = None;
@@ -177,4 +219,24 @@ impl<P: Platform> Watching<P> {
             }
         }
     }
+}
+
+/// What is kept of an app under a policy that watches the same, within the reach of a history: the version, and the looks at
+/// it, oldest first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn kept(
+    reader: &Reader,
+    app: &AppName,
+    policy: &Policy,
+    now: Time,
+) -> Result<Option<(Version, Vec<Look>)>, StoreError> {
+    let Some(quiet) = reader.quiet(app).await? else { return Ok(None) };
+    let is_same = serde_json::from_str::<Policy>(&quiet.policy)
+        .is_ok_and(|before| before.signals == policy.signals && before.look_every == policy.look_every);
+    let since = now.seconds() - Watcher::reach(policy).as_seconds();
+    let looks = quiet.looks.iter().filter_map(|(_, body)| serde_json::from_str::<Look>(body).ok());
+    let looks: Vec<Look> = looks.filter(|look| since <= look.at && look.at <= now.seconds()).collect();
+    Ok((is_same && !looks.is_empty()).then_some((quiet.version, looks)))
 }

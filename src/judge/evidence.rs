@@ -63,7 +63,7 @@ impl Terms {
 }
 
 /// Events without which a rate is never called harmful.
-const MIN_EVENTS: f64 = 5.0;
+pub(super) const MIN_EVENTS: f64 = 5.0;
 
 /// The evidence of one signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

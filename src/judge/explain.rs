@@ -115,6 +115,9 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             format!("{name}: {}; chance of saying this of a worse canary {chance}", safety(facts, v))
         }
         Outcome::Inconclusive => undecided(facts, v),
+        Outcome::NoData if facts.silent.canary < 1.0 && v.frozen.is_some() => format!(
+            "{name}: the canary serves alone and answers, but tells of no requests, though the app had some before; that shows neither harm nor safety"
+        ),
         Outcome::NoData if facts.silent.canary < 1.0 => format!(
             "{name}: the canary answers but tells of no requests, though its share of the baseline's should have brought some; that shows neither harm nor safety"
         ),
@@ -224,6 +227,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         Outcome::Inconclusive if facts.alone.is_none() && v.wait.is_some() => {
             "a larger share of traffic for the canary would show it sooner".to_owned()
         }
+        Outcome::NoData if facts.silent.canary < 1.0 => "a single request to the canary ends this".to_owned(),
         Outcome::NoData => "a single answer from the canary's source ends this".to_owned(),
         Outcome::SourceDown => "an answer from the source for both versions ends this".to_owned(),
         Outcome::Pass | Outcome::Inconclusive => String::new(),

@@ -8,10 +8,15 @@ use super::frozen::After;
 use super::gauge::Asked;
 use super::histogram::Buckets;
 use super::latency::bound_of;
+use super::level::mean;
 use super::look::{Look, Reading};
+use super::noise::Noise;
 use crate::policy::{Measure, Policy, Signal};
-use crate::stats::gauge::{GaugeFit, GaugeForecast, History, NoFit};
-use crate::stats::{ArmCount, CountKind, NoiseModel, PairCount, Spread};
+use crate::stats::gauge::{GaugeFit, GaugeForecast, GaugeSettings, History, NoFit};
+use crate::stats::{ArmCount, CountKind, NoiseModel, PairCount, Reference, Spread};
+
+/// Looks that are further apart than so many times their usual distance have a pause between them.
+const PAUSE: f64 = 4.0;
 
 /// What a history says of one signal.
 #[derive(Debug, Clone)]
@@ -47,6 +52,7 @@ pub struct CountPast {
     /// The share of requests slower than each bound of a histogram; empty for other signals.
     pub slower: Vec<(f64, f64)>,
     noise: NoiseModel,
+    reference: Reference,
 }
 
 /// A gauge's past.
@@ -54,6 +60,8 @@ pub struct CountPast {
 pub struct GaugePast {
     asked: Asked,
     history: History,
+    /// When, and the mean over the units then.
+    means: Vec<(f64, f64)>,
     /// The units that the last look told of.
     pub units: usize,
 }
@@ -74,10 +82,17 @@ fn of(signal: &Signal, terms: &Terms, history: &[Look]) -> Option<Past> {
         .filter(|(at, reading)| at.is_finite() && evidence.check(reading).is_ok())
         .collect();
     let (from, until) = (readings.first()?.0, readings.last()?.0);
+    let every = terms.look_every;
     let level = match &signal.measure {
-        Measure::Ratio { .. } => Level::Counts(Box::new(CountPast::of(CountKind::Ratio, &readings, None)?)),
-        Measure::Rate { .. } => Level::Counts(Box::new(CountPast::of(CountKind::Rate, &readings, None)?)),
-        Measure::Latency { over, .. } => Level::Counts(Box::new(CountPast::of_latency(&readings, *over)?)),
+        Measure::Ratio { .. } => {
+            Level::Counts(Box::new(CountPast::of(CountKind::Ratio, &readings, None, every)?))
+        }
+        Measure::Rate { .. } => {
+            Level::Counts(Box::new(CountPast::of(CountKind::Rate, &readings, None, every)?))
+        }
+        Measure::Latency { over, .. } => {
+            Level::Counts(Box::new(CountPast::of_latency(&readings, *over, every)?))
+        }
         Measure::Gauge { worse, form, .. } => {
             let asked = Asked {
                 margin: signal.margin,
@@ -93,7 +108,15 @@ fn of(signal: &Signal, terms: &Terms, history: &[Look]) -> Option<Past> {
 }
 
 impl CountPast {
-    fn of(kind: CountKind, readings: &[(f64, &Reading)], bound: Option<f64>) -> Option<Self> {
+    /// Of looks alone, each with its time, oldest first; nothing where they say nothing.
+    #[must_use]
+    pub fn of_looks(kind: CountKind, looks: &[(f64, ArmCount)], every: f64) -> Option<Self> {
+        let reading = |look: &ArmCount| Reading::Counts { events: look.events(), total: look.exposure() };
+        let readings: Vec<(f64, Reading)> = looks.iter().map(|(at, look)| (*at, reading(look))).collect();
+        Self::of(kind, &readings.iter().map(|(at, reading)| (*at, reading)).collect::<Vec<_>>(), None, every)
+    }
+
+    fn of(kind: CountKind, readings: &[(f64, &Reading)], bound: Option<f64>, every: f64) -> Option<Self> {
         let count = |reading: &Reading| match (reading, bound) {
             (Reading::Counts { events, total }, _) if kind == CountKind::Ratio => {
                 ArmCount::ratio(*events, *total).ok()
@@ -103,21 +126,30 @@ impl CountPast {
             _ => None,
         };
         let looks: Vec<ArmCount> = readings.iter().filter_map(|(_, reading)| count(reading)).collect();
-        let all = looks.iter().fold(ArmCount::default(), |all, look| all.plus(*look));
-        // What the first look tells of began nobody knows when.
-        let since_first = all.exposure() - looks.first()?.exposure();
-        let seconds = readings.last()?.0 - readings.first()?.0;
+        let sum = |all: ArmCount, look: ArmCount| all.plus(look);
+        let all = looks.iter().copied().fold(ArmCount::default(), sum);
+        // What the first look tells of, or the first one after a pause, began nobody knows when. It may tell of nothing yet.
+        let (mut exposure, mut seconds) = (0.0, 0.0);
+        for ((before, _), (at, reading)) in readings.iter().zip(readings.iter().skip(1)) {
+            if at - before <= PAUSE * every {
+                exposure += count(reading).map_or(0.0, ArmCount::exposure);
+                seconds += at - before;
+            }
+        }
+        let mut reference = Reference::new(kind);
+        looks.iter().for_each(|look| reference.learn(*look));
         (all.is_seen() && seconds > 0.0).then(|| Self {
             // Half an event stands for none, which nothing could be compared with.
             base: all.events().max(0.5) / all.exposure(),
-            exposure: since_first / seconds,
+            exposure: exposure / seconds,
             bound,
             slower: Vec::new(),
             noise: NoiseModel::from_history(kind, &looks),
+            reference,
         })
     }
 
-    fn of_latency(readings: &[(f64, &Reading)], over: Option<f64>) -> Option<Self> {
+    fn of_latency(readings: &[(f64, &Reading)], over: Option<f64>, every: f64) -> Option<Self> {
         let mut all = Buckets::default();
         for (_, reading) in readings {
             all.add(Buckets::new(Some(reading)));
@@ -125,7 +157,7 @@ impl CountPast {
         let bound = bound_of(&all.bounds(), over, |bound| all.slower_than(bound))?;
         let share = |bound: f64| all.slower_than(bound).map(|arm| (bound, arm.events() / arm.exposure()));
         let slower = all.bounds().into_iter().filter_map(share).collect();
-        Some(Self { slower, ..Self::of(CountKind::Ratio, readings, Some(bound))? })
+        Some(Self { slower, ..Self::of(CountKind::Ratio, readings, Some(bound), every)? })
     }
 
     /// The noise by which a look of this length, in seconds, is judged at a share of the traffic.
@@ -145,6 +177,25 @@ impl CountPast {
         if slice.is_closed() { slowdown(self.spread(share, look), &slice) } else { 1.0 }
     }
 
+    /// The noise at a share, as it is told; nothing if the history is too short to measure it.
+    #[must_use]
+    pub fn noise(&self, share: f64, look: f64) -> Option<Noise> {
+        let dispersion = Some(self.dispersion()?);
+        let Spread { phi, frailty } = self.spread(share, look);
+        Some(Noise::Counts { phi, frailty, dispersion, before: true, slower: self.slowdown(share, look) })
+    }
+
+    /// What a canary that serves alone is held against.
+    pub(super) fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// The dispersion of sums over any time, which is what counts for a canary that serves alone; nothing before a few looks.
+    #[must_use]
+    pub fn wander(&self) -> Option<f64> {
+        self.reference.known().map(|known| known.dispersion)
+    }
+
     /// The measured dispersion; nothing if the history is too short to measure it.
     #[must_use]
     pub fn dispersion(&self) -> Option<f64> {
@@ -155,14 +206,24 @@ impl CountPast {
 impl GaugePast {
     fn of(asked: Asked, readings: &[(f64, &Reading)]) -> Option<Self> {
         let mut history = History::new(asked.look_every);
-        let mut units = 0;
+        let (mut units, mut means) = (0, Vec::new());
         for (at, reading) in readings {
             if let Reading::Values(values) = reading {
                 history.push(*at, values);
                 units = values.len();
+                means.extend(mean(values).map(|mean| (*at, mean)));
             }
         }
-        (units > 0).then_some(Self { asked, history, units })
+        (units > 0).then_some(Self { asked, history, means, units })
+    }
+
+    /// The past of the mean over all units, which a canary that serves alone is held against.
+    pub(super) fn level(&self) -> (History, Vec<f64>, GaugeSettings) {
+        let mut history = History::new(self.asked.look_every);
+        for (at, mean) in &self.means {
+            history.push(*at, &[*mean]);
+        }
+        (history, self.means.iter().map(|(_, mean)| *mean).collect(), self.asked.settings(1, 1))
     }
 
     /// A forecast for arms of so many units.

@@ -8,6 +8,40 @@ use crate::words::{Arm, Arms};
 /// alone it is that silent once in 20,000 times.
 const EXPECTED: f64 = 10.0;
 
+/// The part of the app's usual requests that a canary alone is expected to get at least: traffic follows the time of day, and
+/// what there was before may have been more.
+const LEAST_PART: f64 = 0.2;
+
+/// What a look still counts at the next, for how many requests the app usually gets.
+const FADE: f64 = 0.98;
+
+/// How many requests the app usually gets, both versions together: fading sums of them and of the seconds that they came in.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Usual {
+    requests: f64,
+    seconds: f64,
+    /// The time of the last look.
+    at: Option<f64>,
+}
+
+impl Usual {
+    /// Notes a look, and gives the time since the one before.
+    fn note(&mut self, at: f64, requests: f64) -> f64 {
+        let seconds = self.at.map_or(0.0, |before| (at - before).max(0.0));
+        self.at = Some(at);
+        if seconds > 0.0 {
+            self.requests = FADE * self.requests + requests;
+            self.seconds = FADE * self.seconds + seconds;
+        }
+        seconds
+    }
+
+    /// Requests that there should be at least in so many seconds.
+    fn least(&self, seconds: f64) -> f64 {
+        if self.seconds > 0.0 { LEAST_PART * self.requests / self.seconds * seconds } else { 0.0 }
+    }
+}
+
 /// When each arm of a signal was last heard, and what the canary should have been heard to say since.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Silence {
@@ -17,6 +51,11 @@ pub(super) struct Silence {
     heard: Option<Arms<f64>>,
     /// Requests that the canary should have got by its share since it last got one.
     missed: f64,
+    #[serde(default)]
+    usual: Usual,
+    /// Since when a canary that serves alone has had no request.
+    #[serde(default)]
+    unasked: Option<f64>,
 }
 
 /// What a silence amounts to.
@@ -33,7 +72,12 @@ pub(super) enum Quiet {
 
 impl Silence {
     pub(super) fn new(patience: f64) -> Self {
-        Self { patience, heard: None, missed: 0.0 }
+        Self { patience, heard: None, missed: 0.0, usual: Usual::default(), unasked: None }
+    }
+
+    /// Notes a look at the baseline alone from before the rollout.
+    pub(super) fn learn(&mut self, at: f64, requests: f64) {
+        self.usual.note(at, requests);
     }
 
     /// Notes a look: which arms' sources answered, and how many requests each reported. `share` is the canary's.
@@ -45,9 +89,24 @@ impl Silence {
             }
         }
         if requests.canary > 0.0 {
-            self.missed = 0.0;
+            (self.missed, self.unasked) = (0.0, None);
         } else if let Some(share) = share.filter(|s| *s < 1.0) {
             self.missed += requests.baseline * share / (1.0 - share);
+        }
+    }
+
+    /// Notes a look with a baseline beside the canary.
+    pub(super) fn beside(&mut self, at: f64, requests: Arms<f64>) {
+        self.usual.note(at, requests.baseline + requests.canary);
+    }
+
+    /// Notes a look at a canary alone, which had so many requests: users who asked the app before still should.
+    pub(super) fn alone(&mut self, at: f64, requests: f64) {
+        let seconds = self.usual.at.map_or(0.0, |before| (at - before).max(0.0));
+        self.usual.at = Some(at);
+        if requests <= 0.0 {
+            self.unasked.get_or_insert(at);
+            self.missed += self.usual.least(seconds);
         }
     }
 
@@ -64,10 +123,17 @@ impl Silence {
         let since = self.since(at);
         if since.baseline > self.patience && !frozen {
             Quiet::Baseline
-        } else if since.canary > self.patience || self.missed >= EXPECTED {
+        } else if since.canary > self.patience || self.misses(at) {
             Quiet::Canary
         } else {
             Quiet::Neither
         }
+    }
+
+    /// Whether the canary should have had requests by now. What a look leaves out at the switch may come at the next, so one
+    /// that is alone has some time.
+    fn misses(&self, at: f64) -> bool {
+        let waited = self.unasked.is_none_or(|since| at - since > self.patience);
+        self.missed >= EXPECTED && waited
     }
 }

@@ -81,6 +81,9 @@ impl Watch {
     pub(super) fn learn(&mut self, at: f64, baseline: &Reading) -> Result<(), Problem> {
         self.evidence.check(baseline)?;
         self.evidence.learn(at, baseline);
+        if at.is_finite() {
+            self.silence.learn(at, volume(Some(baseline)));
+        }
         self.hear_baseline(at, Some(baseline));
         Ok(())
     }
@@ -115,6 +118,13 @@ impl Watch {
         let requests = Arms { baseline: volume(arms.baseline), canary: volume(arms.canary) };
         let spoke = Arms { baseline: speaks(arms.baseline), canary: speaks(arms.canary) };
         self.silence.note(at, spoke, requests, share.filter(|_| self.evidence.counts_requests()));
+        if self.evidence.counts_requests() {
+            if frozen {
+                self.silence.alone(at, requests.canary);
+            } else {
+                self.silence.beside(at, requests);
+            }
+        }
         self.step_seen +=
             if self.evidence.counts_requests() { requests.canary } else { f64::from(u8::from(spoke.canary)) };
         self.evidence.take(at, arms);

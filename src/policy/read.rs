@@ -82,12 +82,52 @@ fn report(error: &Error, text: &str, findings: &mut Diagnostics) {
             let end = text.find('\n').unwrap_or(text.len());
             findings.error(0..end, missing(field), example(field));
         }
+        // The library points at what follows a value that is of the wrong shape.
+        Error::Unexpected { expected, .. }
+            if expected.contains("mapping") && lone_strategy(text).is_some() =>
+        {
+            let at = lone_strategy(text).unwrap_or_default();
+            let word = text.get(at.clone()).unwrap_or_default();
+            let help = match word {
+                "blue_green" | "rolling" => format!("write `strategy: {{ {word}: {{}} }}`"),
+                "multi_version" => "write `strategy: { multi_version: { share: 20% } }`".to_owned(),
+                _ => example("strategy").to_owned(),
+            };
+            findings.error(at, format!("`{word}` is a key under `strategy`, not its value"), help);
+        }
+        Error::Unexpected { expected, .. } if expected.contains("scalar") && is_step(text, error) => {
+            let at = error.location().map_or(0..0, |location| place(text, &location));
+            findings.error(at, "a step is a share alone", STEPS);
+        }
         error => {
             let at = error.location().map_or(0..0, |location| place(text, &location));
             let (message, help) = explain(error, text.get(at.clone()).unwrap_or_default());
             findings.error(at, message, help);
         }
     }
+}
+
+/// What a step cannot say, and where that is said.
+const STEPS: &str = "write `steps: [5%, 25%, 50%]`; how long each lasts is `bake`, where a person must agree `approve`; which users get \
+                     the canary (by header, cookie or name) Tsuru cannot choose";
+
+/// The word that stands behind `strategy:` where a mapping belongs.
+fn lone_strategy(text: &str) -> Option<Range<usize>> {
+    let value =
+        text.strip_prefix("strategy:").map(|_| 0).or(text.find("\nstrategy:").map(|newline| newline + 1))?
+            + "strategy:".len();
+    let line = text[value..].lines().next()?;
+    let word = line.split('#').next()?.trim();
+    let is_word = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let start = value + line.find(word)?;
+    is_word.then_some(start..start + word.len())
+}
+
+/// Whether something that is not a single value begins a list of steps.
+fn is_step(text: &str, error: &Error) -> bool {
+    let at = error.location().map_or(0..0, |location| place(text, &location));
+    let before = text.get(..at.start).unwrap_or_default();
+    before.trim_end_matches(|c: char| c.is_whitespace() || c == '[' || c == '-').ends_with("steps:")
 }
 
 /// The bytes that a location means. Of what is wrong with the YAML itself, only line and column are known.

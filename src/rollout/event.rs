@@ -371,9 +371,10 @@ fn planned(plan: &Plan, units: u32, suspends: &[Autoscaler]) -> String {
         Routed::Canary => format!("{} with {} units kept warm", s.share, s.baseline),
     };
     let steps: Vec<String> = plan.steps.iter().map(step).collect();
-    let mut text = format!("{units} serving units; steps {}", steps.join(", "));
+    let serving = if units == 1 { "1 serving unit".to_owned() } else { format!("{units} serving units") };
+    let mut text = format!("{serving}; steps {}", steps.join(", "));
     if plan.steps.is_empty() {
-        text = format!("{units} serving units; nothing to move");
+        text = format!("{serving}; nothing to move");
     }
     let suspended =
         suspends.iter().map(|a| format!("the autoscaler of `{}` is removed until the end", a.process));

@@ -37,6 +37,8 @@ struct Watched {
     version: Version,
     gatherer: Gatherer,
     looks: VecDeque<Look>,
+    /// The time of the last look that is kept elsewhere.
+    kept: f64,
 }
 
 impl Watcher {
@@ -65,7 +67,7 @@ impl Watcher {
         }
         if self.watched.as_ref().is_none_or(|watched| watched.version != version) {
             let gatherer = Gatherer::new(&self.policy, self.subject(version, now), Arc::clone(&self.source))?;
-            self.watched = Some(Watched { version, gatherer, looks: VecDeque::new() });
+            self.watched = Some(Watched { version, gatherer, looks: VecDeque::new(), kept: f64::MIN });
         }
         let Some(watched) = &mut self.watched else { return Ok(Vec::new()) };
         let gathered = watched.gatherer.gather(observed, now).await;
@@ -76,6 +78,38 @@ impl Watcher {
             watched.looks.pop_front();
         }
         Ok(gathered.notes)
+    }
+
+    /// Goes on from looks at `version` that were kept, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn recall(&mut self, version: Version, looks: Vec<Look>, now: Time) -> Result<(), MeterError> {
+        let gatherer = Gatherer::new(&self.policy, self.subject(version, now), Arc::clone(&self.source))?;
+        let kept = looks.last().map_or(f64::MIN, |look| look.at);
+        self.watched = Some(Watched { version, gatherer, looks: looks.into(), kept });
+        Ok(())
+    }
+
+    /// The version that is watched, and the looks that are not kept elsewhere yet, oldest first.
+    #[must_use]
+    pub fn unkept(&self) -> Option<(Version, Vec<Look>)> {
+        let watched = self.watched.as_ref()?;
+        let looks: Vec<Look> = watched.looks.iter().filter(|look| look.at > watched.kept).cloned().collect();
+        (!looks.is_empty()).then_some((watched.version, looks))
+    }
+
+    /// All looks up to this time are kept elsewhere.
+    pub fn keep(&mut self, until: f64) {
+        if let Some(watched) = &mut self.watched {
+            watched.kept = watched.kept.max(until);
+        }
+    }
+
+    /// How far back looks that were kept count.
+    #[must_use]
+    pub fn reach(policy: &Policy) -> Span {
+        REACH.max(Span(policy.look_every.0.saturating_mul(KEPT as u64)))
     }
 
     /// The past of `version` up to `now` as looks at the baseline alone, oldest first, and what went wrong.

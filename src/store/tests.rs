@@ -374,7 +374,7 @@ async fn a_damaged_foreign_or_newer_file_is_left_alone() {
     change(&store, "insert into _sqlx_migrations values (9999, 'later', 0, true, x'00', 0)").await;
     store.close().await.unwrap();
     drop(store);
-    check("has schema 9999, and this program knows schemas up to 2").await;
+    check("has schema 9999, and this program knows schemas up to 3").await;
 
     std::fs::remove_file(&file).unwrap();
     let store = Store::open(directory.path()).await.unwrap();
@@ -451,4 +451,28 @@ async fn a_killed_daemon_loses_nothing_that_it_acknowledged() {
         assert_eq!(loaded.snapshot, Some((last, last.to_string())));
     }
     assert!(acknowledged >= 191, "{acknowledged}");
+}
+
+#[tokio::test]
+async fn what_was_seen_of_an_app_is_kept_until_it_is_old_or_of_another_version() {
+    let (directory, store) = open().await;
+    let app = AppName("shop".to_owned());
+    let quiet = |version: u32, policy: &str, looks: &[i64]| Quiet {
+        version: Version(version),
+        policy: policy.to_owned(),
+        looks: looks.iter().map(|at| (Time(*at), format!("look {at}"))).collect(),
+    };
+    assert_eq!(store.reader().quiet(&app).await.unwrap(), None);
+    store.keep_quiet(&app, quiet(1, "p", &[10, 20]), Time(0)).await.unwrap();
+    // Given again, as after an answer that was lost, nothing is there twice.
+    store.keep_quiet(&app, quiet(1, "p", &[20, 30]), Time(15)).await.unwrap();
+    // A process that dies has no time to close anything.
+    std::mem::forget(store.clone());
+    let reader = Reader::open(directory.path()).await.unwrap();
+    assert_eq!(reader.quiet(&app).await.unwrap(), Some(quiet(1, "p", &[20, 30])));
+    assert_eq!(reader.quiet(&AppName("other".to_owned())).await.unwrap(), None);
+    store.keep_quiet(&app, quiet(1, "q", &[40]), Time(15)).await.unwrap();
+    assert_eq!(reader.quiet(&app).await.unwrap(), Some(quiet(1, "q", &[40])), "another policy");
+    store.keep_quiet(&app, quiet(2, "q", &[50]), Time(15)).await.unwrap();
+    assert_eq!(reader.quiet(&app).await.unwrap(), Some(quiet(2, "q", &[50])), "another version");
 }

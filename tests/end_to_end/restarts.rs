@@ -227,3 +227,28 @@ async fn every_request_is_counted_once_by_prometheus() {
     let _prometheus = Prometheus::start(stage.dir(), &stage.tsuru, 9, "", port).await;
     nothing_is_lost_or_counted_twice(&mut stage).await;
 }
+
+/// Noise is learnt before it is needed. What was seen of it is dated, shown, and there after a kill.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_seen_before_any_rollout_outlives_a_kill() {
+    let mut stage = Stage::open(&Setup::default()).await;
+    stage.start().await;
+    // It is kept every ten seconds.
+    let shown = until("what was seen is shown", SOON, async || {
+        let (shown, code) = stage.ask(&["show", "shop"]);
+        (code == 0).then_some(shown)
+    })
+    .await;
+    assert!(shown.contains("Noise of v1"), "{shown}");
+    let first = shown.lines().find(|line| line.starts_with("http-errors")).unwrap().to_owned();
+    let began = first.split(" looks, ").nth(1).unwrap().split(" to ").next().unwrap().to_owned();
+    stage.kill();
+    let (still, _) = stage.ask(&["show", "shop"]);
+    assert!(still.contains(&began), "{still}");
+    stage.start().await;
+    stage.deploy("toy:good").await;
+    let looked = |story: &Story| story.evidence().len() >= 2;
+    stage.until_story("the canary bakes", SOON, looked).await;
+    let (shown, _) = stage.ask(&["show", "shop"]);
+    assert!(shown.contains(&format!("looks before the rollout, {began} to")), "since {began}:\n{shown}");
+}

@@ -11,11 +11,13 @@ pub(super) enum Scenario {
     Errors,
     /// A version whose process exits after a few seconds: rolled back.
     Crash,
-    /// A version as good as the one before: promoted.
+    /// A version as good as the one before: promoted, or kept with `multi_version`.
     Good,
-    /// A good version, but hardly any traffic: it waits for a person, and does not guess.
+    /// A good version, but hardly any traffic: it waits for a person, and does not guess. With `blue_green`, whose policy here
+    /// goes on where nothing speaks against a version, it is promoted.
     Quiet,
-    /// A good version while both versions suffer from the same incident: promoted.
+    /// A good version while both versions suffer from the same incident: promoted. With `blue_green` nothing serves beside it
+    /// that could tell: rolled back.
     Shared,
 }
 

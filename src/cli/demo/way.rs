@@ -36,9 +36,10 @@ impl Way {
     }
 
     /// How long the version that serves is watched before anything is deployed. A strategy that never has both versions
-    /// serve compares with what it knows from then.
-    pub(super) fn watches_first(self) -> Option<Duration> {
-        (self == Self::BlueGreen).then_some(Duration::from_secs(30))
+    /// serve compares with what it knows from then; and whoever knows how little the app's errors waver by nature does not
+    /// take an incident of both for that.
+    pub(super) fn watches_first(self, scenario: Scenario) -> Option<Duration> {
+        (self == Self::BlueGreen || scenario == Scenario::Shared).then_some(Duration::from_secs(30))
     }
 
     /// How a scenario should end.

@@ -1,5 +1,6 @@
 //! The forecast itself: policy and traffic in, numbers out.
 
+mod alone;
 mod counts;
 mod gauge;
 
@@ -11,8 +12,9 @@ use super::print::{time, worse};
 use super::simulate::Simulated;
 use super::{Complaint, Promise};
 use crate::judge::{Ask, asks};
-use crate::policy::{Policy, Signal};
+use crate::policy::{Policy, Reaction, Signal, Strategy};
 use crate::words::{Share, Span};
+use alone::AloneSight;
 use counts::CountSight;
 use gauge::GaugeSight;
 
@@ -35,6 +37,9 @@ pub(in crate::cli) struct Plan {
     pub(super) false_promotion: Share,
     /// Each step's shortest and longest bake, in seconds.
     pub(super) bake: [f64; 2],
+    /// How it ends, where nothing is promoted because it is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ends: Option<String>,
     /// What whole units make impossible.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) adjusted: Vec<String>,
@@ -53,7 +58,16 @@ pub(in crate::cli) struct Plan {
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::cli) struct Step {
     pub(super) share: Share,
+    /// Its shortest and longest bake, in seconds.
+    pub(super) bake: [f64; 2],
+    /// There is no baseline beside the canary: it is held against what was known before.
+    pub(super) alone: bool,
+    /// It is no step but the watch after the last one.
+    pub(super) watch: bool,
     pub(super) signals: Vec<Forecast>,
+    /// What the forecast rests on, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
 }
 
 /// One signal at one step. Times are in seconds, typical (the median of rollouts), counted from the step's beginning.
@@ -62,11 +76,16 @@ pub(in crate::cli) struct Forecast {
     pub(super) signal: String,
     pub(super) critical: bool,
     pub(super) gates: bool,
+    /// Whether the step waits until it is proven.
+    pub(super) asked: bool,
     /// Whether its failure rolls back though no other signal shows harm.
     pub(super) alone: bool,
     pub(super) traffic: Told,
     /// How much worse still counts as good enough, as a ratio.
     pub(super) allowed: f64,
+    /// How much worse passes for good where the canary serves alone, as a ratio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) passes: Option<f64>,
     /// What must be proven at this step, as a ratio.
     pub(super) within: f64,
     /// The smallest regression that is noticed within the shortest and the longest bake; nothing: none is.
@@ -94,8 +113,8 @@ pub(super) enum Broken {
     Unseen,
     /// The baseline itself is beyond the limit.
     BeyondLimit(f64),
-    /// The canary serves alone, so nothing is compared side by side.
-    Alone,
+    /// The canary serves alone, and too little is known of the baseline to hold it against.
+    Unknown,
 }
 
 impl Broken {
@@ -131,6 +150,10 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
     let asks = asks(policy);
     let step = |leg: &Leg| Step {
         share: leg.share,
+        bake: [leg.bake.at_least.as_seconds(), leg.bake.at_most.as_seconds()],
+        alone: leg.is_alone(),
+        watch: leg.is_watch,
+        notes: if leg.is_alone() { rests_on(leg, loads) } else { Vec::new() },
         signals: policy
             .signals
             .iter()
@@ -150,12 +173,47 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
         false_rollback: policy.budget.false_rollback,
         false_promotion: policy.budget.false_promotion,
         bake: [course.bake.at_least.as_seconds(), course.bake.at_most.as_seconds()],
+        ends: ends(policy),
         adjusted: course.adjusted.clone(),
         notes: notes.collect(),
         steps,
         unknown,
         simulated: None,
     }
+}
+
+/// How a coexistence ends: not by proof.
+fn ends(policy: &Policy) -> Option<String> {
+    let Strategy::MultiVersion(both) = &policy.strategy else { return None };
+    let end = match (both.lasts, both.then) {
+        (None, _) => "until a person ends it (reckoned for 30 days)".to_owned(),
+        (Some(lasts), Reaction::Promote) => {
+            format!("for {lasts}, and then the canary gets everything unless it is shown to do harm")
+        }
+        (Some(lasts), Reaction::Rollback) => format!("for {lasts}, and then the canary is removed"),
+        (Some(lasts), Reaction::Ignore | Reaction::Pause) => {
+            format!("for {lasts}, and then both are left serving, unwatched")
+        }
+    };
+    Some(format!("Nothing is promoted by proof here: both versions serve {end}. Harm ends it at any time."))
+}
+
+/// What the forecast of a canary alone rests on.
+fn rests_on(leg: &Leg, loads: &[Load]) -> Vec<String> {
+    let assumed = loads.iter().any(|load| matches!(load, Load::Counts(counts) if counts.assumed));
+    let mut notes = vec![
+        "nothing compares side by side: the canary is held against the baseline as it was, and what hits the app whatever its \
+         version looks like the canary's fault"
+            .to_owned(),
+    ];
+    if assumed {
+        notes.push(format!(
+            "reckoned with an hour of history of this traffic that wanders no more than was said; without history {}; `--app` \
+             reads what is known",
+            if leg.is_watch { "only the steps before tell what the baseline was like" } else { "nothing is held against it" }
+        ));
+    }
+    notes
 }
 
 /// One signal at one step.
@@ -176,9 +234,11 @@ impl Case<'_> {
             signal: self.signal.name.clone(),
             critical: self.signal.critical,
             gates: self.signal.gates,
+            asked: self.signal.gates && !self.leg.is_watch && !self.coexists(),
             alone: self.ask.alone,
             traffic: Told::of(self.load, self.leg.share.get(), look),
             allowed: self.ask.allowed,
+            passes: None,
             within,
             notices: [None; 2],
             detection: Vec::new(),
@@ -189,11 +249,7 @@ impl Case<'_> {
         };
         match self.load {
             Load::Unknown(why) => forecast.never.push((*why).to_owned()),
-            // What a canary without a baseline beside it does is compared with nothing, however much traffic there is.
-            _ if self.leg.share >= Share::ALL => {
-                forecast.blind.push(ALONE.to_owned());
-                forecast.broken.push(Broken::Alone);
-            }
+            _ if self.leg.is_alone() => self.forecast_alone(&mut forecast),
             Load::Counts(counts) => {
                 let sight = CountSight::new(self.policy, self.signal, self.ask, counts, self.leg);
                 self.look(&sight, &mut forecast);
@@ -221,8 +277,29 @@ impl Case<'_> {
         forecast
     }
 
+    fn forecast_alone(&self, forecast: &mut Forecast) {
+        let Some(sight) = AloneSight::new(self.policy, self.signal, self.ask, self.load) else {
+            forecast.blind.push(UNKNOWN.to_owned());
+            if !self.leg.is_watch {
+                forecast.broken.push(Broken::Unknown);
+            }
+            return;
+        };
+        forecast.asked &= sight.proves();
+        forecast.passes = Some(sight.passes()).filter(|passes| passes.is_finite());
+        self.look(&sight, forecast);
+        // A watch promises nothing: what it does not see was compared before.
+        if !self.leg.is_watch {
+            self.judge(forecast, |_| String::new());
+        }
+    }
+
+    fn coexists(&self) -> bool {
+        matches!(self.policy.strategy, Strategy::MultiVersion(_))
+    }
+
     fn look(&self, sight: &impl Sight, forecast: &mut Forecast) {
-        let bake = self.course.bake;
+        let bake = self.leg.bake;
         forecast.notices = [bake.at_least, bake.at_most].map(|bake| self.notices(sight, bake.as_seconds()));
         // More than everything cannot fail.
         let possible = REGRESSIONS.into_iter().filter(|regression| *regression <= sight.most());
@@ -233,19 +310,22 @@ impl Case<'_> {
                 late: sight.detection(regression, true).and_then(|s| self.at_look(s)),
             })
             .collect();
-        forecast.proven = sight.proof(forecast.within).and_then(|s| self.at_look(s));
+        // A watch has nothing to prove; a gauge that does not gate may still be proven.
+        let proves = !self.leg.is_watch && !self.coexists();
+        let proven = if proves { sight.proof(forecast.within) } else { None };
+        forecast.proven = proven.and_then(|s| self.at_look(s));
     }
 
     /// Says what cannot be seen, and which promises that breaks.
     fn judge(&self, forecast: &mut Forecast, help: impl Fn(Span) -> String) {
-        let longest = self.course.bake.at_most;
+        let longest = self.leg.bake.at_most;
         if forecast.notices[1].is_none() {
             forecast.blind.push(format!("even if everything fails, {longest} are too short to see it"));
         }
         if forecast.notices[1].is_none_or(|notices| notices > UNSEEN) {
             forecast.broken.push(Broken::Unseen);
         }
-        if forecast.gates && forecast.proven.is_none_or(|proven| proven > longest.as_seconds()) {
+        if forecast.asked && forecast.proven.is_none_or(|proven| proven > longest.as_seconds()) {
             let help = help(longest);
             forecast.blind.push(format!(
                 "a good canary is not proven within {} in {longest}, so the step ends with `inconclusive`{help}",
@@ -284,8 +364,8 @@ impl Case<'_> {
 }
 
 /// Why nothing is forecast of a canary that has all of the traffic.
-const ALONE: &str = "the canary serves alone, held against what is known of the baseline by then: how soon harm is seen depends \
-                     on how much that is, and is not forecast";
+const UNKNOWN: &str = "too little is known of the baseline to hold a canary against that serves alone: what counts then are checks of \
+                       health, smoke checks, alerts and absolute limits";
 
 /// A policy that does not notice a canary this many times as bad promises what its traffic cannot show.
 pub(super) const UNSEEN: f64 = 5.0;
@@ -317,9 +397,9 @@ pub(super) fn complaint(broken: &Broken, forecast: &Forecast, share: Share, long
             help: "raise the limit, or repair the app first".to_owned(),
             about: Promise::Limit(signal),
         },
-        Broken::Alone => Complaint {
-            what: format!("at {share} of the traffic {ALONE}"),
-            help: "checks of health, smoke checks and alerts still count; a strategy in which both versions serve compares them"
+        Broken::Unknown => Complaint {
+            what: format!("at {share} of the traffic {UNKNOWN}"),
+            help: "let the daemon watch the app for an hour, or take a strategy in which both versions serve"
                 .to_owned(),
             about: Promise::Signal(signal),
         },

@@ -8,7 +8,7 @@ use super::read::Known;
 use super::value;
 use crate::judge::{CountPast, GaugePast, Level, Look, Past, Reading, past};
 use crate::policy::{Measure, Policy, Signal};
-use crate::stats::CountKind;
+use crate::stats::{ArmCount, CountKind};
 use crate::words::{Arms, Share, Span};
 
 /// The traffic of an app, as a person tells it.
@@ -72,6 +72,10 @@ pub(super) struct Counts {
     pub(super) dispersion: Option<f64>,
     /// What was read.
     pub(super) past: Option<CountPast>,
+    /// What a canary that serves alone is held against: what was read, or an hour as it is said or taken to be.
+    pub(super) before: Option<CountPast>,
+    /// That hour is not what was read.
+    pub(super) assumed: bool,
 }
 
 impl Counts {
@@ -115,12 +119,8 @@ fn load(policy: &Policy, signal: &Signal, flags: &Flags, read: Option<Past>) -> 
         let base = base.or(counts.as_ref().map(|past| past.base));
         match (exposure, base) {
             (Some(exposure), Some(base)) => {
-                // The noise of the past is asked for at the traffic that a person says.
-                let mut past = counts.clone();
-                if let Some(past) = &mut past {
-                    (past.exposure, past.base) = (exposure, base);
-                }
-                Load::Counts(Box::new(Counts { kind, exposure, base, dispersion: flags.dispersion, past }))
+                let said = Said { kind, exposure, base, dispersion: flags.dispersion };
+                Load::Counts(Box::new(said.with(counts.as_ref(), policy.look_every)))
             }
             _ => Load::Unknown(without),
         }
@@ -153,6 +153,63 @@ fn load(policy: &Policy, signal: &Signal, flags: &Flags, read: Option<Past>) -> 
             }
             (None, None) => Load::Unknown(GAUGE),
         },
+    }
+}
+
+/// Counts as a person says them, or as they were read.
+#[derive(Clone, Copy)]
+struct Said {
+    kind: CountKind,
+    exposure: f64,
+    base: f64,
+    dispersion: Option<f64>,
+}
+
+impl Said {
+    /// Together with what was read.
+    fn with(self, read: Option<&CountPast>, every: Span) -> Counts {
+        let Self { kind, exposure, base, dispersion } = self;
+        // The noise of the past is asked for at the traffic that a person says.
+        let at = |past: &CountPast, slower: Option<&CountPast>| {
+            let mut past = past.clone();
+            (past.exposure, past.base) = (exposure, base);
+            if let Some(read) = slower {
+                past.slower.clone_from(&read.slower);
+            }
+            past
+        };
+        let past = read.map(|past| at(past, None));
+        #[expect(clippy::float_cmp, reason = "what nobody changed is the same to the bit")]
+        let is_read =
+            |read: &&CountPast| dispersion.is_none() && read.exposure == exposure && read.base == base;
+        let unchanged = read.filter(is_read);
+        let before = match unchanged {
+            Some(read) => Some(read.clone()),
+            None => {
+                let dispersion = dispersion.or(read.and_then(CountPast::wander)).unwrap_or(1.0);
+                self.hour(dispersion, every).map(|hour| at(&hour, read))
+            }
+        };
+        Counts { kind, exposure, base, dispersion, past, before, assumed: unchanged.is_none() }
+    }
+
+    /// An hour of it, with this variance over what independent events have. The same one whenever it is asked for.
+    fn hour(self, dispersion: f64, every: Span) -> Option<CountPast> {
+        use rand::{RngExt as _, SeedableRng as _};
+        let mut random = rand::rngs::StdRng::seed_from_u64(1);
+        let every = every.max(Span(1)).as_seconds();
+        let exposure = self.exposure * every;
+        let clusters = rand_distr::Poisson::new(exposure * self.base / dispersion).ok()?;
+        let mut look = |number: u32| {
+            let events = dispersion * random.sample::<f64, _>(clusters);
+            let count = match self.kind {
+                CountKind::Ratio => ArmCount::ratio(events.min(exposure), exposure),
+                CountKind::Rate => ArmCount::rate(events, exposure),
+            };
+            Some((f64::from(number) * every, count.ok()?))
+        };
+        let looks: Vec<(f64, ArmCount)> = (0..ASSUMED).filter_map(&mut look).collect();
+        CountPast::of_looks(self.kind, &looks, every)
     }
 }
 

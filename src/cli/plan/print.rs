@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::print::{moment, plain};
 use super::Report;
 use super::course::Course;
-use super::forecast::{Detection, Forecast, Plan, Step};
+use super::forecast::{Detection, Forecast, Step};
 use super::load::{Flags, Load};
 use super::read::Known;
 use super::simulate::{Ends, Simulated};
@@ -22,10 +22,14 @@ const BAR: f64 = 40.0;
 
 /// What was read, for people and for programs. Times are milliseconds since 1970.
 #[derive(Debug, Serialize)]
-pub(super) struct Told<'a> {
+pub(in crate::cli) struct Told<'a> {
     app: &'a AppName,
     version: Version,
+    /// Units of the process that the policy moves.
     units: u32,
+    /// How many more the quota allows; nothing: no limit, or it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<u32>,
     source: &'static str,
     at: Time,
     signals: Vec<ToldSignal>,
@@ -52,10 +56,15 @@ struct ToldSignal {
 }
 
 impl<'a> Told<'a> {
-    pub(super) fn of(policy: &Policy, course: &Course, loads: &[Load], known: &'a Known) -> Self {
+    pub(in crate::cli::plan) fn of(
+        policy: &Policy,
+        course: &Course,
+        loads: &[Load],
+        known: &'a Known,
+    ) -> Self {
         let pasts = past(policy, &known.looks);
         let look = policy.look_every.as_seconds();
-        let share = course.legs.last().map_or(0.5, |leg| leg.share.get());
+        let share = course.steps().last().map_or(0.5, |leg| leg.share.get());
         let units = course.legs.first().map_or(1, |leg| leg.canary as usize);
         let signals = policy.signals.iter().zip(pasts).zip(loads).map(|((signal, past), load)| {
             let (mut exposure, mut base, mut noise) = (None, None, None);
@@ -63,12 +72,7 @@ impl<'a> Told<'a> {
             match load {
                 Load::Counts(counts) => {
                     (exposure, base) = (Some(counts.exposure), Some(counts.base));
-                    noise = counts.known().map(|known| {
-                        let spread = known.spread(share, look);
-                        let (dispersion, before) = (known.dispersion(), true);
-                        let slower = known.slowdown(share, look);
-                        Noise::Counts { phi: spread.phi, frailty: spread.frailty, dispersion, before, slower }
-                    });
+                    noise = counts.known().and_then(|known| known.noise(share, look));
                 }
                 Load::Gauge(past) => match past.forecast(units, past.units) {
                     Ok(forecast) => noise = Some(Noise::Gauge(forecast.fit().summary())),
@@ -91,7 +95,8 @@ impl<'a> Told<'a> {
         Self {
             app: &known.app,
             version: known.version,
-            units: known.units(),
+            units: known.units(policy.strategy.process()),
+            room: known.observed.quota_left,
             source: known.source,
             at: known.at,
             signals: signals.collect(),
@@ -125,6 +130,34 @@ fn said(measure: &Measure, load: &Load, noise: Option<&Noise>, trouble: Option<S
     format!("{level}; {noise}")
 }
 
+impl Told<'_> {
+    /// What was read of each signal, a line each, with its dates.
+    pub(in crate::cli) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+        let units = if self.units == 1 { "1 unit".to_owned() } else { format!("{} units", self.units) };
+        let room =
+            self.room.map_or_else(String::new, |room| format!(" (the quota leaves room for {room} more)"));
+        writeln!(
+            out,
+            "app {bold}{}{bold:#}, {} on {units}{room}, read from {} at {} UTC",
+            self.app,
+            self.version,
+            self.source,
+            moment(self.at)
+        )?;
+        for signal in &self.signals {
+            let window = match (signal.from, signal.until) {
+                (Some(from), Some(until)) => {
+                    format!(" {dim}({} looks, {} to {}){dim:#}", signal.looks, moment(from), moment(until))
+                }
+                _ => String::new(),
+            };
+            writeln!(out, "  {}: {}{window}", signal.signal, plain(&signal.said))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(out, "  note: {}", plain(note)))
+    }
+}
+
 /// One JSON object.
 pub(super) fn json(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, report)?;
@@ -138,6 +171,11 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
     let dim = Style::new().dimmed();
     match plan.unknown {
         Some(why) => writeln!(out, "{dim}{why}.{dim:#}")?,
+        None if plan.ends.is_some() => writeln!(
+            out,
+            "{dim}At most {} of good canaries are rolled back. Times are typical: half of the rollouts take longer.{dim:#}",
+            plan.false_rollback
+        )?,
         None => writeln!(
             out,
             "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical: half of the \
@@ -145,11 +183,14 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
             plan.false_rollback, plan.false_promotion
         )?,
     }
+    if let Some(ends) = &plan.ends {
+        writeln!(out, "{dim}{ends}{dim:#}")?;
+    }
     for adjusted in &plan.adjusted {
         writeln!(out, "{dim}{adjusted}{dim:#}")?;
     }
     for step in &plan.steps {
-        one_step(plan, step, out)?;
+        one_step(step, out)?;
     }
     if !plan.notes.is_empty() {
         writeln!(out)?;
@@ -157,7 +198,7 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
     for note in &plan.notes {
         writeln!(out, "{dim}{note}{dim:#}")?;
     }
-    if let Some(step) = plan.steps.last() {
+    if let Some(step) = plan.steps.iter().rfind(|step| !step.watch) {
         plot(step, out)?;
     }
     if let Some(simulated) = &plan.simulated {
@@ -167,7 +208,7 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
 }
 
 fn head(report: &Report<'_>, flags: &Flags, out: &mut impl Write) -> io::Result<()> {
-    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    let bold = Style::new().bold();
     let policy = &report.plan.policy;
     let said = [
         flags.rps.map(|n| format!("{n} requests a second")),
@@ -181,37 +222,24 @@ fn head(report: &Report<'_>, flags: &Flags, out: &mut impl Write) -> io::Result<
     let Some(told) = &report.read else {
         return writeln!(out, "{bold}{policy}{bold:#} at {}", said.join(", "));
     };
-    let units = if told.units == 1 { "1 unit".to_owned() } else { format!("{} units", told.units) };
-    writeln!(
-        out,
-        "{bold}{policy}{bold:#} for app {bold}{}{bold:#}, {} on {units}, read from {} at {} UTC",
-        told.app,
-        told.version,
-        told.source,
-        moment(told.at)
-    )?;
-    for signal in &told.signals {
-        let window = match (signal.from, signal.until) {
-            (Some(from), Some(until)) => {
-                format!(" {dim}({} looks, {} to {}){dim:#}", signal.looks, moment(from), moment(until))
-            }
-            _ => String::new(),
-        };
-        writeln!(out, "  {}: {}{window}", signal.signal, plain(&signal.said))?;
-    }
-    for note in told.notes {
-        writeln!(out, "  note: {}", plain(note))?;
-    }
+    write!(out, "{bold}{policy}{bold:#} for ")?;
+    told.print(out)?;
     if !said.is_empty() {
         writeln!(out, "  in place of what was read: {}", said.join(", "))?;
     }
     Ok(())
 }
 
-fn one_step(plan: &Plan, step: &Step, out: &mut impl Write) -> io::Result<()> {
+fn one_step(step: &Step, out: &mut impl Write) -> io::Result<()> {
     let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
-    let [least, most] = plan.bake.map(time);
-    writeln!(out, "\n{bold}{} of traffic{bold:#}, {least} to {most}", step.share)?;
+    let [least, most] = step.bake.map(time);
+    let lasts = if least == most { format!("for {most}") } else { format!("{least} to {most}") };
+    let what = match (step.watch, step.alone) {
+        (true, _) => "watch after 100%".to_owned(),
+        (false, true) => format!("{} of traffic, alone", step.share),
+        (false, false) => format!("{} of traffic", step.share),
+    };
+    writeln!(out, "\n{bold}{what}{bold:#}, {lasts}")?;
     for line in grid(step).lines() {
         writeln!(out, "{}", line.trim_end())?;
     }
@@ -219,6 +247,9 @@ fn one_step(plan: &Plan, step: &Step, out: &mut impl Write) -> io::Result<()> {
     let unseen: Vec<String> = step.signals.iter().filter_map(unseen).collect();
     if !unseen.is_empty() {
         writeln!(out, "{dim}  not seen in {most}: {}{dim:#}", unseen.join(", "))?;
+    }
+    for note in &step.notes {
+        writeln!(out, "{dim}  {note}{dim:#}")?;
     }
     for signal in &step.signals {
         for blind in &signal.blind {
@@ -263,6 +294,7 @@ fn percent(share: f64) -> String {
 fn grid(step: &Step) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    let is_fixed = step.bake[0] >= step.bake[1];
     table.set_header(["signal", "allowed", "notices", "x1.5", "x2", "x5", "proven within"]);
     for signal in &step.signals {
         let after = |regression: f64| {
@@ -270,11 +302,16 @@ fn grid(step: &Step) -> Table {
             right(found.and_then(|d| d.from_start))
         };
         let notices = match signal.notices {
+            [Some(all), Some(_)] if is_fixed => worse(all),
             [Some(shortest), Some(longest)] => format!("{}, later {}", worse(shortest), worse(longest)),
             [None, Some(longest)] => format!("later {}", worse(longest)),
             _ => "–".to_owned(),
         };
-        let proven = match (signal.gates, signal.proven) {
+        let allowed = match signal.passes {
+            Some(passes) => format!("{}, alone {}", worse(signal.allowed), worse(passes)),
+            None => worse(signal.allowed),
+        };
+        let proven = match (signal.asked, signal.proven) {
             (false, _) => "not asked".to_owned(),
             (true, Some(seconds)) => format!("{} in {}", worse(signal.within), time(seconds)),
             (true, None) => format!("{}: –", worse(signal.within)),
@@ -285,7 +322,7 @@ fn grid(step: &Step) -> Table {
             } else {
                 signal.signal.clone()
             }),
-            Cell::new(worse(signal.allowed)),
+            Cell::new(allowed),
             Cell::new(notices),
             after(1.5),
             after(2.0),

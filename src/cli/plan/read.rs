@@ -1,18 +1,22 @@
 //! Reads an app's traffic from where the daemon would: the platform tells its version and units, the source what they
 //! did. Nothing is changed.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::super::{ConfigFile, Trouble};
+use super::course::course;
 use super::value;
-use crate::engine::{Clock as _, SystemClock};
+use crate::engine::{Clock as _, SystemClock, kept};
 use crate::judge::Look;
 use crate::platform::{App, Configured, Platform as _};
-use crate::policy::Policy;
-use crate::rollout::Observed;
+use crate::policy::{Autoscale, Policy};
+use crate::rollout::{Footing, Observed, Unit};
 use crate::signal::{Source, Watcher};
+use crate::store::Reader;
 use crate::words::{AppName, Span, Time, Version};
 
 /// Which app to read.
@@ -23,9 +27,10 @@ pub(in crate::cli) struct From {
     app: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
-    /// How long to watch the app's units where the source remembers nothing (`kind = "scrape"`)
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::watch)]
-    watch: Span,
+    /// Watch the app's units for so long, where the source remembers nothing (`kind = "scrape"`); left out: what the daemon
+    /// saw of them in the last hour counts, or 30s where it did not
+    #[arg(long, value_name = "TIME", value_parser = value::watch)]
+    watch: Option<Span>,
 }
 
 /// What was read of an app.
@@ -45,10 +50,51 @@ pub(in crate::cli) struct Known {
 }
 
 impl Known {
-    /// The units that serve users.
-    pub(super) fn units(&self) -> u32 {
-        let serving = self.observed.units.iter().filter(|unit| unit.version == self.version && unit.routable);
-        u32::try_from(serving.count()).unwrap_or(u32::MAX)
+    /// The units of `process` that serve users.
+    pub(super) fn units(&self, process: &str) -> u32 {
+        self.observed.routed(self.version, process)
+    }
+
+    /// What a rollout of this app under `policy` would stand on.
+    ///
+    /// # Errors
+    /// In words, where none would begin.
+    pub(super) fn footing(&self, policy: &Policy) -> Result<Footing, String> {
+        let process = policy.strategy.process();
+        let has: BTreeSet<&str> = self.of_version().map(|unit| unit.process.as_str()).collect();
+        let wanted = std::iter::once(process).chain(policy.workers.iter().map(String::as_str));
+        if let Some(missing) = wanted.into_iter().find(|process| !has.contains(process)) {
+            let has: Vec<String> = has.iter().map(|process| format!("`{process}`")).collect();
+            return Err(format!(
+                "policy `{}` is for process `{missing}`, and app `{}` has {}",
+                policy.name,
+                self.app,
+                has.join(", ")
+            ));
+        }
+        let is_scaled = self.observed.autoscaled.iter().any(|scaler| scaler.process == process);
+        if is_scaled && policy.autoscale == Autoscale::Refuse {
+            return Err(format!(
+                "an autoscaler changes the units of process `{process}` of app `{}`, so no rollout begins; write `autoscale: \
+                 suspend` or `swap`",
+                self.app
+            ));
+        }
+        let workers = policy.workers.iter().map(|worker| {
+            let units = self.of_version().filter(|unit| unit.process == *worker).count();
+            (worker.clone(), u32::try_from(units).unwrap_or(u32::MAX))
+        });
+        Ok(Footing {
+            units: self.units(process),
+            workers: workers.collect(),
+            room: self.observed.quota_left,
+            // The platform makes one unit of a new version, and then the autoscaler is in charge.
+            fixed: is_scaled.then_some(1).filter(|_| policy.autoscale == Autoscale::Swap),
+        })
+    }
+
+    fn of_version(&self) -> impl Iterator<Item = &Unit> {
+        self.observed.units.iter().filter(|unit| unit.version == self.version)
     }
 }
 
@@ -58,8 +104,19 @@ pub(in crate::cli) struct House {
     source: Arc<Source>,
     clock: SystemClock,
     app: AppName,
-    watch: Span,
+    watch: Option<Span>,
+    /// The daemon's data directory.
+    data: PathBuf,
 }
+
+/// How long units are watched where nobody says so and the daemon did not.
+const WATCH: Span = Span::seconds(30);
+
+/// The source's name where the daemon saw it.
+const KEPT: &str = "what the daemon saw quietly";
+
+/// Looks of the daemon's without which the units are watched anew.
+const ENOUGH: usize = 20;
 
 impl From {
     /// Whether an app is to be read.
@@ -81,6 +138,7 @@ impl From {
             clock,
             app: AppName(app.clone()),
             watch: self.watch,
+            data: config.data,
         }))
     }
 }
@@ -113,18 +171,42 @@ impl House {
                 ),
             })
         })?;
+        let (app, source) = (self.app.clone(), self.source.label());
+        let at = self.clock.now();
+        let mut known = Known { app, version, observed, source, at, looks: Vec::new(), notes: Vec::new() };
+        // Nobody waits for a watch to hear that the app cannot be moved so.
+        let footing = known.footing(policy).map_err(Trouble::new)?;
+        course(policy, None, Some(&footing)).map_err(Trouble::new)?;
         let mut watcher =
             Watcher::new(policy.clone(), self.app.clone(), Arc::clone(&self.source)).map_err(Trouble::new)?;
-        let mut notes = Vec::new();
         if matches!(*self.source, Source::Scrape(_)) {
-            self.watch(&mut watcher, policy, version, &observed, &mut notes).await?;
+            match self.kept(policy, version).await {
+                Some(looks) => {
+                    watcher.recall(version, looks, self.clock.now()).map_err(Trouble::new)?;
+                    known.source = KEPT;
+                }
+                None => {
+                    self.watch(&mut watcher, policy, version, &known.observed, &mut known.notes).await?;
+                }
+            }
         }
-        let at = self.clock.now();
-        let (looks, more) = watcher.history(version, at).await;
-        notes.extend(more);
-        notes.dedup();
-        let (app, source) = (self.app.clone(), self.source.label());
-        Ok(Known { app, version, observed, source, at, looks, notes })
+        known.at = self.clock.now();
+        let (looks, more) = watcher.history(version, known.at).await;
+        known.looks = looks;
+        known.notes.extend(more);
+        known.notes.dedup();
+        Ok(known)
+    }
+
+    /// What the daemon saw of the version while nothing was rolled out; nothing where that is little, or the units are to be
+    /// watched now. Without a journal there is no daemon.
+    async fn kept(&self, policy: &Policy, version: Version) -> Option<Vec<Look>> {
+        if self.watch.is_some() {
+            return None;
+        }
+        let reader = Reader::open(&self.data).await.ok()?;
+        let (of, looks) = kept(&reader, &self.app, policy, self.clock.now()).await.ok()??;
+        (of == version && looks.len() >= ENOUGH).then_some(looks)
     }
 
     /// Scrapes the units a few times, at the policy's pace or, where that is too slow, three times in all.
@@ -136,22 +218,21 @@ impl House {
         observed: &Observed,
         notes: &mut Vec<String>,
     ) -> Result<(), Trouble> {
-        let every = Span(policy.look_every.0.min(self.watch.0 / 2).max(1));
+        let watch = self.watch.unwrap_or(WATCH);
+        let every = Span(policy.look_every.0.min(watch.0 / 2).max(1));
         let units = observed.units.iter().filter(|unit| unit.version == version).count();
         anstream::eprintln!(
-            "watching {units} units of {} {version} for {}, a scrape every {every}",
-            self.app,
-            self.watch
+            "watching {units} unit{} of {} {version} for {watch}, a scrape every {every}",
+            if units == 1 { "" } else { "s" },
+            self.app
         );
-        let ends = self.clock.now() + self.watch;
-        loop {
-            let began = self.clock.now();
-            notes.extend(watcher.watch(version, observed, began).await.map_err(Trouble::new)?);
-            let next = began + every;
-            if next > ends {
-                return Ok(());
-            }
+        let began = self.clock.now();
+        for look in 0..=watch.0 / every.0 {
+            // From the beginning, so that no scrape is lost to how long those before it took.
+            let next = began + Span(look * every.0);
             tokio::time::sleep(next.since(self.clock.now()).as_duration()).await;
+            notes.extend(watcher.watch(version, observed, self.clock.now()).await.map_err(Trouble::new)?);
         }
+        Ok(())
     }
 }

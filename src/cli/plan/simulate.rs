@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::course::Course;
 use super::load::{Load, assumed};
 use crate::judge::{Decision, Trial};
-use crate::policy::{Bake, Judging, Measure, Policy, Reaction};
+use crate::policy::{Bake, Judging, Measure, Policy, Reaction, Strategy};
 use crate::simulate::{Tally, interval, median};
 use crate::stats::gauge::NoiseSummary;
 use traffic::{Fault, Traffic};
@@ -154,9 +154,10 @@ impl Stage<'_> {
         let mut traffic = Traffic::new(self.policy, self.course, self.loads, &self.noises, (seed, fault));
         let mut trial = Trial::new(self.policy, &traffic.history());
         let Bake { at_least, at_most } = self.course.bake;
+        let steps = self.course.steps();
         let every = self.policy.look_every.as_seconds().max(1.0);
         let mut now = 0.0;
-        for (index, leg) in self.course.legs.iter().enumerate() {
+        for (index, leg) in steps.iter().enumerate() {
             let began = now;
             loop {
                 now += every;
@@ -168,16 +169,26 @@ impl Stage<'_> {
                 }
                 let baked = now - began;
                 let is_over = baked >= at_most.as_seconds();
+                let coexists = matches!(self.policy.strategy, Strategy::MultiVersion(_));
                 let goes_on = self.policy.on.inconclusive == Reaction::Promote;
-                if (baked >= at_least.as_seconds() && trial.judge().safe()) || (is_over && goes_on) {
+                if !coexists
+                    && ((baked >= at_least.as_seconds() && trial.judge().safe()) || (is_over && goes_on))
+                {
                     break;
+                }
+                if let (Strategy::MultiVersion(both), true) = (&self.policy.strategy, is_over) {
+                    return match both.then {
+                        Reaction::Promote => End::Promoted(now),
+                        Reaction::Rollback => End::RolledBack(now),
+                        Reaction::Ignore | Reaction::Pause => End::Left(now),
+                    };
                 }
                 // Silence and faults of both versions hold a step beyond its longest bake; here there are none.
                 if is_over {
                     return End::Left(now);
                 }
             }
-            if index + 1 == self.course.legs.len() {
+            if index + 1 == steps.len() {
                 return End::Promoted(now);
             }
         }

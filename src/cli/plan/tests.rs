@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::forecast::plan;
+use super::forecast::{Forecast, plan};
 use super::value::{above_zero, dispersion, percentage};
 use super::*;
 use crate::judge::{Look, Reading};
 use crate::policy::Policy;
-use crate::rollout::{Observed, Unit};
+use crate::rollout::{Autoscaler, Observed, Unit};
 use crate::words::{AppName, Arms, Time, Version};
 
 fn rules(text: &str) -> Policy {
@@ -192,20 +192,115 @@ fn more_noise_takes_longer_in_simulations_too() {
 
 /// A canary with all of the traffic has no baseline beside it, whatever the formulas of a comparison make of that.
 #[test]
-fn nothing_is_promised_of_a_canary_that_serves_alone() {
-    let policy = rules(
-        "policy: p\nfor: { apps: ['*'] }\nstrategy: { blue_green: {} }\nsignals: [{ use: http-errors, critical: true }]\n",
-    );
-    for known in [None, Some(&known())] {
-        let plan = forecast(&policy, &flags(1e6), known);
+fn a_canary_alone_is_held_against_what_was_known_and_that_shows_less() {
+    let policy = rules(ALONE);
+    let of = |known: Option<&Known>, flags: &Flags| {
+        let plan = forecast(&policy, flags, known);
         assert_eq!(plan.steps.len(), 1, "the step without traffic shows nothing");
-        let errors = &plan.steps[0].signals[0];
-        assert_eq!((errors.notices, errors.proven, errors.detection.len()), ([None; 2], None, 0));
-        assert!(errors.blind[0].contains("serves alone"), "{:?}", errors.blind);
-        let complaints = complaints(&policy, &flags(1e6), known).unwrap();
-        assert_eq!(complaints.len(), 1, "once, and no talk of traffic");
-        assert!(complaints[0].what.contains("serves alone"), "{}", complaints[0].what);
-    }
+        assert!(plan.steps[0].alone && !plan.steps[0].watch);
+        (plan.steps[0].signals[0].clone(), plan.steps[0].notes.join("\n"))
+    };
+    let after = |errors: &Forecast, times: f64| {
+        errors.detection.iter().find(|d| (d.regression - times).abs() < 1e-9).and_then(|d| d.from_start)
+    };
+    let (said, notes) = of(None, &flags(100.0));
+    // What the level may drift by is never found, however long one looks; what is beyond it is, the sooner the worse.
+    assert!(said.passes.is_some_and(|passes| (1.65..2.0).contains(&passes)), "{:?}", said.passes);
+    assert_eq!(after(&said, 1.5), None);
+    assert!(after(&said, 2.0) > after(&said, 3.0) && after(&said, 3.0) >= after(&said, 5.0));
+    assert!(after(&said, 5.0).is_some() && said.proven.is_some());
+    assert!(notes.contains("without history nothing is held against it"), "{notes}");
+    // Errors that come in clusters tell less of where the level is.
+    let noisy = Flags { dispersion: Some(6.0), ..flags(100.0) };
+    let (noisy, _) = of(None, &noisy);
+    assert!(noisy.passes > said.passes && after(&noisy, 3.0) > after(&said, 3.0));
+    // What was read is what it rests on; of two looks nothing is known, and that is said.
+    let read = known();
+    let (hour, notes) = of(Some(&read), &Flags::default());
+    assert!(hour.passes > said.passes && !notes.contains("reckoned with"), "{:?} {notes}", hour.passes);
+    let short = Known { looks: read.looks[..2].to_vec(), ..read };
+    let (short, _) = of(Some(&short), &Flags::default());
+    assert!(short.blind[0].contains("too little is known"), "{:?}", short.blind);
+    assert_eq!((short.notices, short.proven), ([None; 2], None));
+}
+
+/// As many units at once, and errors alone.
+const ALONE: &str = "policy: p\nfor: { apps: ['*'] }\nstrategy: { blue_green: {} }\nsignals: [{ use: http-errors, critical: true }]\n";
+
+#[test]
+fn what_is_not_known_of_the_baseline_is_complained_of() {
+    let known = known();
+    let short = Known { looks: known.looks[..2].to_vec(), ..known };
+    let complaints = complaints(&rules(ALONE), &Flags::default(), Some(&short)).unwrap();
+    assert_eq!(complaints.len(), 1, "once, and no talk of traffic");
+    assert!(complaints[0].what.contains("too little is known"), "{}", complaints[0].what);
+}
+
+#[test]
+fn the_watch_after_the_last_step_is_forecast_and_asks_for_no_proof() {
+    let web = WEB.replace("signals:", "watch: 1h\nsignals:");
+    let plan = forecast(&rules(&web), &flags(100.0), None);
+    let watch = plan.steps.last().unwrap();
+    assert!(watch.watch && watch.alone && plan.steps.len() == 4);
+    let errors = &watch.signals[0];
+    assert_eq!((errors.asked, errors.proven), (false, None));
+    assert!(errors.notices[0].is_some_and(|notices| notices > 1.65), "{:?}", errors.notices);
+    let text = printed(&rules(&web), &flags(100.0), None);
+    assert!(text.contains("watch after 100%, for 60 min"), "{text}");
+    assert!(complaints(&rules(&web), &flags(100.0), None).unwrap().is_empty(), "a watch promises nothing");
+}
+
+#[test]
+fn of_two_versions_that_go_on_side_by_side_nothing_is_said_to_be_proven() {
+    let search = include_str!("../../../rules/search.yaml");
+    let text = printed(&rules(search), &flags(100.0), None);
+    assert!(text.contains("Nothing is promoted by proof here: both versions serve for 14d"), "{text}");
+    assert!(text.contains("20% of traffic, for 14 days"), "{text}");
+    assert!(!text.contains("% in ") && !text.contains("bad ones promoted"), "{text}");
+    let quiet = complaints(&rules(search), &flags(0.01), None).unwrap();
+    assert!(quiet.iter().all(|complaint| !complaint.what.contains("proven")), "nothing has to be");
+    let short = rules(&search.replace("14d, then: keep", "10m, then: promote"));
+    let course = way(&short, None, None).unwrap();
+    let ends = simulate::simulate(&short, &course, &loads(&short, &flags(100.0), None), 3).good;
+    assert_eq!((ends.promoted.share, ends.promoted.after), (1.0, Some(600.0)), "when its time is over");
+}
+
+#[test]
+fn a_plan_for_an_app_stands_on_its_process_its_quota_and_its_autoscalers() {
+    let mut known = known();
+    let worker =
+        Unit { process: "worker".to_owned(), name: "w".to_owned(), ..known.observed.units[0].clone() };
+    known.observed.units.push(worker);
+    known.observed.quota_left = Some(1);
+    let text = printed(&rules(WEB), &Flags::default(), Some(&known));
+    assert!(text.contains("v3 on 3 units (the quota leaves room for 1 more)"), "{text}");
+    assert!(text.contains("50% would take 3 canary units, and the quota leaves room for 1"), "{text}");
+    let green = rules(ALONE);
+    let why = way(&green, None, Some(&known)).unwrap_err();
+    assert!(why.contains("raise the quota by 2"), "{why}");
+    let other = rules(&ALONE.replace("blue_green: {}", "blue_green: { process: api }"));
+    let why = way(&other, None, Some(&known)).unwrap_err();
+    assert!(why.contains("process `api`") && why.contains("`web`, `worker`"), "{why}");
+    known.observed.quota_left = Some(0);
+    let full = way(&rules(WEB), None, Some(&known)).unwrap();
+    assert!(full.adjusted.iter().any(|what| what.contains("no room for the canary's first unit")));
+    known.observed.autoscaled =
+        vec![Autoscaler { process: "web".to_owned(), version: None, spec: String::new() }];
+    let why = way(&rules(WEB), None, Some(&known)).unwrap_err();
+    assert!(why.contains("autoscaler"), "{why}");
+}
+
+/// A histogram has no bounds before anything was counted in it, and that time was no time without requests.
+#[test]
+fn traffic_is_reckoned_over_all_the_time_that_was_watched() {
+    let mut known = known();
+    let empty = Reading::Histogram { le: Vec::new(), counts: Vec::new(), total: 0.0 };
+    let first = Arms { baseline: Some(empty), canary: None };
+    known.looks.truncate(5);
+    known.looks[0].signals.insert("http-latency".to_owned(), first);
+    let plan = forecast(&rules(WEB), &Flags::default(), Some(&known));
+    let latency = plan.steps[0].signals[1].traffic.exposure;
+    assert!(latency.is_some_and(|exposure| (exposure - 20.0).abs() < 1e-9), "{latency:?}");
 }
 
 #[test]

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::super::print::{moment, plain};
 use super::Line;
-use crate::judge::{Look, Noise, Verdict, past};
+use crate::judge::{Level, Look, Noise, Verdict, past};
 use crate::policy::Policy;
 use crate::rollout::Event;
-use crate::words::Time;
+use crate::store::Quiet;
+use crate::words::{AppName, Time};
 
 /// What is known of each signal's noise.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -74,4 +75,40 @@ impl Learnt {
             .iter()
             .try_for_each(|signal| writeln!(out, "{}: {}", plain(&signal.name), plain(&signal.said)))
     }
+}
+
+/// What is known of an app that had no rollout yet.
+pub(super) fn quiet(app: &AppName, quiet: &Quiet, out: &mut impl Write) -> io::Result<()> {
+    let heading = super::page::HEADING;
+    writeln!(out, "{heading}{}{heading:#}: no rollout yet", plain(&app.0))?;
+    let Ok(policy) = serde_json::from_str::<Policy>(&quiet.policy) else {
+        return writeln!(out, "what was seen of {} cannot be read: a newer program wrote it", quiet.version);
+    };
+    let looks: Vec<Look> =
+        quiet.looks.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
+    writeln!(
+        out,
+        "\n{heading}Noise{heading:#} of {}, learnt while nothing was rolled out, under policy {} (all times are UTC)",
+        quiet.version,
+        plain(&policy.name)
+    )?;
+    for (signal, past) in policy.signals.iter().zip(past(&policy, &looks)) {
+        let Some(past) = past else {
+            writeln!(out, "{}: no look told of it", plain(&signal.name))?;
+            continue;
+        };
+        let noise = match &past.level {
+            // As it is judged where both versions have half of the traffic.
+            Level::Counts(counts) => counts
+                .noise(0.5, policy.look_every.as_seconds())
+                .map_or_else(|| "too few to know the noise".to_owned(), |noise| noise.to_string()),
+            Level::Gauge(gauge) => match gauge.forecast(1, gauge.units) {
+                Ok(forecast) => Noise::Gauge(forecast.fit().summary()).to_string(),
+                Err(why) => why.to_string(),
+            },
+        };
+        let [from, until] = [past.from, past.until].map(|at| moment(Time::from_seconds(at)));
+        writeln!(out, "{}: {} looks, {from} to {until}; {noise}", plain(&signal.name), past.looks)?;
+    }
+    Ok(())
 }

@@ -131,6 +131,8 @@ fn effect(signal: &SignalVerdict) -> String {
 
 /// Evidence and what it is held against; nothing where the judge keeps none.
 fn evidence(log_e: f64, threshold: f64) -> String {
+    // What rounds to nothing has no sign.
+    let log_e = (log_e * 10.0).round() / 10.0 + 0.0;
     if threshold > 0.0 { format!("{log_e:.1} of {threshold:.1}") } else { "-".to_owned() }
 }
 

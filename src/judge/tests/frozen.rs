@@ -141,6 +141,84 @@ fn what_drifts_as_far_as_is_said_is_nobodys_fault() {
     }
 }
 
+/// Users that ask nothing any more after everything went to the canary: a router that lost it, or a page that calls nothing.
+#[test]
+fn a_canary_alone_that_nobody_asks_any_more_has_no_data() {
+    for (strategy, side) in [(canary(), SIDE), (blue_green(), 0)] {
+        let policy = watched(strategy, ratio("errors"));
+        let (history, mut rollout) = looks("errors", side, Since::GOOD, errors(1));
+        let gone = side as usize + 8;
+        for look in rollout.iter_mut().skip(gone) {
+            look.signals.get_mut("errors").unwrap().canary = counts(0.0, 0.0);
+        }
+        let mut judge = Judge::new(&policy, &history);
+        let silent: Vec<bool> = rollout.iter().map(|look| judge.look(look).no_data).collect();
+        assert!(!silent[..gone + 4].contains(&true), "a minute without requests may be chance");
+        assert!(silent[gone + 5..].iter().all(|silent| *silent), "after more than a minute it is not");
+        let verdict = judge.verdict();
+        let signal = &verdict.signals["errors"];
+        assert_eq!((signal.outcome, verdict.harm, verdict.safe), (Outcome::NoData, false, false));
+        assert!(signal.why.contains("serves alone and answers, but tells of no requests"), "{}", signal.why);
+        // One that comes back is heard.
+        let at = rollout.last().unwrap().at + 15.0;
+        judge.take(&look(at, 1.0, &[("errors", None, counts(1.0, 100.0))]));
+        assert!(!judge.no_data());
+        // It goes on to the bit from what is written down.
+        let again: Judge = serde_json::from_str(&serde_json::to_string(&judge).unwrap()).unwrap();
+        assert_eq!(again, judge);
+    }
+}
+
+/// An app that had hardly any users before may have none now.
+#[test]
+fn a_quiet_app_is_not_missed() {
+    let policy = watched(blue_green(), ratio("errors"));
+    let quiet = |total: f64| counts(0.0, total);
+    let history: Vec<Look> = (0..240)
+        .map(|n| {
+            look(
+                1.7e9 + 15.0 * f64::from(n),
+                0.0,
+                &[("errors", quiet(f64::from(u8::from(n % 40 == 0))), None)],
+            )
+        })
+        .collect();
+    let mut judge = Judge::new(&policy, &history);
+    for n in 240..480 {
+        judge.take(&look(1.7e9 + 15.0 * f64::from(n), 1.0, &[("errors", None, quiet(0.0))]));
+        assert!(!judge.no_data(), "look {n}");
+    }
+}
+
+/// What `uguisu plan` says of a canary alone is what half of them come to.
+#[test]
+fn what_is_forecast_of_a_canary_alone_is_what_is_found() {
+    let policy = watched(blue_green(), Signal { critical: true, ..ratio("errors") });
+    let ask = &asks(&policy)[0];
+    let middle = |mut looks: Vec<u32>| {
+        looks.sort_unstable();
+        f64::from(looks[looks.len() / 2])
+    };
+    for fault in [3.0, 2.5] {
+        let since = Since { fault, ..Since::GOOD };
+        let (mut all_found, mut all_said) = (Vec::new(), Vec::new());
+        for seed in 0..9 {
+            let looks = looks("errors", 0, since, errors(seed));
+            all_found.push(found(&policy, 0, &looks).unwrap_or(u32::MAX));
+            let Some(Past { level: Level::Counts(past), .. }) = past(&policy, &looks.0).remove(0) else {
+                panic!("an hour is enough")
+            };
+            let ahead = Ahead::of_counts(&policy, &policy.signals[0], ask, &past).unwrap();
+            let said = ahead.detection(fault, false, 1000).unwrap();
+            assert!(ahead.detection(ahead.passes() * 0.99, false, 1000).is_none());
+            assert!(ahead.detection(fault, true, 1000) >= Some(said));
+            all_said.push(said);
+        }
+        let (found, said) = (middle(all_found), middle(all_said));
+        assert!((found / 1.5 - 1.0..=found * 1.5 + 1.0).contains(&said), "x{fault}: {said}, found {found}");
+    }
+}
+
 #[test]
 fn a_regression_after_it_is_found() {
     let times = |fault: f64| Since { fault, ..Since::GOOD };

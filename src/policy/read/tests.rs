@@ -186,6 +186,39 @@ fn a_file_without_a_policy_is_told_so() {
 }
 
 #[test]
+fn a_strategy_that_is_a_word_is_told_where_it_stands() {
+    let head = "policy: p\nfor: { apps: [a] }\n";
+    for (strategy, place, help) in [
+        ("strategy: blue_green # all at once\nwatch: 1h\n", "3:11", "`strategy: { blue_green: {} }`"),
+        ("strategy: canary\n", "3:11", "canary: { steps: [5%, 25%, 50%] }"),
+    ] {
+        let findings = read("x", &format!("{head}{strategy}")).findings;
+        assert!(findings.to_string().starts_with(&format!("x:{place}: ")), "{findings}");
+        assert!(
+            findings.render(false).replace("\n        ", " ").contains(help),
+            "{}",
+            findings.render(false)
+        );
+    }
+    // What is of the right shape is not blamed.
+    let findings = read("x", &format!("{head}strategy: {{ blue_green: }}\nbudget: 5%\n")).findings;
+    assert!(!findings.to_string().contains("is a key under"), "{findings}");
+}
+
+#[test]
+fn steps_of_other_systems_are_told_what_there_is_instead() {
+    for steps in [
+        "[{ setWeight: 5 }, { pause: {} }]",
+        "\n      - { header: x-canary, share: 5% }",
+        "\n      - setWeight: 5",
+    ] {
+        let text = format!("policy: p\nfor: {{ apps: [a] }}\nstrategy:\n  canary:\n    steps: {steps}\n");
+        let findings = read("x", &text).findings.render(false);
+        assert!(findings.contains("a step is a share alone") && findings.contains("cookie"), "{findings}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_and_foreign_newlines_do_not_shift_the_caret() {
     let text = format!("\u{feff}{}", GOOD.replace("margin: +20%", "margin: ü20").replace('\n', "\r\n"));
     assert!(read("x", &text).findings.to_string().starts_with("x:12:13: `ü20` is not a percentage"));

@@ -200,6 +200,14 @@ impl Stage {
         assert!(status.success(), "the daemon ended with {status}");
     }
 
+    /// What a command prints that reads what the daemon has, and its exit code.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> (String, i32) {
+        let mut command = Process::uguisu();
+        let output = command.args(arguments).arg("--config").arg(self.path("uguisu.toml")).output();
+        let output = output.expect("it can be started");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
+    }
+
     /// What the daemons of this test have logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default()

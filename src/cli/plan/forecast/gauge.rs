@@ -33,7 +33,7 @@ impl<'a> GaugeSight<'a> {
     ) -> Result<Self, NoFit> {
         let every = policy.look_every.as_seconds().max(1e-3);
         #[expect(clippy::cast_precision_loss, reason = "a policy has few steps")]
-        let whole = course.bake.at_most.as_seconds() * course.legs.len() as f64 / every;
+        let whole = course.bake.at_most.as_seconds() * course.steps().len() as f64 / every;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
         let looks = whole.ceil().clamp(1.0, f64::from(MOST_LOOKS)) as u32;
         // The noise is fitted when the rollout begins, with the units of its first step.

@@ -75,7 +75,7 @@ impl<'a> Traffic<'a> {
         (seed, fault): (u64, Option<Fault>),
     ) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let most = |units: fn(&Leg) -> u32| course.legs.iter().map(units).max().unwrap_or(1) as usize;
+        let most = |units: fn(&Leg) -> u32| course.steps().iter().map(units).max().unwrap_or(1) as usize;
         let (canary, baseline) = (most(|leg| leg.canary), most(|leg| leg.baseline));
         let mut units = |count: usize| -> Vec<Unit> {
             (0..count).map(|_| Unit { offset: normal(&mut random), lasting: normal(&mut random) }).collect()
@@ -87,7 +87,7 @@ impl<'a> Traffic<'a> {
         let gauges = noises.iter().map(|noise| noise.map(&mut gauge)).collect();
         let (requests, ratio) = (normal(&mut random), normal(&mut random));
         let every = policy.look_every.as_seconds().max(1.0);
-        let baseline = course.legs.first().map_or(1, |leg| leg.baseline as usize);
+        let baseline = course.steps().first().map_or(1, |leg| leg.baseline as usize);
         Self { policy, loads, fault, every, random, requests, ratio, gauges, baseline }
     }
 
@@ -98,6 +98,8 @@ impl<'a> Traffic<'a> {
             index: 0,
             canary: 0,
             baseline: u32::try_from(self.baseline).unwrap_or(u32::MAX),
+            is_watch: false,
+            bake: self.policy.strategy.bake(),
         };
         (0..HISTORY)
             .map(|look| {
