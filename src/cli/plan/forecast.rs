@@ -311,8 +311,8 @@ impl Case<'_> {
             })
             .collect();
         // A watch has nothing to prove; a gauge that does not gate may still be proven.
-        let proves = !self.leg.is_watch && !self.coexists();
-        let proven = if proves { sight.proof(forecast.within) } else { None };
+        let is_asked = !self.leg.is_watch && !self.coexists();
+        let proven = if is_asked { sight.proof(forecast.within) } else { None };
         forecast.proven = proven.and_then(|s| self.at_look(s));
     }
 
