@@ -81,6 +81,7 @@ impl Process {
 
 #[tokio::main]
 async fn main() {
+    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
     let options = Options::parse();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
@@ -113,7 +114,7 @@ async fn main() {
     sleep(Duration::from_secs(30)).await;
 
     let journal = || fs::metadata(path("data").join("journal.db")).map_or(0, |m| m.len()) as f64;
-    let looks = async || number(&fleet.get(&metrics).await, "look_seconds_count");
+    let looks = async || number(&fleet.get(&metrics).await, "look_duration_seconds_count");
     let before = (Instant::now(), daemon.processor(), looks().await, journal());
     sleep(Duration::from_secs(options.seconds)).await;
     let span = before.0.elapsed().as_secs_f64();
