@@ -137,7 +137,9 @@ impl CountPast {
             }
         }
         let mut reference = Reference::new(kind);
-        looks.iter().for_each(|look| reference.learn(*look));
+        for look in &looks {
+            reference.learn(*look);
+        }
         (all.is_seen() && seconds > 0.0).then(|| Self {
             // Half an event stands for none, which nothing could be compared with.
             base: all.events().max(0.5) / all.exposure(),

@@ -72,6 +72,7 @@ pub(in crate::cli) struct Step {
 
 /// One signal at one step. Times are in seconds, typical (the median of rollouts), counted from the step's beginning.
 #[derive(Debug, Clone, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub(in crate::cli) struct Forecast {
     pub(super) signal: String,
     pub(super) critical: bool,

@@ -183,12 +183,11 @@ impl Said {
         let is_read =
             |read: &&CountPast| dispersion.is_none() && read.exposure == exposure && read.base == base;
         let unchanged = read.filter(is_read);
-        let before = match unchanged {
-            Some(read) => Some(read.clone()),
-            None => {
-                let dispersion = dispersion.or(read.and_then(CountPast::wander)).unwrap_or(1.0);
-                self.hour(dispersion, every).map(|hour| at(&hour, read))
-            }
+        let before = if let Some(read) = unchanged {
+            Some(read.clone())
+        } else {
+            let dispersion = dispersion.or(read.and_then(CountPast::wander)).unwrap_or(1.0);
+            self.hour(dispersion, every).map(|hour| at(&hour, read))
         };
         Counts { kind, exposure, base, dispersion, past, before, assumed: unchanged.is_none() }
     }
