@@ -18,6 +18,14 @@ pub(super) fn client() -> ClientBuilder {
         .user_agent(concat!("uguisu/", env!("CARGO_PKG_VERSION")))
 }
 
+/// A client for units' own addresses. Each unit is asked every few seconds at most, and there may be thousands: connections
+/// that wait for the next time would cost more memory than all that is known of the units. A new one shows besides that the
+/// unit still takes any.
+pub(super) fn unit_client() -> Result<Client, String> {
+    let builder = client().no_proxy().pool_max_idle_per_host(0);
+    builder.build().map_err(|error| error.to_string())
+}
+
 /// An answer in full.
 #[derive(Debug)]
 pub(super) struct Answer {

@@ -45,7 +45,7 @@ impl Scraper {
     /// Where no HTTP client can be made.
     pub(super) fn new(path: String, within: Span) -> Result<Self, String> {
         // Units are reached directly, never through a proxy that is meant for the world outside.
-        let client = http::client().no_proxy().build().map_err(|error| error.to_string())?;
+        let client = http::unit_client()?;
         Ok(Self { client, path, within })
     }
 

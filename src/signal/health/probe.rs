@@ -86,7 +86,7 @@ impl Prober {
     /// # Errors
     /// Where no HTTP client can be made.
     pub fn new() -> Result<Self, String> {
-        let client = http::client().no_proxy().build().map_err(|error| error.to_string())?;
+        let client = http::unit_client()?;
         Ok(Self { client })
     }
 
