@@ -170,7 +170,7 @@ fn source(port: u16) -> Arc<uguisu::signal::Source> {
 }
 
 fn observed(units: Vec<Unit>) -> Observed {
-    Observed { at: now(), units, autoscaled: vec![], quota_left: None, gaps: vec![] }
+    Observed { at: now(), units: units.into(), autoscaled: vec![], quota_left: None, gaps: vec![] }
 }
 
 /// Sums of what was given: by arm, errors, requests, requests within half a second, requests by histogram.

@@ -5,6 +5,8 @@
 //! answers, and a test holds the two against each other over real HTTP. What a refusal or an error means is
 //! [`crate::platform::tsuru`]'s own word.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::http::{autoscales, gaps};
@@ -14,14 +16,14 @@ use crate::platform::{Activity, PlatformErrorKind};
 use crate::rollout::{Command, Observed, Unit};
 use crate::words::{AppName, Time, Version};
 
-/// An app as a reader sees it, asked at `at`; `read` is [`unit`], or something that remembers what that said.
+/// An app as a reader sees it, asked at `at`; `read` is [`units`], or something that remembers what that said.
 ///
 /// # Errors
 /// The units could not be listed; with what that means and the words for it.
 pub fn observed(
     look: &Look<'_>,
     at: Time,
-    read: impl FnMut(&Pod) -> Unit,
+    read: impl FnOnce(&[Pod]) -> Arc<[Unit]>,
 ) -> Result<Observed, (PlatformErrorKind, String)> {
     // Most looks lack nothing, and a simulation takes very many.
     let mut missing = Vec::new();
@@ -33,16 +35,21 @@ pub fn observed(
     let quota = look.app.spec.quota.filter(|_| look.quota);
     Ok(Observed {
         at,
-        units: look.pods.unwrap_or_default().iter().map(read).collect(),
+        units: read(look.pods.unwrap_or_default()),
         autoscaled: specs.iter().filter_map(autoscaler).collect(),
         quota_left: quota.map(|quota| quota.saturating_sub(look.app.units_in_use())),
         gaps: missing,
     })
 }
 
-/// A unit. It follows from the pod's name, address, phase, restarts and labels.
+/// Units.
 #[must_use]
-pub fn unit(pod: &Pod) -> Unit {
+pub fn units(pods: &[Pod]) -> Arc<[Unit]> {
+    pods.iter().map(unit).collect()
+}
+
+/// A unit. It follows from the pod's name, address, phase, restarts and labels.
+fn unit(pod: &Pod) -> Unit {
     let (status, reason) = pod.status();
     Unit {
         name: pod.name.clone(),

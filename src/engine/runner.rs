@@ -134,6 +134,7 @@ impl<P: Platform> Runner<P> {
         let (platform, since) = (&self.house.platform, self.course.activity_since());
         let (observed, activity) =
             tokio::join!(platform.observe(&rollout.app), platform.activity(Some(&rollout.app), since));
+        let activity = activity.map(|activity| activity.into_iter().map(Arc::new).collect());
         Seen::of(rollout, observed, activity)
     }
 

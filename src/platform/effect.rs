@@ -32,7 +32,7 @@ impl Traffic {
     #[must_use]
     pub fn of(observed: &Observed) -> Self {
         let mut versions: BTreeMap<Version, VersionTraffic> = BTreeMap::new();
-        for unit in &observed.units {
+        for unit in observed.units.iter() {
             let version = versions
                 .entry(unit.version)
                 .or_insert_with(|| VersionTraffic { routable: true, units: BTreeMap::new() });
@@ -49,7 +49,7 @@ impl Traffic {
 #[must_use]
 pub fn after(observed: &Observed, command: &Command) -> Observed {
     let mut then = observed.clone();
-    let units = &mut then.units;
+    let mut units = observed.units.to_vec();
     match command {
         Command::Route { version } | Command::Unroute { version } => {
             let routable = matches!(command, Command::Route { .. });
@@ -58,7 +58,7 @@ pub fn after(observed: &Observed, command: &Command) -> Observed {
         Command::AddUnits { version, process, count } => {
             let like = units.iter().find(|u| u.version == *version).cloned();
             let (routable, base) = like.map_or((false, false), |u| (u.routable, u.base));
-            add(units, *version, process, *count, routable, base);
+            add(&mut units, *version, process, *count, routable, base);
         }
         Command::RemoveUnits { version, process, count } => {
             let mut left = *count;
@@ -68,7 +68,7 @@ pub fn after(observed: &Observed, command: &Command) -> Observed {
                 !goes
             });
         }
-        Command::MakeOnly { version } => make_only(units, *version),
+        Command::MakeOnly { version } => make_only(&mut units, *version),
         Command::Delete { version } => units.retain(|u| u.version != *version),
         Command::MoveAutoscalers { version } => {
             then.autoscaled.iter_mut().for_each(|a| a.version = Some(*version));
@@ -80,7 +80,7 @@ pub fn after(observed: &Observed, command: &Command) -> Observed {
         }
         Command::Quarantine { .. } => {}
     }
-    then
+    Observed { units: units.into(), ..then }
 }
 
 /// The base is rebuilt: as many units of each process as were routable, whichever version they ran.
@@ -132,7 +132,7 @@ mod tests {
     fn start() -> Observed {
         let none = Observed {
             at: Time(0),
-            units: Vec::new(),
+            units: [].into(),
             autoscaled: Vec::new(),
             quota_left: None,
             gaps: Vec::new(),
@@ -141,7 +141,7 @@ mod tests {
         add(&mut units, V1, "web", 3, true, true);
         add(&mut units, V2, "web", 1, false, false);
         add(&mut units, V2, "worker", 1, false, false);
-        Observed { units, ..none }
+        Observed { units: units.into(), ..none }
     }
 
     /// Each version as `v1 base users web=3`.

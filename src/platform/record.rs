@@ -139,7 +139,7 @@ mod tests {
         async fn observe(&self, _: &AppName) -> Result<Observed, PlatformError> {
             Ok(Observed {
                 at: Time(7),
-                units: self.0.lock().unwrap().clone(),
+                units: self.0.lock().unwrap().as_slice().into(),
                 autoscaled: Vec::new(),
                 quota_left: None,
                 gaps: Vec::new(),

@@ -103,7 +103,7 @@ impl World {
     fn observed(&self) -> Observed {
         Observed {
             at: self.now,
-            units: self.units.clone(),
+            units: self.units.as_slice().into(),
             autoscaled: self.autoscaled.clone(),
             quota_left: None,
             gaps: vec![],

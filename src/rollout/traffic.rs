@@ -1,6 +1,7 @@
 //! Traffic as the rollout sees it: what the platform was observed to have, and the commands that change it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,8 +48,8 @@ pub struct Autoscaler {
 pub struct Observed {
     /// When it was asked.
     pub at: Time,
-    /// All units that exist.
-    pub units: Vec<Unit>,
+    /// All units that exist. Shared: it is read every few seconds, kept by several, and seldom changes.
+    pub units: Arc<[Unit]>,
     /// The autoscalers: each changes the number of units of one process.
     pub autoscaled: Vec<Autoscaler>,
     /// How many more units the quota allows; nothing: no limit.

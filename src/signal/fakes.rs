@@ -96,5 +96,5 @@ pub(super) fn unit(name: &str, version: u32, address: Option<SocketAddr>) -> Uni
 
 /// An app with these units.
 pub(super) fn observed(units: Vec<Unit>) -> Observed {
-    Observed { at: Time(0), units, autoscaled: Vec::new(), quota_left: None, gaps: Vec::new() }
+    Observed { at: Time(0), units: units.into(), autoscaled: Vec::new(), quota_left: None, gaps: Vec::new() }
 }

@@ -74,6 +74,9 @@ impl HealthBook {
     ///
     /// A unit is asked once it has been ready: before, it is starting and its platform waits for it.
     pub fn due(&mut self, observed: &Observed, now: Time) -> Vec<Probe> {
+        if self.checks.is_empty() {
+            return Vec::new();
+        }
         self.units.retain(|name, _| observed.units.iter().any(|unit| unit.name == *name));
         let of = |version| move |unit: &&Unit| unit.version == version && unit.address.is_some();
         let in_process = observed.units.iter().filter(|unit| unit.process == self.process);
@@ -81,12 +84,16 @@ impl HealthBook {
         let asked = in_process.filter(of(self.versions.canary)).chain(controls);
         let mut probes = Vec::new();
         for unit in asked {
-            if !unit.ready && !self.units.contains_key(&unit.name) {
-                continue;
-            }
-            let canary = unit.version == self.versions.canary;
-            let new = || Checked { canary, results: vec![Result::default(); self.checks.len()] };
-            let checked = self.units.entry(unit.name.clone()).or_insert_with(new);
+            // Asked about every few seconds, and new only once: its name is copied only then.
+            let checked = match self.units.get_mut(&unit.name) {
+                Some(checked) => checked,
+                None if !unit.ready => continue,
+                None => {
+                    let canary = unit.version == self.versions.canary;
+                    let new = Checked { canary, results: vec![Result::default(); self.checks.len()] };
+                    self.units.entry(unit.name.clone()).or_insert(new)
+                }
+            };
             for (number, (check, result)) in self.checks.iter().zip(&mut checked.results).enumerate() {
                 // A clock that was set back must not silence a check.
                 let is_due = result.due.is_none_or(|due| due <= now || due > now + check.every);

@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 use super::count::{ArmCount, PairCount};
 use super::dispersion::{MIN_PAIRS, above_deadband, measured};
-use super::special::{log_add_exp, log_sum_exp, log_values};
+use super::special::{log_sum_exp, log_values};
 use forecast::Forecast;
 
 pub use cluster::ClusterLaw;

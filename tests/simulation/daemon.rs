@@ -463,7 +463,7 @@ impl<'a> World<'a> {
             _ => None,
         };
         let mut notes = Vec::new();
-        for unit in &observed.units {
+        for unit in observed.units.iter() {
             let Some(arm) =
                 arm_of(unit.version).filter(|arm| silent.iter().all(|o| o.arm.is_some_and(|a| a != *arm)))
             else {
@@ -500,7 +500,7 @@ impl<'a> World<'a> {
 /// Units as a person reads them.
 fn units(observed: &Observed) -> String {
     let mut groups: std::collections::BTreeMap<String, [u32; 3]> = std::collections::BTreeMap::new();
-    for unit in &observed.units {
+    for unit in observed.units.iter() {
         let slot = if unit.base { "" } else { " beside" };
         let [all, ready, routed] =
             groups.entry(format!("`{}` of {}{slot}", unit.process, unit.version)).or_default();

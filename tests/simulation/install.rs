@@ -1,6 +1,7 @@
 //! The emulated Tsuru with its users, in virtual time: what it shows to whoever reads it, and what it serves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -68,10 +69,10 @@ pub(crate) struct Install {
     pub(crate) served: BTreeMap<Version, f64>,
     /// Times at which no unit served any more.
     pub(crate) dark: Vec<Dark>,
-    /// Each unit as it was read last.
-    seen: BTreeMap<PodId, (Pod, Unit)>,
+    /// The units as they were read last: they are read very often, and seldom change.
+    seen: (Vec<Pod>, Arc<[Unit]>),
     /// What is over, as the daemon reads it.
-    told: BTreeMap<EventId, Activity>,
+    told: BTreeMap<EventId, Arc<Activity>>,
 }
 
 impl Install {
@@ -106,7 +107,7 @@ impl Install {
             exited: None,
             served: BTreeMap::new(),
             dark: Vec::new(),
-            seen: BTreeMap::new(),
+            seen: (Vec::new(), [].into()),
             told: BTreeMap::new(),
         };
         install.settle(None);
@@ -119,9 +120,9 @@ impl Install {
     }
 
     /// The units of `web` that serve users now.
-    fn servers(&self) -> Vec<PodId> {
+    fn servers(&self) -> impl Iterator<Item = PodId> {
         let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
-        pods.iter().filter(|p| p.key.process == "web" && p.serves()).map(|p| p.id).collect()
+        pods.iter().filter(|p| p.key.process == "web" && p.serves()).map(|p| p.id)
     }
 
     /// Goes to `then`, one change after the other.
@@ -134,26 +135,30 @@ impl Install {
     }
 
     fn to(&mut self, then: Time) {
-        let holder = self.holder();
+        let lock = self.lock();
         self.now = self.now.max(then);
         self.tsuru.advance(self.now);
         let _outside = self.tsuru.take_effects();
-        let holder = holder.or_else(|| self.holder());
-        self.settle(holder);
+        let event = lock.or_else(|| self.lock()).and_then(|id| self.tsuru.event(id));
+        self.settle(event.map(|event| event.owner.1.clone()));
+    }
+
+    fn lock(&self) -> Option<EventId> {
+        self.app()?.lock
     }
 
     /// Who holds the app's lock.
     pub(crate) fn holder(&self) -> Option<String> {
-        let event = self.app()?.lock.and_then(|id| self.tsuru.event(id))?;
+        let event = self.lock().and_then(|id| self.tsuru.event(id))?;
         Some(event.owner.1.clone())
     }
 
     /// Takes note of who serves from now on.
     pub(crate) fn settle(&mut self, by: Option<String>) {
-        let servers = self.servers();
-        if servers == self.serving {
+        if self.servers().eq(self.serving.iter().copied()) {
             return;
         }
+        let servers: Vec<PodId> = self.servers().collect();
         self.accrue();
         let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
         let crashed = pods.iter().any(|p| self.serving.contains(&p.id) && p.phase == Phase::Crashed);
@@ -220,28 +225,28 @@ impl Install {
         let Some(look) = self.tsuru.look(now, APP).filter(|look| !look.app.gone) else {
             return Err(error(READING, PlatformErrorKind::NotFound, "App shop not found."));
         };
-        let seen = &mut self.seen;
-        let read = |pod: &Pod| {
-            let (was, unit) = seen.entry(pod.id).or_insert_with(|| (pod.clone(), in_process::unit(pod)));
-            if was != pod {
-                (*was, *unit) = (pod.clone(), in_process::unit(pod));
+        let (was, units) = &mut self.seen;
+        let read = |pods: &[Pod]| {
+            if was != pods {
+                (*was, *units) = (pods.to_vec(), in_process::units(pods));
             }
-            unit.clone()
+            Arc::clone(units)
         };
         in_process::observed(&look, at, read).map_err(|(kind, message)| error(READING, kind, &message))
     }
 
     /// What was done to the app since `since`: began or ended then, or still runs.
-    pub(crate) fn activity(&mut self, since: Time) -> Result<Vec<Activity>, PlatformError> {
+    pub(crate) fn activity(&mut self, since: Time) -> Result<Vec<Arc<Activity>>, PlatformError> {
         self.door("reading the events")?;
         let concerns = |e: &&Event| e.started >= since || e.ended.is_none_or(|ended| ended >= since);
         let told = &mut self.told;
         let mut tell = |event: &Event| {
             if event.ended.is_none() {
-                return in_process::activity(event, DAEMON);
+                return Arc::new(in_process::activity(event, DAEMON));
             }
             // What is over does not change any more, and is read very often.
-            told.entry(event.id).or_insert_with(|| in_process::activity(event, DAEMON)).clone()
+            let over = told.entry(event.id);
+            Arc::clone(over.or_insert_with(|| Arc::new(in_process::activity(event, DAEMON))))
         };
         Ok(self.tsuru.events().filter(concerns).map(&mut tell).collect())
     }

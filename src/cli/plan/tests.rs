@@ -270,7 +270,7 @@ fn a_plan_for_an_app_stands_on_its_process_its_quota_and_its_autoscalers() {
     let mut known = known();
     let worker =
         Unit { process: "worker".to_owned(), name: "w".to_owned(), ..known.observed.units[0].clone() };
-    known.observed.units.push(worker);
+    known.observed.units = known.observed.units.iter().cloned().chain([worker]).collect();
     known.observed.quota_left = Some(1);
     let text = printed(&rules(WEB), &Flags::default(), Some(&known));
     assert!(text.contains("v3 on 3 units (the quota leaves room for 1 more)"), "{text}");

@@ -38,7 +38,7 @@ impl Both {
             let pods = Some(app.pods.as_slice());
             let hosts = Some(Vec::new());
             let look = Look { app, pods, autoscale: true, metrics: true, quota: true, hosts };
-            let seen = direct::observed(&look, AT, direct::unit).expect("units");
+            let seen = direct::observed(&look, AT, direct::units).expect("units");
             (seen, core.events().map(|event| direct::activity(event, DAEMON)).collect())
         })
     }

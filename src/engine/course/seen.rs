@@ -1,5 +1,7 @@
 //! What was seen in one round, and what of it is news.
 
+use std::sync::Arc;
+
 use super::Memory;
 use crate::platform::{Activity, ActivityKind, PlatformError, PlatformErrorKind};
 use crate::rollout::{Foreign, Observed, Rollout};
@@ -11,8 +13,8 @@ use crate::words::{Time, Version};
 pub struct Seen {
     /// The units; nothing if they could not be listed, or nobody knows what others do.
     pub observed: Option<Observed>,
-    /// What was done to the app.
-    pub activity: Vec<Activity>,
+    /// What was done to the app. Most of it was seen before, and is shared.
+    pub activity: Vec<Arc<Activity>>,
     /// Why there is no app any more.
     pub gone: Option<String>,
     /// What the policy's signals gave, and when they were asked; nothing where no look was due.
@@ -43,7 +45,7 @@ impl Seen {
     pub fn of(
         rollout: &Rollout,
         observed: Result<Observed, PlatformError>,
-        activity: Result<Vec<Activity>, PlatformError>,
+        activity: Result<Vec<Arc<Activity>>, PlatformError>,
     ) -> Self {
         let mut seen = Self::default();
         match observed {
@@ -72,7 +74,7 @@ impl Seen {
             return News { busy: false, affairs };
         }
         let rollout = memory.rollout();
-        let is_new = |a: &&Activity| {
+        let is_new = |a: &&Arc<Activity>| {
             let later = a.started > rollout.deployed;
             a.ended.is_some() && !a.ours && a.id != rollout.trigger && later && !memory.has_heeded(&a.id)
         };

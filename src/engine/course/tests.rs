@@ -1,5 +1,7 @@
 //! A course is held against its journal after every step, and told what a platform in the test shows.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::platform::effect::after;
 use crate::platform::{Activity, ActivityKind, PlatformErrorKind};
@@ -16,7 +18,7 @@ struct Bench {
     course: Course,
     journal: Vec<Recorded>,
     app: Observed,
-    activity: Vec<Activity>,
+    activity: Vec<Arc<Activity>>,
     now: Time,
 }
 
@@ -37,8 +39,14 @@ impl Bench {
             restarts: 0,
             created: None,
         };
-        let units = vec![unit(1, BASELINE, true), unit(2, BASELINE, true), unit(3, CANARY, false)];
-        let app = Observed { at: now, units, autoscaled: Vec::new(), quota_left: None, gaps: Vec::new() };
+        let units = [unit(1, BASELINE, true), unit(2, BASELINE, true), unit(3, CANARY, false)];
+        let app = Observed {
+            at: now,
+            units: units.into(),
+            autoscaled: Vec::new(),
+            quota_left: None,
+            gaps: Vec::new(),
+        };
         Self { course: Course::new(memory), journal: vec![first], app, activity: Vec::new(), now }
     }
 
@@ -97,7 +105,7 @@ impl Bench {
 
     /// Somebody else does something now.
     fn somebody(&mut self, id: &str, kind: ActivityKind) {
-        self.activity.push(Activity {
+        self.activity.push(Arc::new(Activity {
             id: id.to_owned(),
             app: AppName("shop".to_owned()),
             kind,
@@ -106,7 +114,7 @@ impl Bench {
             started: self.now,
             ended: Some(self.now),
             error: None,
-        });
+        }));
     }
 
     fn hear(&mut self, action: Reaction) -> Vec<&'static str> {

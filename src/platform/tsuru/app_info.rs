@@ -79,7 +79,7 @@ pub(super) fn read(json: &[u8], at: Time, default_port: u16) -> Result<Observed,
     let units = raw_units
         .into_iter()
         .map(|raw| unit(raw, &info.name, &addresses, default_port, &mut gaps))
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<_, _>>()?;
     let autoscaled = info.autoscale.unwrap_or_default().iter().filter_map(autoscaler).collect();
     gaps.sort();
     gaps.dedup();

@@ -43,7 +43,8 @@ fn two_replicas_of_the_api_that_lag_apart_never_take_a_unit_away_twice() {
     // The other replica has seen neither: not even the routing that came before the removal is asked for again.
     assert!(matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
     let mut half = world.observed();
-    half.units.push(Unit { name: "shop-web-0".to_owned(), version: B, base: true, ..half.units[0].clone() });
+    let made = Unit { name: "shop-web-0".to_owned(), version: B, base: true, ..half.units[0].clone() };
+    half.units = half.units.iter().cloned().chain([made]).collect();
     assert!(matches!(next_act(&world.rollout, &half, false, world.now), Act::Wait(_)));
     assert_eq!(world.next(), Act::Settled);
 }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn observed(units: Vec<Unit>) -> Observed {
-        Observed { at: Time(0), units, autoscaled: vec![], quota_left: None, gaps: vec![] }
+        Observed { at: Time(0), units: units.into(), autoscaled: vec![], quota_left: None, gaps: vec![] }
     }
 
     #[test]

@@ -56,14 +56,10 @@ impl UnitWatch {
         self.units.retain(|name, _| observed.units.iter().any(|unit| unit.name == *name));
         let Arms { baseline, canary } = self.versions;
         for unit in observed.units.iter().filter(|unit| unit.version == baseline || unit.version == canary) {
-            let new = || Seen {
-                version: unit.version,
-                restarts: unit.restarts,
-                was_ready: false,
-                since: None,
-                failing: None,
+            let seen = match self.units.get_mut(&unit.name) {
+                Some(seen) => seen,
+                None => self.units.entry(unit.name.clone()).or_insert(Seen::new(unit)),
             };
-            let seen = self.units.entry(unit.name.clone()).or_insert_with(new);
             seen.take(unit, observed.at, self.limits);
         }
         let of = |version| self.units.values().filter(move |seen: &&Seen| seen.version == version);
@@ -77,6 +73,11 @@ impl UnitWatch {
 }
 
 impl Seen {
+    fn new(unit: &Unit) -> Self {
+        let Unit { version, restarts, .. } = *unit;
+        Self { version, restarts, was_ready: false, since: None, failing: None }
+    }
+
     fn take(&mut self, unit: &Unit, at: Time, limits: UnitLimits) {
         let in_error = unit.status.starts_with("error");
         self.was_ready |= unit.ready;

@@ -85,7 +85,7 @@ impl Prometheus {
         let none = BTreeMap::new();
         let observed = Observed {
             at: past.until,
-            units: Vec::new(),
+            units: [].into(),
             autoscaled: Vec::new(),
             quota_left: None,
             gaps: Vec::new(),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::count::ArmCount;
-use super::law::{log_laws, log_negative_binomial};
-use super::{DRIFT, JUMP, JUMP_FRAILTY, log_add_exp};
+use super::law::{laws, log_negative_binomial};
+use super::{DRIFT, JUMP, JUMP_FRAILTY};
 
 /// What a look keeps of the past, fast and slow.
 const FAST: f64 = 0.6;
@@ -65,12 +65,11 @@ impl Forecast {
         let square = self.exposure * self.exposure;
         let per_phi = fast * fast * self.exposure_twice / (rate * square);
         let per_frailty = fast * fast * self.square_twice / square;
-        let jump = JUMP.ln() + log_negative_binomial(look.events(), mean, JUMP_FRAILTY);
-        let laws = log_laws(look.events(), mean, |phi, frailty| {
-            frailty + phi * per_phi + frailty * per_frailty + DRIFT
-        });
+        let jump = log_negative_binomial(look.events(), mean, JUMP_FRAILTY);
+        let laws =
+            laws(look.events(), mean, |phi, frailty| frailty + phi * per_phi + frailty * per_frailty + DRIFT);
         for (log, law) in log_posterior.iter_mut().zip(laws) {
-            *log += log_add_exp((-JUMP).ln_1p() + law, jump);
+            *log += law.log_mixed(JUMP, jump);
         }
     }
 }

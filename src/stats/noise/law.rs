@@ -26,31 +26,56 @@ pub(super) fn log_negative_binomial(x: f64, mean: f64, relative: f64) -> f64 {
         - x * (shape / mean).ln_1p()
 }
 
-/// ln P of count `x` with mean `mean` under every pair of the posterior's grid, φ varying slowest, where
-/// `relative(φ, f)` is the squared coefficient of variation beside the clusters.
-pub(super) fn log_laws(x: f64, mean: f64, relative: impl Fn(f64, f64) -> f64) -> [f64; PAIRS] {
-    let mut log = [0.0; PAIRS];
-    // Without clusters, or with many: all by moments.
-    let by_moments = if x > MANY || mean > MANY { PAIRS } else { FRAILTY.len() };
-    for (log, (phi, frailty)) in log.iter_mut().zip(pairs()).take(by_moments) {
-        *log = log_negative_binomial(x, mean, relative(phi, frailty) + (phi - 1.0) / mean);
-    }
-    if let Some(clustered) = log.last_chunk_mut::<{ PAIRS - FRAILTY.len() }>()
-        && by_moments < PAIRS
-    {
-        let mut laws = pairs().skip(FRAILTY.len()).map(|(phi, frailty)| (phi, relative(phi, frailty)));
-        *clustered = log_clusters(x, mean, std::array::from_fn(|_| laws.next().unwrap_or((1.0, 0.0))));
-    }
-    log
+/// A probability as its logarithm and a factor: `part`·e^`log`. Whoever mixes it with another needs no logarithm of the part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scaled {
+    log: f64,
+    part: f64,
 }
 
-/// ln P(x) for counts made of clusters, for each law of (φ, relative): the number of clusters is negative binomial with
+impl Scaled {
+    const ONE: Self = Self { log: 0.0, part: 1.0 };
+
+    /// ln((1 − `weight`) P + `weight` e^`other`).
+    pub(super) fn log_mixed(self, weight: f64, other: f64) -> f64 {
+        let Self { log, part } = self;
+        let part = (1.0 - weight) * part;
+        if log.max(other) == f64::NEG_INFINITY {
+            return f64::NEG_INFINITY;
+        }
+        if log >= other {
+            log + (part + weight * (other - log).exp()).ln()
+        } else {
+            other + (part * (log - other).exp() + weight).ln()
+        }
+    }
+}
+
+/// P of count `x` with mean `mean` under every pair of the posterior's grid, φ varying slowest, where `relative(φ, f)` is the
+/// squared coefficient of variation beside the clusters.
+pub(super) fn laws(x: f64, mean: f64, relative: impl Fn(f64, f64) -> f64) -> [Scaled; PAIRS] {
+    let mut laws = [Scaled::ONE; PAIRS];
+    // Without clusters, or with many: all by moments.
+    let by_moments = if x > MANY || mean > MANY { PAIRS } else { FRAILTY.len() };
+    for (law, (phi, frailty)) in laws.iter_mut().zip(pairs()).take(by_moments) {
+        law.log = log_negative_binomial(x, mean, relative(phi, frailty) + (phi - 1.0) / mean);
+    }
+    if let Some(clustered) = laws.last_chunk_mut::<{ PAIRS - FRAILTY.len() }>()
+        && by_moments < PAIRS
+    {
+        let mut pairs = pairs().skip(FRAILTY.len()).map(|(phi, frailty)| (phi, relative(phi, frailty)));
+        *clustered = clusters(x, mean, std::array::from_fn(|_| pairs.next().unwrap_or((1.0, 0.0))));
+    }
+    laws
+}
+
+/// P(x) for counts made of clusters, for each law of (φ, relative): the number of clusters is negative binomial with
 /// squared coefficient of variation `relative`, their sizes are geometric with mean (φ+1)/2, so that the variance is
 /// φ·mean + relative·mean².
 ///
 /// A negative binomial with the same moments, which is simpler, takes bursts for frailty at low counts. It serves for
 /// large ones.
-fn log_clusters<const N: usize>(x: f64, mean: f64, laws: [(f64, f64); N]) -> [f64; N] {
+fn clusters<const N: usize>(x: f64, mean: f64, laws: [(f64, f64); N]) -> [Scaled; N] {
     // A i P(i) = ((i−1)(B + A more) + clusters last) P(i−1) − (i−2) more B P(i−2), in all lanes at once; P(0) enters at
     // the end. The lanes are plain arrays so that the compiler makes vectors of them.
     let (mut growth, mut first, mut second) = ([0.0; N], [0.0; N], [0.0; N]);
@@ -88,10 +113,7 @@ fn log_clusters<const N: usize>(x: f64, mean: f64, laws: [(f64, f64); N]) -> [f6
             rescale(&mut before, &mut now, &mut log);
         }
     }
-    for (log, now) in log.iter_mut().zip(now) {
-        *log += now.ln();
-    }
-    log
+    std::array::from_fn(|lane| Scaled { log: log[lane], part: now[lane] })
 }
 
 /// Moves the magnitude of the recursion's terms into their logarithm where it leaves the range.
@@ -108,6 +130,7 @@ fn rescale<const N: usize>(before: &mut [f64; N], now: &mut [f64; N], log: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::special::log_add_exp;
     use crate::stats::vectors::{close, noise};
 
     #[test]
@@ -116,11 +139,24 @@ mod tests {
             let number = |name: &str| case[name].as_f64().unwrap();
             let (x, mean, phi, relative) = (number("x"), number("mu"), number("phi"), number("ir"));
             let got = if phi > 1.0 && x <= MANY && mean <= MANY {
-                log_clusters(x, mean, [(phi, relative)])[0]
+                let [law] = clusters(x, mean, [(phi, relative)]);
+                law.log_mixed(0.0, f64::NEG_INFINITY)
             } else {
                 log_negative_binomial(x, mean, relative + (phi - 1.0) / mean)
             };
             close(got, number("value"), 1e-9, case);
         }
+    }
+
+    #[test]
+    fn a_mixture_of_laws_is_the_sum_of_probabilities() {
+        for (log, part, other) in
+            [(-3.0, 1.0, -2.0), (-2.0, 0.5, -700.0), (-800.0, 1e140, -2.0), (5.0, 1e-9, 4.0)]
+        {
+            let expected = log_add_exp((-0.01_f64).ln_1p() + f64::ln(part) + log, 0.01_f64.ln() + other);
+            close(Scaled { log, part }.log_mixed(0.01, other), expected, 1e-14, &(log, part, other));
+        }
+        let never = f64::NEG_INFINITY;
+        assert!(Scaled { log: never, part: 1.0 }.log_mixed(0.01, never).is_infinite());
     }
 }

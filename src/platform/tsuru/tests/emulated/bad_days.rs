@@ -212,7 +212,7 @@ async fn lists_that_lag_show_what_was_and_then_what_is() {
 async fn an_environment_that_somebody_changes_is_told_from_a_deploy() {
     let bench = Bench::start().await;
     bench.emulator.act("shop", Act::SetEnv { names: vec!["A".to_owned()] }).await.unwrap();
-    let unit = bench.tsuru.observe(&shop()).await.unwrap().units.remove(0).name;
+    let unit = bench.tsuru.observe(&shop()).await.unwrap().units[0].name.clone();
     bench.emulator.act("shop", Act::KillUnit { unit, force: true }).await.unwrap();
     let kinds = bench.kinds().await;
     let last: Vec<&ActivityKind> = kinds.iter().rev().take(2).map(|k| &k.2).collect();
