@@ -43,7 +43,7 @@ struct Options {
     /// Only these configurations (of ABCDEF).
     #[arg(long, default_value = "ABCDEF")]
     configs: String,
-    /// Only the families whose names start so.
+    /// Only the families (of gauges: the noises) whose names start so.
     #[arg(long, default_value = "")]
     family: String,
     #[arg(long, default_value_t = 20_261_123)]

@@ -32,7 +32,7 @@ struct Options {
     /// Requests a second that each app gets.
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
-    /// How long it is measured, in seconds.
+    /// How long it is measured, in seconds: first while nothing is rolled out, then with all rollouts.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// What cargo passes to every bench.
@@ -103,8 +103,9 @@ async fn main() {
     configure(dir.path(), &fleet.tsuru, port);
     let config = path("uguisu.toml").display().to_string();
     let daemon = Process::start(&path("daemon.log"), &["run", "--config", &config]);
-    futures_util::stream::iter(&names).for_each_concurrent(20, |name| fleet.deploy(name, "toy:good")).await;
     let metrics = format!("http://127.0.0.1:{port}/metrics");
+    at_rest(&fleet, &daemon, &metrics, &options).await;
+    futures_util::stream::iter(&names).for_each_concurrent(20, |name| fleet.deploy(name, "toy:good")).await;
     until("every rollout is in its step", async || {
         let steps = number(&fleet.get(&metrics).await, "rollouts{phase=\"step\"}");
         (steps >= options.rollouts as f64).then_some(())
@@ -128,6 +129,19 @@ async fn main() {
     println!("journal             {:>10.1} KiB a look", (journal() - before.3) / looks / 1024.0);
     let busy = fleet.reaction(dir.path()).await;
     println!("reaction            {busy:>10} ms from the round that found harm to the platform's event");
+}
+
+/// While nothing is rolled out, the noise of all apps is watched.
+async fn at_rest(fleet: &Fleet, daemon: &Process, metrics: &str, options: &Options) {
+    let looks = async || number(&fleet.get(metrics).await, "quiet_looks_total");
+    until("every app is watched", async || (looks().await >= options.rollouts as f64).then_some(())).await;
+    let before = (Instant::now(), daemon.processor(), looks().await);
+    sleep(Duration::from_secs(options.seconds)).await;
+    let span = before.0.elapsed().as_secs_f64();
+    println!("apps at rest        {:>10}", options.rollouts);
+    println!("quiet looks a second{:>10.1}", (looks().await - before.2) / span);
+    println!("processor           {:>10.2} of one core", (daemon.processor() - before.1) / span);
+    println!("memory              {:>10.0} MiB", daemon.memory()[0]);
 }
 
 /// The emulated install.

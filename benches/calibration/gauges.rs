@@ -1,7 +1,7 @@
 //! The tables of gauges: noise of every kind of `uguisu::simulate::gauges`, one gauge signal with the whole budget.
 
 use uguisu::policy::{GaugeForm, Policy};
-use uguisu::simulate::gauges::{Fault, Scenario, cases};
+use uguisu::simulate::gauges::{self, Fault, Scenario};
 use uguisu::simulate::{self, Family, Service, Step, Tally, Trial, policies};
 
 use super::promises::Promises;
@@ -18,6 +18,12 @@ pub(super) fn tables(options: &Options, promises: &mut Promises) {
     good(options, promises);
     bad(options, promises);
     safe(options, promises);
+}
+
+/// The cases that are asked for.
+fn cases(fault: Fault, options: &Options) -> Vec<(&'static str, Scenario)> {
+    let asked = |(name, _): &(&str, _)| name.starts_with(&options.family);
+    gauges::cases(fault).into_iter().filter(asked).collect()
 }
 
 fn runs(gauge: Scenario, form: GaugeForm, history: usize, runs: usize, seed: u64) -> Vec<Trial> {
@@ -40,9 +46,9 @@ fn good(options: &Options, promises: &mut Promises) {
     println!("\n## Gauges: rolled back though good enough, % (95 % interval), {} runs\n", options.runs);
     println!("Margin 10 %; \"at the margin\" is a canary that is exactly 10 % worse.\n");
     println!("| noise | strict | loose | strict, no past | strict, at the margin |\n|---|---|---|---|---|");
-    let at_margin = cases(Fault::Step { by: MARGIN, from: 0 });
+    let at_margin = cases(Fault::Step { by: MARGIN, from: 0 }, options);
     let mut worst: [Worst; 4] = Default::default();
-    for ((name, scenario), (_, at_margin)) in cases(Fault::None).into_iter().zip(at_margin) {
+    for ((name, scenario), (_, at_margin)) in cases(Fault::None, options).into_iter().zip(at_margin) {
         let kinds = [
             (scenario, GaugeForm::Strict, HOUR),
             (scenario, GaugeForm::Loose, HOUR),
@@ -78,11 +84,11 @@ fn bad(options: &Options, promises: &mut Promises) {
         (Fault::Leak(0.5), GaugeForm::Strict),
     ];
     let (mut step, mut leak) = (Worst::default(), Worst::default());
-    for (index, (name, _)) in cases(Fault::None).into_iter().enumerate() {
+    for (index, (name, _)) in cases(Fault::None, options).into_iter().enumerate() {
         let tallies: Vec<Tally> = faults
             .iter()
             .map(|(fault, form)| {
-                found(&runs(cases(*fault)[index].1, *form, HOUR, options.medians, options.seed))
+                found(&runs(cases(*fault, options)[index].1, *form, HOUR, options.medians, options.seed))
             })
             .collect();
         let cell = |tally: &Tally| format!("{:.0} ({})", 100.0 * tally.share(), seconds(tally.median()));
@@ -108,9 +114,9 @@ fn bad(options: &Options, promises: &mut Promises) {
 fn safe(options: &Options, promises: &mut Promises) {
     println!("\n## Gauges: proven to be less than 1.5 times as bad, {} runs\n", options.medians);
     println!("| noise | good canary: % (median s) | 1.5 times as bad: % (95 % interval) |\n|---|---|---|");
-    let bad = cases(Fault::Step { by: 0.5, from: 0 });
+    let bad = cases(Fault::Step { by: 0.5, from: 0 }, options);
     let mut worst = Worst::default();
-    for ((name, good), (_, bad)) in cases(Fault::None).into_iter().zip(bad) {
+    for ((name, good), (_, bad)) in cases(Fault::None, options).into_iter().zip(bad) {
         let run =
             |scenario, runs_: usize| proven(&runs(scenario, GaugeForm::Strict, HOUR, runs_, options.seed));
         let (good, bad) = (run(good, options.medians), run(bad, options.runs));

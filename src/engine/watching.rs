@@ -33,7 +33,7 @@ const KEEP: u64 = 4;
 const KEEP_BETWEEN: [Span; 2] = [Span::seconds(10), Span::minutes(1)];
 
 /// Apps that are watched at the same time; more are not, and that is said.
-const MOST_APPS: usize = 500;
+const MOST_APPS: usize = 1000;
 
 /// Apps whose units are asked at the same moment.
 const AT_ONCE: usize = 8;
@@ -68,10 +68,33 @@ impl<P: Platform> Watching<P> {
                 Err(error) => (Vec::new(), vec![error.to_string()]),
             },
         };
-        for note in notes {
+        let (looks, more) = self.with_kept(looks, policy, app, baseline, now).await;
+        for note in notes.into_iter().chain(more) {
             warn!(%app, "the noise of {baseline} is not known beforehand: {note}");
         }
         looks
+    }
+
+    /// These looks, after those that are kept in the journal. What is kept in this very moment may be among both.
+    async fn with_kept(
+        &self,
+        looks: Vec<Look>,
+        policy: &Policy,
+        app: &AppName,
+        baseline: Version,
+        now: Time,
+    ) -> (Vec<Look>, Option<String>) {
+        if matches!(*self.house.source, Source::Prometheus(_)) {
+            return (looks, None);
+        }
+        let begin = looks.first().map_or(f64::INFINITY, |look| look.at);
+        match kept(self.house.store.reader(), app, policy, now).await {
+            Ok(Some((version, before))) if version == baseline => {
+                (before.into_iter().filter(|look| look.at < begin).chain(looks).collect(), None)
+            }
+            Ok(_) => (looks, None),
+            Err(error) => (looks, Some(error.to_string())),
+        }
     }
 
     /// Keeps the list of watched apps current, until `stop`. A source that remembers needs no watching.
@@ -130,12 +153,11 @@ impl<P: Platform> Watching<P> {
             if apps.contains_key(&app) {
                 continue;
             }
-            let Ok(mut watcher) =
+            let Ok(watcher) =
                 Watcher::new(Policy::clone(&policy), app.clone(), Arc::clone(&self.house.source))
             else {
                 continue;
             };
-            self.recall(&app, &policy, &mut watcher).await;
             let (watcher, own) = (Arc::new(Mutex::new(watcher)), stop.child_token());
             tasks.spawn(Arc::clone(self).watch(
                 app.clone(),
@@ -148,19 +170,6 @@ impl<P: Platform> Watching<P> {
         Ok(())
     }
 
-    /// Goes on from what is kept of an app.
-    async fn recall(&self, app: &AppName, policy: &Policy, watcher: &mut Watcher) {
-        let now = self.house.clock.now();
-        let recalled = match kept(self.house.store.reader(), app, policy, now).await {
-            Ok(Some((version, looks))) => watcher.recall(version, looks, now).map_err(|e| e.to_string()),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = recalled {
-            debug!(%app, "what was seen of it before is not used: {error}");
-        }
-    }
-
     /// Keeps what was seen since the last time.
     async fn keep(&self, app: &AppName, policy: &Policy, watcher: &Mutex<Watcher>) {
         let Some((version, looks)) = watcher.lock().await.unkept() else { return };
@@ -171,7 +180,7 @@ impl<P: Platform> Watching<P> {
         let quiet = Quiet { version, policy: policy_json, looks: looks.iter().filter_map(as_json).collect() };
         let since = Time(self.house.clock.now().0.saturating_sub_unsigned(Watcher::reach(policy).0));
         match self.house.store.keep_quiet(app, quiet, since).await {
-            Ok(()) => watcher.lock().await.keep(until),
+            Ok(()) => watcher.lock().await.forget(until),
             Err(error) => warn!(%app, "what was seen of it is not kept: {error}"),
         }
     }
@@ -198,7 +207,10 @@ impl<P: Platform> Watching<P> {
                 last_kept = self.house.clock.now();
             }
             if self.house.running.of(&app).is_some() {
-                seen = None;
+                if seen.take().is_some() {
+                    self.keep(&app, &policy, &watcher).await;
+                    watcher.lock().await.cease();
+                }
                 continue;
             }
             let Ok(_turn) = self.turns.acquire().await else { return };

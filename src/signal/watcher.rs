@@ -16,7 +16,7 @@ use crate::words::{AppName, Arms, Span, Time, Version};
 const REACH: Span = Span::minutes(60);
 /// The most looks that a source is asked for.
 const MOST: u32 = 720;
-/// The most looks that are kept here.
+/// The most looks that are kept, here or elsewhere.
 const KEPT: usize = 240;
 /// How long a source may take to tell a history; a rollout waits for it.
 const PATIENCE: Span = Span::seconds(30);
@@ -36,9 +36,8 @@ pub struct Watcher {
 struct Watched {
     version: Version,
     gatherer: Gatherer,
+    /// What is not kept elsewhere yet.
     looks: VecDeque<Look>,
-    /// The time of the last look that is kept elsewhere.
-    kept: f64,
 }
 
 impl Watcher {
@@ -67,7 +66,7 @@ impl Watcher {
         }
         if self.watched.as_ref().is_none_or(|watched| watched.version != version) {
             let gatherer = Gatherer::new(&self.policy, self.subject(version, now), Arc::clone(&self.source))?;
-            self.watched = Some(Watched { version, gatherer, looks: VecDeque::new(), kept: f64::MIN });
+            self.watched = Some(Watched { version, gatherer, looks: VecDeque::new() });
         }
         let Some(watched) = &mut self.watched else { return Ok(Vec::new()) };
         let gathered = watched.gatherer.gather(observed, now).await;
@@ -80,30 +79,25 @@ impl Watcher {
         Ok(gathered.notes)
     }
 
-    /// Goes on from looks at `version` that were kept, oldest first.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn recall(&mut self, version: Version, looks: Vec<Look>, now: Time) -> Result<(), MeterError> {
-        let gatherer = Gatherer::new(&self.policy, self.subject(version, now), Arc::clone(&self.source))?;
-        let kept = looks.last().map_or(f64::MIN, |look| look.at);
-        self.watched = Some(Watched { version, gatherer, looks: looks.into(), kept });
-        Ok(())
-    }
-
     /// The version that is watched, and the looks that are not kept elsewhere yet, oldest first.
     #[must_use]
     pub fn unkept(&self) -> Option<(Version, Vec<Look>)> {
         let watched = self.watched.as_ref()?;
-        let looks: Vec<Look> = watched.looks.iter().filter(|look| look.at > watched.kept).cloned().collect();
+        let looks: Vec<Look> = watched.looks.iter().cloned().collect();
         (!looks.is_empty()).then_some((watched.version, looks))
     }
 
-    /// All looks up to this time are kept elsewhere.
-    pub fn keep(&mut self, until: f64) {
+    /// All looks up to this time are kept elsewhere, so they are forgotten here: an hour of looks at hundreds of apps would
+    /// fill the memory.
+    pub fn forget(&mut self, until: f64) {
         if let Some(watched) = &mut self.watched {
-            watched.kept = watched.kept.max(until);
+            watched.looks.retain(|look| look.at > until);
         }
+    }
+
+    /// Forgets all that was seen, until the next look. A rollout has its own.
+    pub fn cease(&mut self) {
+        self.watched = None;
     }
 
     /// How far back looks that were kept count.
@@ -112,7 +106,8 @@ impl Watcher {
         REACH.max(Span(policy.look_every.0.saturating_mul(KEPT as u64)))
     }
 
-    /// The past of `version` up to `now` as looks at the baseline alone, oldest first, and what went wrong.
+    /// The past of `version` up to `now` as looks at the baseline alone, oldest first, and what went wrong; of units that are
+    /// scraped, what is not kept elsewhere yet.
     pub async fn history(&self, version: Version, now: Time) -> (Vec<Look>, Vec<String>) {
         match &*self.source {
             Source::Prometheus(prometheus) => {

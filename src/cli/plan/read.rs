@@ -180,15 +180,10 @@ impl House {
         let mut watcher =
             Watcher::new(policy.clone(), self.app.clone(), Arc::clone(&self.source)).map_err(Trouble::new)?;
         if matches!(*self.source, Source::Scrape(_)) {
-            match self.kept(policy, version).await {
-                Some(looks) => {
-                    watcher.recall(version, looks, self.clock.now()).map_err(Trouble::new)?;
-                    known.source = KEPT;
-                }
-                None => {
-                    self.watch(&mut watcher, policy, version, &known.observed, &mut known.notes).await?;
-                }
+            if let Some(looks) = self.kept(policy, version).await {
+                return Ok(Known { source: KEPT, at: self.clock.now(), looks, ..known });
             }
+            self.watch(&mut watcher, policy, version, &known.observed, &mut known.notes).await?;
         }
         known.at = self.clock.now();
         let (looks, more) = watcher.history(version, known.at).await;

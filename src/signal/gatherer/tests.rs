@@ -274,6 +274,19 @@ async fn watching_between_rollouts_keeps_a_bounded_past_of_one_version() {
     );
     assert_eq!(watcher.history(Version(1), at(1500)).await.0.len(), 91, "not what was seen since");
     assert_eq!(watcher.history(Version(2), at(4000)).await.0, []);
+    let (version, unkept) = watcher.unkept().unwrap();
+    assert_eq!((version, unkept.len()), (Version(1), 240));
+    watcher.forget(unkept[237].at);
+    assert_eq!(
+        watcher.history(Version(1), at(4000)).await.0,
+        looks[238..],
+        "what is kept elsewhere is not told twice"
+    );
+    watcher.forget(unkept[239].at);
+    assert_eq!(watcher.unkept(), None);
+    watcher.cease();
+    watcher.watch(Version(1), &seen, at(4500)).await.unwrap();
+    assert_eq!(watcher.unkept(), None, "the first look after a rollout begins anew");
     fleet.shows("new", 1, 0);
     watcher.watch(Version(2), &seen, at(5000)).await.unwrap();
     assert_eq!(watcher.history(Version(1), at(5000)).await.0, []);
