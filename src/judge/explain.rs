@@ -184,8 +184,11 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         let now = had(alone.about(facts.about), alone.seen);
         return format!("{within}; now it serves alone: {now}, {}", size(facts, v));
     }
+    // Where the ratio itself lies below what is asked, it is what was proven, though its interval, which has two sides, may
+    // not show it yet.
+    let by_ratio = v.seen[0] > 0.0 && v.effect[1].is_some_and(|ratio| ratio < v.within);
     match (facts.about, v.effect[2]) {
-        (About::Failures, high) if high.is_none_or(|high| high > v.within) => format!(
+        (About::Failures, high) if !by_ratio && high.is_none_or(|high| high > v.within) => format!(
             "{}; so few harm nobody, whatever the baseline has",
             had(facts.about, [v.seen[0], v.seen[1]])
         ),
@@ -311,7 +314,7 @@ fn had(about: About, [events, total]: [f64; 2]) -> String {
     let share = if total > 0.0 { percent(events / total) } else { percent(0.0) };
     match about {
         About::Events => {
-            format!("{} events, {} a minute and unit", count(events), level(about, events / total.max(1e-9)))
+            format!("{} events, {}", count(events), level(about, events / total.max(1e-9)))
         }
         About::Slower(edge) => {
             format!(
