@@ -422,6 +422,7 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
+            below_floor: watch.evidence.below_floor(within),
             clearest: watch.evidence.clearest(),
             alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),

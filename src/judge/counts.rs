@@ -251,15 +251,28 @@ impl Counts {
         if let Some(alone) = self.safe_alone(within) {
             return self.limit.as_ref().map_or(alone, |limit| alone.min(limit.log_e_safe()));
         }
-        let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
-        let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
-        let relative = match &self.floor {
-            Some(Floor { below, part, .. }) => {
-                log_add_exp((1.0 - part).ln() + proven, part.ln() + below.log_e())
-            }
-            None => proven,
+        let relative = match self.safe_parts(within) {
+            (by_ratio, Some(by_floor)) => log_add_exp(by_ratio, by_floor),
+            (by_ratio, None) => by_ratio,
         };
         self.limit.as_ref().map_or(relative, |limit| relative.min(limit.log_e_safe()))
+    }
+
+    /// ln of what the evidence of safety is the sum of: that the canary is below `within` times the baseline, and that it is
+    /// below the floor, if there is one.
+    fn safe_parts(&self, within: f64) -> (f64, Option<f64>) {
+        let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
+        let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
+        match &self.floor {
+            Some(Floor { below, part, .. }) => ((1.0 - part).ln() + proven, Some(part.ln() + below.log_e())),
+            None => (proven, None),
+        }
+    }
+
+    /// Whether the canary is called safe for what it has at all, rather than beside the baseline.
+    pub(super) fn below_floor(&self, within: f64) -> bool {
+        let (by_ratio, by_floor) = self.safe_parts(within);
+        by_floor.is_some_and(|by_floor| by_floor > by_ratio)
     }
 
     /// The evidence of safety after 100 %, where it has to come from there.

@@ -217,6 +217,11 @@ impl Evidence {
         }
     }
 
+    /// Whether the canary is called safe for what it has at all, rather than beside the baseline.
+    pub(super) fn below_floor(&self, within: f64) -> bool {
+        matches!(self.part(), Part::Proportion(counts) if counts.below_floor(within))
+    }
+
     /// The absolute limit, and whether the baseline itself breaks it now.
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
         match self.part() {

@@ -60,6 +60,8 @@ pub(super) struct Facts<'a> {
     pub(super) step: [f64; 2],
     /// An absolute limit, and whether the baseline itself breaks it.
     pub(super) limit: Option<(f64, bool)>,
+    /// Whether it is called safe for what it has at all, rather than beside the baseline.
+    pub(super) below_floor: bool,
     /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there, as
     /// [`SignalVerdict::seen`].
     pub(super) clearest: Option<(f64, [f64; 4])>,
@@ -184,16 +186,11 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         let now = had(alone.about(facts.about), alone.seen);
         return format!("{within}; now it serves alone: {now}, {}", size(facts, v));
     }
-    // Where the ratio itself lies below what is asked, it is what was proven, though its interval, which has two sides, may
-    // not show it yet.
-    let by_ratio = v.seen[0] > 0.0 && v.effect[1].is_some_and(|ratio| ratio < v.within);
-    match (facts.about, v.effect[2]) {
-        (About::Failures, high) if !by_ratio && high.is_none_or(|high| high > v.within) => format!(
-            "{}; so few harm nobody, whatever the baseline has",
-            had(facts.about, [v.seen[0], v.seen[1]])
-        ),
-        _ => format!("{}; {within}", size(facts, v)),
+    if facts.below_floor {
+        let had = had(facts.about, [v.seen[0], v.seen[1]]);
+        return format!("{had}; so few harm nobody, whatever the baseline has");
     }
+    format!("{}; {within}", size(facts, v))
 }
 
 /// What would have changed it; empty where nothing sensible can be said.

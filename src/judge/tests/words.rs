@@ -77,6 +77,15 @@ fn sentences() {
     show(&mut floor, 1, 100, |_| 0.0, 0.0);
     tell("no errors at all, long enough", said(&floor));
 
+    let mut narrow = judge(ratio("errors"), &[]);
+    let passes = |judge: &Judge| judge.verdict().signals["errors"].outcome == Outcome::Pass;
+    let first = (1..200).find(|n| {
+        show(&mut narrow, *n, 1, |n| f64::from(n % 2) + 1.0, 14.0);
+        passes(&narrow)
+    });
+    assert!(first.is_some());
+    tell("proven just now, by the ratio", said(&narrow));
+
     let mut alone = judge(ratio("errors"), &[]);
     show(&mut alone, 1, 60, |n| f64::from(n % 2) + 1.0, 14.0);
     alone.freeze_baseline();
@@ -105,6 +114,22 @@ fn sentences() {
         ));
     }
     tell("a rate", said(&restarting));
+    let before: Vec<Look> = (0..240)
+        .map(|n| {
+            look(
+                15.0 * f64::from(n) - 3600.0,
+                0.0,
+                &[("restarts", counts(1.0 + f64::from(n % 2), 60.0), None)],
+            )
+        })
+        .collect();
+    let counter = Counter("restarts".to_owned());
+    let mut lonely = judge(signal("restarts", Measure::Rate { events: counter }), &before);
+    lonely.freeze_baseline();
+    for n in 1..8 {
+        lonely.take(&look(15.0 * f64::from(n), 1.0, &[("restarts", None, counts(20.0, 60.0))]));
+    }
+    tell("a rate that became bad once the canary was alone", said(&lonely));
 
     tell("a gauge that must not fall, and fell", said(&gauge(Direction::Down, 0.4)));
     tell("a gauge that must not fall, and did not", said(&gauge(Direction::Down, 1.0)));
