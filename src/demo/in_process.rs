@@ -42,7 +42,7 @@ pub fn observed(
     })
 }
 
-/// Units.
+/// The units that these pods are.
 #[must_use]
 pub fn units(pods: &[Pod]) -> Arc<[Unit]> {
     pods.iter().map(unit).collect()

@@ -18,7 +18,7 @@ use crate::judge::Look;
 use crate::platform::Platform;
 use crate::policy::Policy;
 use crate::rollout::Observed;
-use crate::signal::{Source, Watcher};
+use crate::signal::Watcher;
 use crate::store::{Quiet, Reader, StoreError};
 use crate::words::{AppName, Span, Time, Version};
 
@@ -84,7 +84,7 @@ impl<P: Platform> Watching<P> {
         baseline: Version,
         now: Time,
     ) -> (Vec<Look>, Option<String>) {
-        if matches!(*self.house.source, Source::Prometheus(_)) {
+        if self.house.source.remembers() {
             return (looks, None);
         }
         let begin = looks.first().map_or(f64::INFINITY, |look| look.at);
@@ -99,7 +99,7 @@ impl<P: Platform> Watching<P> {
 
     /// Keeps the list of watched apps current, until `stop`. A source that remembers needs no watching.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
-        if matches!(*self.house.source, Source::Prometheus(_)) {
+        if self.house.source.remembers() {
             return;
         }
         let tasks = TaskTracker::new();

@@ -103,6 +103,12 @@ impl Source {
         }
     }
 
+    /// Whether it can be asked for what was. What it cannot, has to be watched beforehand.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        matches!(self, Self::Prometheus(_))
+    }
+
     pub(super) async fn gather(&self, ask: &Ask<'_>) -> Raw {
         match self {
             Self::Prometheus(prometheus) => prometheus.gather(ask).await,

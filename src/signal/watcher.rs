@@ -61,7 +61,7 @@ impl Watcher {
         observed: &Observed,
         now: Time,
     ) -> Result<Vec<String>, MeterError> {
-        if matches!(*self.source, Source::Prometheus(_)) {
+        if self.source.remembers() {
             return Ok(Vec::new());
         }
         if self.watched.as_ref().is_none_or(|watched| watched.version != version) {

@@ -177,12 +177,13 @@ impl House {
         // Nobody waits for a watch to hear that the app cannot be moved so.
         let footing = known.footing(policy).map_err(Trouble::new)?;
         course(policy, None, Some(&footing)).map_err(Trouble::new)?;
+        let remembers = self.source.remembers();
+        if !remembers && let Some(looks) = self.kept(policy, version).await {
+            return Ok(Known { source: KEPT, at: self.clock.now(), looks, ..known });
+        }
         let mut watcher =
             Watcher::new(policy.clone(), self.app.clone(), Arc::clone(&self.source)).map_err(Trouble::new)?;
-        if matches!(*self.source, Source::Scrape(_)) {
-            if let Some(looks) = self.kept(policy, version).await {
-                return Ok(Known { source: KEPT, at: self.clock.now(), looks, ..known });
-            }
+        if !remembers {
             self.watch(&mut watcher, policy, version, &known.observed, &mut known.notes).await?;
         }
         known.at = self.clock.now();

@@ -64,7 +64,7 @@ impl Units {
 pub enum Taken {
     /// It counted.
     Used,
-    /// An arm was silent, or has another number of units than it had: a gap, for now.
+    /// An arm was silent, or has another number of units than it had: a gap, unless that lasts.
     Held,
     /// Its time is no later than that of the last that counted.
     Ignored,

@@ -24,7 +24,7 @@ pub struct GroupScore {
     pub weight: f64,
 }
 
-/// From which score on a canary passes, or passes for now.
+/// From which score on a canary passes, or goes on to the next look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thresholds {
     /// From here on it passes; usually 95.

@@ -62,7 +62,7 @@ fn units_are_read_with_what_the_judge_needs() {
 fn units_that_could_not_be_listed_are_an_error() {
     let mut info = sample();
     info["units"] = json!([]);
-    assert!(observed(&info).unwrap().units.is_empty());
+    assert_eq!(*observed(&info).unwrap().units, []);
     info["error"] =
         json!("unable to get units metrics: x\nunable to list app units: cluster away\n  at stack.go:12");
     let failure = observed(&info).unwrap_err();
