@@ -46,6 +46,12 @@ impl Alone {
     fn about(&self, about: About) -> About {
         self.bound.map_or(about, About::Slower)
     }
+
+    /// On the whole it had more than would pass.
+    fn is_beyond(&self) -> bool {
+        let [events, exposure] = self.seen;
+        events > self.most * exposure
+    }
 }
 
 /// What the sentences about a signal need besides its verdict.
@@ -141,8 +147,10 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
 /// What harm was shown: "3.1 times the baseline's, between 1.6 and 6.0; more than the 1.2 allowed".
 fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     if let Some(alone) = facts.alone.filter(|alone| alone.blamed) {
+        // What begins late is averaged away.
+        let time = if alone.is_beyond() { "" } else { "for some of the time " };
         return format!(
-            "{}, since the canary serves alone; more than the {} that would pass for as good as the baseline",
+            "{}, since the canary serves alone; {time}more than the {} that would pass for as good as the baseline",
             had(alone.about(facts.about), alone.seen),
             level(alone.about(facts.about), alone.most)
         );
@@ -199,7 +207,11 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let things = things(facts.about);
     match v.outcome {
         Outcome::Fail if facts.alone.is_some_and(|alone| alone.blamed) => {
-            let Alone { most, seen: [events, total], .. } = facts.alone.unwrap_or(NOTHING);
+            let alone = facts.alone.unwrap_or(NOTHING);
+            if !alone.is_beyond() {
+                return String::new();
+            }
+            let Alone { most, seen: [events, total], .. } = alone;
             format!(
                 "up to about {} {things} would have passed instead of {}",
                 count(most * total),

@@ -433,22 +433,25 @@ fn a_rollout_that_is_watched_is_over_after_the_watch() {
 /// How often a good canary is rolled back after 100 %, and how soon a bad one:
 /// `cargo test --release --lib judge::tests::frozen::figures -- --ignored --nocapture`
 #[test]
-#[ignore = "takes minutes and prints; nothing is asserted"]
+#[ignore = "takes minutes"]
 fn figures() {
     type Arm = Box<dyn FnMut(f64, f64) -> Option<Reading>>;
     const RUNS: u64 = 2000;
-    let tell = |name: &str, tally: &Tally| {
+    let tell = |name: &str, is_good: bool, tally: &Tally| {
         let (low, high) = interval(tally.times.len(), tally.runs);
         let share = 100.0 * tally.share();
         let (low, high) = (100.0 * low, 100.0 * high);
         println!("{name}: {share:.2} % ({low:.2} to {high:.2}), median {:?} s", tally.median());
+        let kept = if is_good { share <= 1.0 } else { share > 50.0 };
+        assert!(kept, "{name}: {share} % rolled back");
     };
     let policy = watched(canary(), Signal { margin: 0.0, ..ratio("errors") });
     for family in [Family::Plain, Family::Frailty, Family::Burst, Family::Retry] {
         for (times, runs) in [(None, RUNS), (Some(5.0), RUNS / 10)] {
             let mut tally = Tally::default();
             (0..runs).for_each(|seed| tally.add(simulated(&policy, family, 100.0, 0.01, times, seed)));
-            tell(&format!("{family:?}, wandering, canary x{}", times.unwrap_or(1.0)), &tally);
+            let name = format!("{family:?}, wandering, canary x{}", times.unwrap_or(1.0));
+            tell(&name, times.is_none(), &tally);
         }
     }
     let tally = |name: &str, signal: &Signal, side, since: Since, runs, arm: &dyn Fn(u64) -> Arm| {
@@ -458,7 +461,7 @@ fn figures() {
             let all = looks(&signal.name, side, since, arm(seed));
             tally.add(found(&policy, side, &all).map(|looks| 15.0 * f64::from(looks)));
         }
-        tell(name, &tally);
+        tell(name, since.fault <= 1.0, &tally);
     };
     let (drift, jump) =
         (Since { drift: 1.5, ..Since::GOOD }, Since { drift: 1.5, at_once: true, ..Since::GOOD });

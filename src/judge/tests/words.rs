@@ -98,6 +98,15 @@ fn sentences() {
     }
     tell("bad since it serves alone", said(&alone));
 
+    let mut later = judge(ratio("errors"), &[]);
+    show(&mut later, 1, 60, |n| f64::from(n % 2) + 1.0, 14.0);
+    later.freeze_baseline();
+    for n in 61..200 {
+        let failures = if n < 180 { 15.0 } else { 60.0 };
+        later.take(&look(15.0 * f64::from(n), 1.0, &[("errors", None, counts(failures, 1500.0))]));
+    }
+    tell("bad a good while after it began to serve alone", said(&later));
+
     let mut undecided = judge(ratio("errors"), &[]);
     show(&mut undecided, 1, 4, |_| 2.0, 14.0);
     undecided.freeze_baseline();
