@@ -62,7 +62,7 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
     if !is_current(rollout, observed, now) {
         return Act::Wait("the platform's listing does not show the last act yet".to_owned());
     }
-    if observed.has_twice(rollout.canary) && rollout.failures >= TRIES_TWICE {
+    if is_twice(rollout, observed) && rollout.failures >= TRIES_TWICE {
         return Act::Stuck(format!(
             "the platform stopped after it had made {0} its base and before it had removed {0} beside it, and refuses to \
              do anything with a version that it has twice; remove the deployments of {0} beside the base in the cluster",
@@ -82,6 +82,15 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
         Act::Do { command, expected } => patient(rollout, command, expected, now),
         act => act,
     }
+}
+
+/// Whether the platform has the canary twice and so refuses to do anything with it. Where it is replacing the base, only the
+/// refusal shows it: the base may as well be on its way back.
+fn is_twice(r: &Rollout, o: &Observed) -> bool {
+    let refused =
+        |(_, answer): &(Time, Answer)| matches!(answer, Answer::Error { kind: PlatformErrorKind::Busy, .. });
+    let is_refused = r.command.as_ref().and_then(|issued| issued.answered.as_ref()).is_some_and(refused);
+    o.has_twice(r.canary) || (is_refused && o.is_beside_base(r.canary))
 }
 
 /// Whether the listing can be taken for what is. What it shows may be old, and each read may be answered by another
@@ -357,7 +366,7 @@ fn replacing() -> Act {
 /// asking once more does not help, what is not ready goes too and is made anew.
 fn make_only(r: &Rollout, o: &Observed, version: Version) -> Act {
     let failed = |issued: &Issued| {
-        matches!(issued.command, Command::MakeOnly { .. })
+        issued.command == Command::MakeOnly { version }
             && matches!(issued.answered, Some((_, Answer::Error { kind: PlatformErrorKind::Failed, .. })))
     };
     let again = r.command.as_ref().is_some_and(failed);
@@ -373,7 +382,9 @@ fn make_only(r: &Rollout, o: &Observed, version: Version) -> Act {
         if wanted > 0 && existing > wanted && r.failures == 0 {
             return remove(o, version, process, wanted);
         }
-        if again && ready > 0 && ready < existing {
+        // What is taken away may be of another version that is being replaced, and all that users have.
+        let serves = o.serving(version, r.process()) > 0;
+        if again && serves && ready > 0 && ready < existing {
             return remove(o, version, process, ready);
         }
     }

@@ -94,6 +94,14 @@ impl Observed {
         self.units.iter().any(|u| !u.base && u.version == version && is_base(&u.process))
     }
 
+    /// Whether a process of `version` has units both in its base and beside it.
+    #[must_use]
+    pub fn is_beside_base(&self, version: Version) -> bool {
+        let in_base =
+            |process: &str| self.units.iter().any(|u| u.base && u.version == version && u.process == process);
+        self.units.iter().any(|u| !u.base && u.version == version && in_base(&u.process))
+    }
+
     /// How many units of `version` are ready, routed or not.
     #[must_use]
     pub fn ready(&self, version: Version, process: &str) -> u32 {

@@ -216,6 +216,40 @@ fn a_base_on_its_way_back_is_no_version_that_there_is_twice() {
 }
 
 #[test]
+fn a_version_that_is_twice_in_a_base_that_is_stuck_is_left_to_a_person() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    // Somebody's deploy got stuck in the base, and what replaced that stands beside the canary's own units.
+    world.units.retain(|u| u.version == C);
+    world.add(C, true, true);
+    world.add(Version(3), true, true);
+    let refused =
+        || Answer::Error { kind: PlatformErrorKind::Busy, message: "too many deployments".to_owned() };
+    for _ in 0..3 {
+        world.pass(Span::minutes(3));
+        assert_eq!(world.issue(refused()), Command::MakeOnly { version: C });
+    }
+    world.pass(Span::minutes(3));
+    assert!(matches!(world.next(), Act::Stuck(why) if why.contains("in the cluster")));
+}
+
+#[test]
+fn a_rollback_takes_no_unit_away_that_alone_serves() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    // A try to make the canary the only version failed half way, its own units crash, and two of the base are all there is.
+    world.units.retain(|u| u.version == B);
+    world.route(B, false);
+    world.units[0].ready = false;
+    (0..2).for_each(|_| world.add(C, true, true));
+    world.record(back("harm"));
+    for _ in 0..2 {
+        world.pass(Span::minutes(3));
+        assert_eq!(world.issue(failed()), Command::MakeOnly { version: B });
+    }
+}
+
+#[test]
 fn a_unit_that_never_gets_ready_is_made_anew_where_it_holds_a_replacement_up() {
     let mut world = in_step(Policy { watch: Span::minutes(60), ..policy() });
     world.record(Event::PromotionDecided { why: "proven".to_owned() });
