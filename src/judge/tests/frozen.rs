@@ -433,7 +433,7 @@ fn a_rollout_that_is_watched_is_over_after_the_watch() {
 /// How often a good canary is rolled back after 100 %, and how soon a bad one:
 /// `cargo test --release --lib judge::tests::frozen::figures -- --ignored --nocapture`
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes a minute of one core with optimizations, many without"]
 fn figures() {
     type Arm = Box<dyn FnMut(f64, f64) -> Option<Reading>>;
     const RUNS: u64 = 2000;
