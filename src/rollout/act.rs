@@ -310,6 +310,13 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     // Units that the platform made before the canary was taken out, and cannot replace, it takes out no more: they go with
     // the canary.
     let in_vain = r.repeats >= REPEATS && !r.cannot_delete;
+    if canary_routed && may_be_out(r, now) {
+        return if r.failures < REPEATS {
+            act(Command::Route { version: r.baseline })
+        } else {
+            Act::Wait(format!("whether {} is out of routing is not listed yet", r.baseline))
+        };
+    }
     if canary_routed && !in_vain {
         return act(Command::Unroute { version: r.canary });
     }
@@ -349,6 +356,13 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         Act::Settled => give_back(r, o, Some(r.baseline)),
         act => act,
     }
+}
+
+/// Whether the baseline may be out of routing though it is listed as routed: a call that failed may have taken it out all the
+/// same, and the listing lags. Taking the canary out as well would leave users with nothing.
+fn may_be_out(r: &Rollout, now: Time) -> bool {
+    let answered = r.command.as_ref().and_then(|issued| issued.answered.as_ref());
+    r.half_routed.contains(&r.baseline) && answered.is_some_and(|(at, _)| now.since(*at) < LAG)
 }
 
 /// Whether the platform, when it replaces units, may still come to rest by itself. Whoever toggles a version meanwhile,

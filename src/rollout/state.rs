@@ -482,10 +482,10 @@ impl Rollout {
         let Some(issued) = &mut self.command else { return };
         issued.answered = Some((at, answer.clone()));
         if let Command::Route { version } | Command::Unroute { version } = issued.command {
-            let half = |kind| matches!(kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown);
+            // A command is tried several times: what the last try was refused for says nothing of those before it.
             match answer {
                 Answer::Done => self.half_routed.remove(&version),
-                Answer::Error { kind, .. } => half(*kind) && self.half_routed.insert(version),
+                Answer::Error { .. } => self.half_routed.insert(version),
             };
         }
         match answer {

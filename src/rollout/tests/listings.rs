@@ -295,6 +295,24 @@ fn a_change_of_routing_that_was_half_done_is_done_the_other_way_in_full() {
 }
 
 #[test]
+fn the_canary_is_not_taken_out_while_the_baseline_may_be_out_too() {
+    let mut world = in_step(Policy { keep_for: Span::minutes(5), ..policy() });
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    while world.rollout.command.as_ref().is_none_or(|c| c.command != Command::Unroute { version: B }) {
+        let command =
+            world.issue(Answer::Error { kind: PlatformErrorKind::Busy, message: "throttled".to_owned() });
+        world.obey(&command);
+        world.pass(Span::seconds(31));
+    }
+    // The call did it, and the listing does not show it yet.
+    world.route(B, true);
+    world.now = world.now - Span::seconds(20);
+    world.record(back("harm"));
+    assert_eq!(world.issue(Answer::Done), Command::Route { version: B });
+    assert_eq!(world.issue(Answer::Done), Command::Unroute { version: C });
+}
+
+#[test]
 fn a_version_that_cannot_be_taken_out_is_removed() {
     let mut world = in_step(policy());
     world.record(back("harm"));
