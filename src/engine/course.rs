@@ -100,13 +100,17 @@ impl Course {
         self.rollout().unanswered().map(|issued| &issued.command)
     }
 
-    /// The start after a stop. A command without an answer: nobody knows what became of it; the platform will show.
+    /// The start after a stop. A command without an answer: nobody knows what became of it; the platform will show. One
+    /// with an answer: nobody knows how long ago that was, as the machine's clock may have been set.
     ///
     /// # Errors
     /// As [`Self::round`].
     pub fn resume(&mut self, now: Time) -> Written {
-        if self.command().is_none() {
+        if self.rollout().command.is_none() {
             return Ok(Vec::new());
+        }
+        if self.command().is_none() {
+            return self.write(now, vec![Event::Restarted]);
         }
         let message =
             "the daemon stopped before the answer came; the platform is read before anything else".to_owned();

@@ -97,21 +97,17 @@ fn is_twice(r: &Rollout, o: &Observed) -> bool {
 /// replica of the platform's API; one that shows the last act shows all acts before it. Whoever goes by an older one
 /// takes units away that are gone, or adds those that are there.
 fn is_current(rollout: &Rollout, observed: &Observed, now: Time) -> bool {
-    let Some(issued) = &rollout.command else { return true };
-    let Some((answered, answer)) = &issued.answered else { return true };
-    // What was not done in full may still have been done in part, and where the platform goes back by itself, what it
-    // shows of that may be over. Toggles are an exception: they are safe to repeat, and urgent.
-    let moves_units = matches!(
-        issued.command,
-        Command::AddUnits { .. } | Command::RemoveUnits { .. } | Command::MakeOnly { .. }
-    );
-    let may_have_acted = match answer {
-        Answer::Done => true,
-        Answer::Error { kind, .. } => {
-            moves_units && matches!(kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown)
-        }
-    };
-    !may_have_acted || now.since(*answered) >= LAG || shows(observed, &issued.command, issued.expected)
+    // Where the last command changed nothing, the act is one before it.
+    let last = rollout.command.iter().find(|issued| issued.may_have_acted()).or(rollout.acted.as_ref());
+    last.is_none_or(|issued| {
+        is_listed(rollout, issued, now) || shows(observed, &issued.command, issued.expected)
+    })
+}
+
+/// Whether what was answered is listed by now, however late the listing is.
+fn is_listed(rollout: &Rollout, issued: &Issued, now: Time) -> bool {
+    let answered = issued.answered.as_ref().map(|(at, _)| *at);
+    answered.max(rollout.restarted).is_none_or(|at| now.since(at) >= LAG)
 }
 
 /// Whether the listing shows what the command was to do.
@@ -361,8 +357,7 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
 /// Whether the baseline may be out of routing though it is listed as routed: a call that failed may have taken it out all the
 /// same, and the listing lags. Taking the canary out as well would leave users with nothing.
 fn may_be_out(r: &Rollout, now: Time) -> bool {
-    let answered = r.command.as_ref().and_then(|issued| issued.answered.as_ref());
-    r.half_routed.contains(&r.baseline) && answered.is_some_and(|(at, _)| now.since(*at) < LAG)
+    r.half_routed.contains(&r.baseline) && r.command.as_ref().is_some_and(|issued| !is_listed(r, issued, now))
 }
 
 /// Whether the platform, when it replaces units, may still come to rest by itself. Whoever toggles a version meanwhile,
@@ -415,6 +410,10 @@ fn to_size(r: &Rollout, o: &Observed, version: Version, now: Time) -> Act {
             continue;
         }
         match make_do(r, o, version, resize(o, version, process, wanted), now) {
+            // Those that are not ready go first.
+            Act::Settled if !scaled(o, process) && o.existing(version, process) > wanted => {
+                return remove(o, version, process, wanted);
+            }
             Act::Settled => {}
             act => return act,
         }

@@ -392,7 +392,9 @@ fn finished(ending: Ending, why: String) -> Vec<Event> {
 
 /// Ends without moving any more traffic. What was taken away for the rollout is given back first.
 fn leave(r: &Rollout, ending: Ending, why: String) -> Vec<Event> {
-    if r.suspends.is_empty() || r.policy.mode == Mode::Observe {
+    // Where nobody else took over, the command that is under way is ours to wait for.
+    let is_ours = ending == Ending::Kept && r.unanswered().is_some();
+    if (r.suspends.is_empty() && !is_ours) || r.policy.mode == Mode::Observe {
         return finished(ending, why);
     }
     if r.phase == Phase::Leaving {

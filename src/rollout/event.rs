@@ -170,6 +170,9 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The daemon was started again: how long it was away, nobody knows, as clocks are set. What was answered before may
+    /// have been answered just now.
+    Restarted,
     /// Something worth knowing that changes nothing.
     Noted {
         /// What.
@@ -304,6 +307,7 @@ impl Event {
             Self::CommandAnswered { .. } => "command_answered",
             Self::Finished { .. } => "finished",
             Self::PersonNeeded { .. } => "person_needed",
+            Self::Restarted => "restarted",
             Self::Noted { .. } => "noted",
             Self::Alerted { .. } => "alerted",
             Self::Heeded { .. } => "heeded",
@@ -357,6 +361,7 @@ impl Event {
             }
             Self::Finished { ending, why } => format!("{ending}: {why}"),
             Self::PersonNeeded { why } => format!("a person is needed: {why}"),
+            Self::Restarted => "the daemon was started again".to_owned(),
             Self::Noted { what } => what.clone(),
             Self::Alerted { says, .. } => says.clone(),
             Self::Heeded { .. } => "dealt with what others did and what was heard".to_owned(),

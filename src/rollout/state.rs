@@ -26,6 +26,23 @@ pub struct Issued {
     pub answered: Option<(Time, Answer)>,
 }
 
+impl Issued {
+    /// Whether the platform did it, or may have done it in a way that its listing does not show at once. What was not done
+    /// in full may still have been done in part, and where the platform goes back by itself, what it shows of that may be
+    /// over. Toggles are an exception: they are safe to repeat, and urgent.
+    #[must_use]
+    pub fn may_have_acted(&self) -> bool {
+        match (&self.command, &self.answered) {
+            (_, None) | (Command::Quarantine { .. }, _) => false,
+            (_, Some((_, Answer::Done))) => true,
+            (command, Some((_, Answer::Error { kind, .. }))) => {
+                command.moves_units()
+                    && matches!(kind, PlatformErrorKind::Failed | PlatformErrorKind::Unknown)
+            }
+        }
+    }
+}
+
 /// One attempt to move one app from its baseline to a canary under one policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(
@@ -104,6 +121,12 @@ pub struct Rollout {
     pub ending: Ending,
     /// The last command.
     pub command: Option<Issued>,
+    /// The last command before it that the platform did, or may have done.
+    #[serde(default)]
+    pub acted: Option<Issued>,
+    /// When the daemon was last started again.
+    #[serde(default)]
+    pub restarted: Option<Time>,
     /// How many times in a row the last command was issued again although it had been answered as done.
     #[serde(default)]
     pub repeats: u32,
@@ -182,6 +205,8 @@ impl Rollout {
             culprits: Vec::new(),
             ending: Ending::RolledBack,
             command: None,
+            acted: None,
+            restarted: None,
             repeats: 0,
             failures: 0,
             called: false,
@@ -283,11 +308,11 @@ impl Rollout {
     }
 
     /// Since when nothing has been decided and nothing been answered: for so long the platform has had time for what was
-    /// last asked of it.
+    /// last asked of it. A start of the daemon counts as well: a clock that was set tells nothing of the time before.
     #[must_use]
     pub fn quiet_since(&self) -> Time {
         let answered = self.command.as_ref().and_then(|command| command.answered.as_ref()).map(|(at, _)| *at);
-        self.entered.max(answered).unwrap_or(self.opened)
+        self.entered.max(answered).max(self.restarted).unwrap_or(self.opened)
     }
 
     /// A command whose answer is not known: it runs, or the daemon died while it ran.
@@ -318,7 +343,7 @@ impl Rollout {
         let active = !self.phase.is_final();
         match event {
             Event::Opened { .. } => false,
-            Event::Noted { .. } | Event::Alerted { .. } | Event::Heeded { .. } => true,
+            Event::Restarted | Event::Noted { .. } | Event::Alerted { .. } | Event::Heeded { .. } => true,
             Event::CommandAnswered { number, .. } => self.unanswered().is_some_and(|c| c.number == *number),
             Event::CommandIssued { number, .. } => {
                 active
@@ -346,6 +371,7 @@ impl Rollout {
             | Event::Noted { .. }
             | Event::Alerted { .. }
             | Event::Heeded { .. } => {}
+            Event::Restarted => self.restarted = Some(at),
             Event::PersonNeeded { .. } => self.called = true,
             Event::Planned { plan, units, others, suspends } => {
                 self.plan = Some(plan.clone());
@@ -444,7 +470,16 @@ impl Rollout {
             }
             _ => 0,
         };
-        self.command = Some(issued);
+        // Toggled again: what the listing is to show of it is open.
+        let toggled = issued.command.toggled();
+        if toggled.is_some() && self.acted.as_ref().is_some_and(|acted| acted.command.toggled() == toggled) {
+            self.acted = None;
+        }
+        if let Some(last) = self.command.replace(issued)
+            && last.may_have_acted()
+        {
+            self.acted = Some(last);
+        }
     }
 
     fn resume(&mut self, at: Time) {

@@ -211,6 +211,21 @@ impl Command {
     pub fn is_idempotent(&self) -> bool {
         !matches!(self, Self::AddUnits { .. } | Self::RemoveUnits { .. })
     }
+
+    /// Whether it changes how many units there are, or which.
+    #[must_use]
+    pub fn moves_units(&self) -> bool {
+        matches!(self, Self::AddUnits { .. } | Self::RemoveUnits { .. } | Self::MakeOnly { .. })
+    }
+
+    /// The version whose routing it changes.
+    #[must_use]
+    pub fn toggled(&self) -> Option<Version> {
+        match self {
+            Self::Route { version } | Self::Unroute { version } => Some(*version),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Command {

@@ -165,7 +165,7 @@ impl Install {
         if crashed {
             self.exited = Some(self.now);
         }
-        let by = if crashed { None } else { by };
+        let by = if crashed || self.app().is_none() { None } else { by };
         if servers.is_empty() {
             let app = self.app();
             let ready = app.map(|app| app.pods.as_slice()).unwrap_or_default().iter();

@@ -50,6 +50,48 @@ fn two_replicas_of_the_api_that_lag_apart_never_take_a_unit_away_twice() {
 }
 
 #[test]
+fn a_command_that_was_refused_says_nothing_of_what_the_listing_shows_of_the_one_before() {
+    let mut world = World::new(shift(), 4);
+    let old = world.observed();
+    world.look(Inputs::default());
+    assert_eq!(world.commands.last().unwrap(), "remove 1 `web` unit(s) of v1");
+    world.record(back("harm"));
+    let refused = Answer::Error { kind: PlatformErrorKind::Refused, message: "401".to_owned() };
+    assert_eq!(world.issue(refused), Command::Unroute { version: C });
+    world.pass(Span::seconds(20));
+    assert!(matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
+    assert!(matches!(world.next(), Act::Do { command: Command::Unroute { .. }, .. }));
+    // Late enough, it is what there is.
+    world.pass(Span::seconds(10));
+    assert!(!matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
+}
+
+#[test]
+fn a_clock_that_was_set_over_a_restart_does_not_make_an_old_listing_a_new_one() {
+    let mut world = World::new(shift(), 4);
+    let old = world.observed();
+    world.look(Inputs::default());
+    world.pass(Span::minutes(50)).record(Event::Restarted);
+    assert!(matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
+    world.pass(Span::seconds(30));
+    assert!(!matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
+}
+
+#[test]
+fn units_that_are_too_many_go_where_not_all_get_ready() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    let command = world.issue(Answer::Done);
+    assert_eq!(command, Command::MakeOnly { version: C });
+    world.obey(&command);
+    world.units.iter_mut().skip(2).for_each(|unit| unit.ready = false);
+    assert!(world.waits(), "2 of 3 are ready, of 4 that there are");
+    world.pass(Span::minutes(11));
+    let remove = Command::RemoveUnits { version: C, process: "web".to_owned(), count: 1 };
+    assert_eq!(world.next(), Act::Do { command: remove, expected: Some(3) });
+}
+
+#[test]
 fn what_failed_half_way_may_not_be_listed_yet() {
     let mut world = World::new(policy(), 6);
     world.look(Inputs::default());

@@ -180,6 +180,20 @@ fn two_versions_coexist_until_the_time_or_a_person_ends_it() {
 }
 
 #[test]
+fn two_versions_are_kept_once_what_is_under_way_is_answered() {
+    let mut world = World::new(multi_version(None, Reaction::Ignore), 3);
+    world.watch(&safe(), Span::minutes(1), 3);
+    let number = world.rollout.command.as_ref().unwrap().number + 1;
+    let command = Command::Route { version: B };
+    world.record(Event::CommandIssued { number, command, expected: None });
+    world.order(OrderKind::Keep);
+    assert_eq!(world.rollout.phase, Phase::Leaving);
+    world.record(Event::CommandAnswered { number, answer: Answer::Done });
+    world.watch(&safe(), Span::minutes(1), 1);
+    assert_eq!(world.rollout.phase, Phase::Kept);
+}
+
+#[test]
 fn the_way_back_stays_open_after_everything_is_moved() {
     let watched = Policy { watch: Span::minutes(60), ..policy() };
     let mut world = in_step(watched.clone());
