@@ -10,7 +10,7 @@ use super::decide::READY_WITHIN;
 use super::event::{Answer, Ending};
 use super::phase::Phase;
 use super::state::{Issued, Rollout};
-use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind};
+use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
 use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
 
@@ -72,13 +72,19 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
     let act = match rollout.phase {
         // What it waits for a person after the last step, the canary has everything.
         Phase::Paused if rollout.watch_began.is_some() => Act::Settled,
-        Phase::Step | Phase::Paused => to_step(rollout, observed),
+        Phase::Step | Phase::Paused => to_step(rollout, observed, now),
         Phase::Promoting | Phase::Watching => to_only_canary(rollout, observed, now),
         Phase::RollingBack => to_only_baseline(rollout, observed, now),
-        Phase::Leaving => give_back(rollout, observed, None),
+        Phase::Leaving => give_back(rollout, observed, None, now),
         _ => Act::Settled,
     };
     match act {
+        // Units that others have made go or come are counted once they are listed.
+        Act::Do { command, .. }
+            if !command.is_idempotent() && rollout.disturbed.is_some_and(|at| now.since(at) < LAG) =>
+        {
+            Act::Wait("somebody else changed the app, which the platform's listing may not show yet".to_owned())
+        }
         Act::Do { command, expected } => patient(rollout, command, expected, now),
         act => act,
     }
@@ -165,7 +171,7 @@ fn backoff(failures: u32, kind: PlatformErrorKind) -> Span {
 }
 
 /// Towards the units of the current step: autoscalers out of the way, canary up, routed, then baseline down.
-fn to_step(r: &Rollout, o: &Observed) -> Act {
+fn to_step(r: &Rollout, o: &Observed, now: Time) -> Act {
     // Once the step's traffic was in place, the platform keeps the units; a unit that is missing for a moment is being
     // replaced by it, and a difference computed then would add one too many.
     let (Some(step), Some(_), None) = (r.current(), r.step_began, r.step_reached) else {
@@ -196,8 +202,8 @@ fn to_step(r: &Rollout, o: &Observed) -> Act {
         .chain(step.workers.iter().map(|(worker, units)| (worker.as_str(), units.canary, units.baseline)));
     for (process, canary, baseline) in canary {
         for (version, wanted) in [(r.canary, canary), (r.baseline, baseline)] {
-            if !scaled(o, process) && o.existing(version, process) > wanted {
-                return remove(o, version, process, wanted);
+            if !scaled(o, process) && o.kept(version, process) > wanted {
+                return remove(r, o, version, process, wanted, now);
             }
         }
     }
@@ -243,7 +249,7 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
         return surplus(r, o).unwrap_or_else(|| make_only(r, o, r.canary));
     }
     match to_size(r, o, r.canary, now) {
-        Act::Settled => give_back(r, o, Some(r.canary)),
+        Act::Settled => give_back(r, o, Some(r.canary), now),
         act => act,
     }
 }
@@ -260,7 +266,12 @@ fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
         !scaled(o, process) && *wanted > 0 && o.existing(r.baseline, process) > *wanted
     };
     let (process, wanted) = wanted.into_iter().find(too_many)?;
-    Some(remove(o, r.baseline, process, wanted))
+    // What is taken away may be of the canary, and all that users have.
+    let serves = |u: &Unit| !u.base && u.process == r.process() && u.ready && u.routable;
+    if !o.replacing().is_empty() && !o.units.iter().any(serves) {
+        return None;
+    }
+    Some(less(r.baseline, process, o.existing(r.baseline, process), wanted))
 }
 
 /// Towards the baseline alone, at its old size: first users away from the canary, then the baseline's units back,
@@ -349,7 +360,7 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         }
     }
     match to_size(r, o, r.baseline, now) {
-        Act::Settled => give_back(r, o, Some(r.baseline)),
+        Act::Settled => give_back(r, o, Some(r.baseline), now),
         act => act,
     }
 }
@@ -389,12 +400,12 @@ fn make_only(r: &Rollout, o: &Observed, version: Version) -> Act {
             if process == r.process() { r.units } else { r.others.get(process).copied().unwrap_or(0) };
         let (existing, ready) = (o.existing(version, process), o.ready(version, process));
         if wanted > 0 && existing > wanted && r.failures == 0 {
-            return remove(o, version, process, wanted);
+            return less(version, process, existing, wanted);
         }
         // What is taken away may be of another version that is being replaced, and all that users have.
         let serves = o.serving(version, r.process()) > 0;
         if again && serves && ready > 0 && ready < existing {
-            return remove(o, version, process, ready);
+            return less(version, process, existing, ready);
         }
     }
     act(Command::MakeOnly { version })
@@ -409,10 +420,10 @@ fn to_size(r: &Rollout, o: &Observed, version: Version, now: Time) -> Act {
         if o.existing(version, process) == 0 {
             continue;
         }
-        match make_do(r, o, version, resize(o, version, process, wanted), now) {
+        match make_do(r, o, version, bring_up(o, version, process, wanted), now) {
             // Those that are not ready go first.
-            Act::Settled if !scaled(o, process) && o.existing(version, process) > wanted => {
-                return remove(o, version, process, wanted);
+            Act::Settled if !scaled(o, process) && o.kept(version, process) > wanted => {
+                return remove(r, o, version, process, wanted, now);
             }
             Act::Settled => {}
             act => return act,
@@ -435,7 +446,10 @@ fn make_do(r: &Rollout, o: &Observed, version: Version, act: Act, now: Time) -> 
 }
 
 /// The autoscalers as they were: those that were removed made again, all of them on the version that serves.
-fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>) -> Act {
+fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> Act {
+    if !o.shows_autoscalers() && is_recent(r, now) {
+        return Act::Wait("the platform does not tell of its autoscalers".to_owned());
+    }
     if let Some(autoscaler) = r.suspends.iter().find(|a| !scaled(o, &a.process)) {
         return act(Command::RestoreAutoscaler { autoscaler: autoscaler.clone() });
     }
@@ -475,26 +489,24 @@ fn bring_up(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
     Act::Settled
 }
 
-fn remove(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
-    let count = o.existing(version, process).saturating_sub(wanted);
-    Act::Do {
-        command: Command::RemoveUnits { version, process: process.to_owned(), count },
-        expected: Some(wanted),
+/// Takes away the units of `version` that are too many.
+fn remove(r: &Rollout, o: &Observed, version: Version, process: &str, wanted: u32, now: Time) -> Act {
+    if o.makes_anew(version, process) && is_recent(r, now) {
+        return replacing();
     }
+    less(version, process, o.kept(version, process), wanted)
 }
 
-fn resize(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
-    match bring_up(o, version, process, wanted) {
-        Act::Settled if !scaled(o, process) && o.existing(version, process) > wanted => {
-            remove(o, version, process, wanted)
-        }
-        act => act,
-    }
+/// From so many units of `version` to so many.
+fn less(version: Version, process: &str, from: u32, to: u32) -> Act {
+    let count = from.saturating_sub(to);
+    let command = Command::RemoveUnits { version, process: process.to_owned(), count };
+    Act::Do { command, expected: Some(to) }
 }
 
 /// Every unit of the version is routed, those of processes that users do not reach among them. A half-applied call, or a
-/// replacement that was taken back for some processes only, leaves some that are not.
+/// replacement that was taken back for some processes only, leaves some that are not. What is not ready may never be:
+/// it is routed once it is.
 fn all_routed(o: &Observed, version: Version) -> bool {
-    let mut units = o.units.iter().filter(|u| u.version == version).peekable();
-    units.peek().is_some() && units.all(|u| u.routable)
+    routed(o, version) && o.units.iter().all(|u| u.version != version || u.routable || !u.ready)
 }

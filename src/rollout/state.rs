@@ -127,6 +127,9 @@ pub struct Rollout {
     /// When the daemon was last started again.
     #[serde(default)]
     pub restarted: Option<Time>,
+    /// When it was last heard that others did something to the app.
+    #[serde(default)]
+    pub disturbed: Option<Time>,
     /// How many times in a row the last command was issued again although it had been answered as done.
     #[serde(default)]
     pub repeats: u32,
@@ -207,6 +210,7 @@ impl Rollout {
             command: None,
             acted: None,
             restarted: None,
+            disturbed: None,
             repeats: 0,
             failures: 0,
             called: false,
@@ -308,11 +312,12 @@ impl Rollout {
     }
 
     /// Since when nothing has been decided and nothing been answered: for so long the platform has had time for what was
-    /// last asked of it. A start of the daemon counts as well: a clock that was set tells nothing of the time before.
+    /// last asked of it. What others ask of it counts as well, and a start of the daemon: a clock that was set tells nothing
+    /// of the time before.
     #[must_use]
     pub fn quiet_since(&self) -> Time {
         let answered = self.command.as_ref().and_then(|command| command.answered.as_ref()).map(|(at, _)| *at);
-        self.entered.max(answered).max(self.restarted).unwrap_or(self.opened)
+        self.entered.max(answered).max(self.restarted).max(self.disturbed).unwrap_or(self.opened)
     }
 
     /// A command whose answer is not known: it runs, or the daemon died while it ran.
@@ -369,8 +374,12 @@ impl Rollout {
             Event::Opened { .. }
             | Event::Learnt { .. }
             | Event::Noted { .. }
-            | Event::Alerted { .. }
-            | Event::Heeded { .. } => {}
+            | Event::Alerted { .. } => {}
+            Event::Heeded { acts, .. } => {
+                if !acts.is_empty() {
+                    self.disturbed = Some(at);
+                }
+            }
             Event::Restarted => self.restarted = Some(at),
             Event::PersonNeeded { .. } => self.called = true,
             Event::Planned { plan, units, others, suspends } => {

@@ -114,6 +114,35 @@ impl Observed {
         self.count(|u| u.version == version && u.process == process)
     }
 
+    /// How many units of `version` the platform is to keep. Those that exist; but where it makes them anew, or got stuck in
+    /// that, old and new ones exist side by side, and about as many are ready as it is to keep: it takes none away
+    /// before another is ready.
+    #[must_use]
+    pub fn kept(&self, version: Version, process: &str) -> u32 {
+        let is_anew = self.makes_anew(version, process);
+        if is_anew { self.ready(version, process) } else { self.existing(version, process) }
+    }
+
+    /// Whether the platform makes the units of `version` anew, as after a change of the environment, or got stuck in that:
+    /// they belong to more than one set. A unit is named after its set, and a part of its own.
+    #[must_use]
+    pub fn makes_anew(&self, version: Version, process: &str) -> bool {
+        fn set(unit: &Unit) -> &str {
+            unit.name.rsplit_once('-').map_or("", |(set, _)| set)
+        }
+        let (mut base, mut beside) = (None, None);
+        self.units.iter().filter(|u| u.version == version && u.process == process).any(|unit| {
+            let first = if unit.base { &mut base } else { &mut beside };
+            *first.get_or_insert(set(unit)) != set(unit)
+        })
+    }
+
+    /// Whether the platform could tell of its autoscalers.
+    #[must_use]
+    pub fn shows_autoscalers(&self) -> bool {
+        self.gaps.iter().all(|gap| !gap.contains("autoscaler"))
+    }
+
     /// The share of users' requests that `version` can be expected to get: its serving units among all serving ones.
     #[must_use]
     pub fn share(&self, version: Version, process: &str) -> Share {

@@ -27,18 +27,13 @@ pub(super) fn in_place(observed: &Observed, command: &Command) -> bool {
             all.peek().is_some() && all.all(|a| a.version == Some(*version))
         }
         Command::SuspendAutoscaler { process } => {
-            knows_autoscalers(observed) && observed.autoscaled.iter().all(|a| a.process != *process)
+            observed.shows_autoscalers() && observed.autoscaled.iter().all(|a| a.process != *process)
         }
         Command::RestoreAutoscaler { autoscaler } => {
             observed.autoscaled.iter().any(|a| a.process == autoscaler.process)
         }
         Command::AddUnits { .. } | Command::RemoveUnits { .. } | Command::Quarantine { .. } => false,
     }
-}
-
-/// Tsuru could tell of autoscalers.
-fn knows_autoscalers(observed: &Observed) -> bool {
-    observed.gaps.iter().all(|gap| !gap.contains("autoscaler"))
 }
 
 #[cfg(test)]

@@ -77,6 +77,89 @@ fn a_clock_that_was_set_over_a_restart_does_not_make_an_old_listing_a_new_one() 
     assert!(!matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
 }
 
+/// A rollout whose first step was decided and not begun, with the canary in routing already.
+fn decided(policy: Policy) -> World {
+    let mut world = World::new(policy, 4);
+    let observed = world.observed();
+    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
+    decide(&world.rollout, &inputs).into_iter().for_each(|event| world.record(event));
+    assert_eq!(world.rollout.phase, Phase::Step);
+    world.route(C, true);
+    world
+}
+
+/// A step's units, and as many new ones of the baseline beside the old, of another set, as when they are made anew.
+fn made_anew(ready: bool) -> World {
+    let mut world = decided(shift());
+    for unit in 0..4 {
+        world.add(B, true, true);
+        let unit = Unit { name: format!("shop-web-new-{unit}"), ready, ..world.units.pop().unwrap() };
+        world.units.push(unit);
+    }
+    world
+}
+
+#[test]
+fn units_that_are_being_made_anew_are_not_too_many() {
+    let mut world = made_anew(true);
+    world.record(Event::Heeded { acts: vec!["restart".to_owned()], alerts: 0 });
+    world.pass(Span::seconds(29));
+    assert!(world.waits(), "{:?}", world.next());
+    world.pass(Span::seconds(31));
+    assert!(world.waits(), "{:?}", world.next());
+    world.units.retain(|unit| unit.version != B || unit.name.contains("new"));
+    let remove = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
+    assert_eq!(world.next(), Act::Do { command: remove, expected: Some(3) });
+}
+
+#[test]
+fn where_new_units_are_stuck_those_that_are_ready_are_counted() {
+    let mut world = made_anew(false);
+    world.pass(Span::minutes(4));
+    let remove = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
+    assert_eq!(world.next(), Act::Do { command: remove, expected: Some(3) });
+    world.units.remove(0);
+    assert_eq!(world.next(), Act::Settled, "3 are ready, as many as the step leaves it");
+}
+
+#[test]
+fn what_others_did_a_moment_ago_may_not_be_listed_yet() {
+    let mut world = decided(shift());
+    let remove = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
+    let remove = Act::Do { command: remove, expected: Some(3) };
+    assert_eq!(world.next(), remove);
+    world.record(Event::Heeded { acts: vec!["env".to_owned()], alerts: 0 });
+    assert!(world.waits());
+    world.pass(Span::seconds(30));
+    assert_eq!(world.next(), remove);
+}
+
+#[test]
+fn a_unit_that_is_never_ready_is_not_waited_for_to_be_routed() {
+    let mut world = in_step(policy());
+    world.record(back("harm"));
+    let unit = world.units.iter_mut().find(|unit| unit.version == B).unwrap();
+    (unit.ready, unit.routable) = (false, false);
+    assert_eq!(world.issue(Answer::Done), Command::Unroute { version: C });
+    world.units[0].ready = true;
+    world.route(C, false);
+    assert_eq!(world.issue(Answer::Done), Command::Route { version: B });
+}
+
+#[test]
+fn autoscalers_that_the_platform_does_not_tell_of_are_asked_for_again_before_the_end() {
+    let mut world = in_step(policy());
+    world.record(back("harm"));
+    world.units.retain(|unit| unit.version == B);
+    world.pass(Span::seconds(31));
+    let gaps = vec!["unknown: whether an autoscaler changes the number of units".to_owned()];
+    let dim = Observed { gaps, ..world.observed() };
+    assert_eq!(world.next(), Act::Settled);
+    assert!(matches!(next_act(&world.rollout, &dim, false, world.now), Act::Wait(_)));
+    world.pass(Span::minutes(3));
+    assert_eq!(next_act(&world.rollout, &dim, false, world.now), Act::Settled, "not without end");
+}
+
 #[test]
 fn units_that_are_too_many_go_where_not_all_get_ready() {
     let mut world = in_step(policy());
