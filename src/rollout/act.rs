@@ -106,7 +106,11 @@ fn is_current(rollout: &Rollout, observed: &Observed, now: Time) -> bool {
     // Where the last command changed nothing, the act is one before it.
     let last = rollout.command.iter().find(|issued| issued.may_have_acted()).or(rollout.acted.as_ref());
     last.is_none_or(|issued| {
-        is_listed(rollout, issued, now) || shows(observed, &issued.command, issued.expected)
+        // A replacement that failed is taken back: what is listed of it is about to go.
+        let goes_back = matches!(issued.command, Command::MakeOnly { .. })
+            && !matches!(issued.answered, Some((_, Answer::Done)));
+        let is_shown = !goes_back && shows(observed, &issued.command, issued.expected);
+        is_shown || is_listed(rollout, issued, now)
     })
 }
 
@@ -266,10 +270,12 @@ fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
         !scaled(o, process) && *wanted > 0 && o.existing(r.baseline, process) > *wanted
     };
     let (process, wanted) = wanted.into_iter().find(too_many)?;
-    // What is taken away may be of the canary, and all that users have.
-    let serves = |u: &Unit| !u.base && u.process == r.process() && u.ready && u.routable;
-    if !o.replacing().is_empty() && !o.units.iter().any(serves) {
-        return None;
+    // What is taken away may be of the canary, and all that users have. Whoever cannot have the canary that way gets the
+    // baseline back, as long as that has a unit that is ready.
+    let serves = |u: &Unit| !u.base && u.process == process && u.ready && u.routable;
+    let is_mixed = process == r.process() && o.replacing().contains(process);
+    if is_mixed && !o.units.iter().any(serves) && o.ready(r.baseline, process) > 0 {
+        return Some(Act::Wait(format!("no unit of {} serves beside the base", r.canary)));
     }
     Some(less(r.baseline, process, o.existing(r.baseline, process), wanted))
 }
@@ -419,6 +425,9 @@ fn to_size(r: &Rollout, o: &Observed, version: Version, now: Time) -> Act {
         // A process that the version does not have is not ours to add.
         if o.existing(version, process) == 0 {
             continue;
+        }
+        if o.makes_anew(version, process) && is_recent(r, now) {
+            return replacing();
         }
         match make_do(r, o, version, bring_up(o, version, process, wanted), now) {
             // Those that are not ready go first.

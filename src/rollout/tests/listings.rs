@@ -77,6 +77,32 @@ fn a_clock_that_was_set_over_a_restart_does_not_make_an_old_listing_a_new_one() 
     assert!(!matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
 }
 
+#[test]
+fn no_unit_is_taken_from_a_replacement_that_is_stuck_while_nothing_else_serves() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.issue(failed());
+    world.add(B, true, true);
+    world.add(C, true, true);
+    world.pass(Span::minutes(4));
+    let take_back = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
+    assert_eq!(world.next(), Act::Do { command: take_back, expected: Some(3) });
+    world.units.iter_mut().filter(|u| u.version == C && !u.base).for_each(|u| u.ready = false);
+    assert!(world.waits(), "the base may be left without the one that serves");
+    world.pass(Span::minutes(12)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::RollingBack, "not without end");
+}
+
+#[test]
+fn a_replacement_that_failed_is_not_believed_while_it_may_be_taken_back() {
+    let mut world = in_step(policy());
+    world.record(back("harm"));
+    world.units.iter_mut().for_each(|u| (u.version, u.base) = (C, true));
+    assert_eq!(world.issue(failed()), Command::MakeOnly { version: B });
+    world.units.iter_mut().for_each(|u| u.version = B);
+    assert!(world.waits());
+}
+
 /// A rollout whose first step was decided and not begun, with the canary in routing already.
 fn decided(policy: Policy) -> World {
     let mut world = World::new(policy, 4);
