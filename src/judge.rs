@@ -65,6 +65,7 @@ mod tests;
 
 pub use ahead::Ahead;
 pub use asks::{Ask, asks};
+pub(crate) use look::each_once;
 pub use look::{Look, Reading};
 pub use noise::Noise;
 pub use past::{CountPast, GaugePast, Level, Past, past};
@@ -81,6 +82,9 @@ use watch::Watch;
 
 /// Beyond this a logarithm of evidence is not told more exactly.
 const LOG_E_MOST: f64 = 1e6;
+
+/// The latest time of a look, in seconds, in 5138: whoever is later counts in something else, and no look could follow it.
+const LATEST: f64 = 1e11;
 
 /// The part of the harm's threshold above which nothing is called safe.
 const SUSPICION: f64 = 0.5;
@@ -302,7 +306,7 @@ impl Judge {
     /// What a look's time makes impossible.
     fn wrong_time(&self, at: f64) -> Option<Problem> {
         match self.at {
-            _ if !at.is_finite() => Some(Problem::Time),
+            _ if at.is_nan() || at.abs() > LATEST => Some(Problem::Time),
             Some(before) if at <= before => Some(Problem::NotLater { at, before }),
             _ => None,
         }

@@ -8,6 +8,9 @@ use crate::words::Arms;
 /// Beyond this the chance is no longer told more exactly: nobody's model of the world is that good.
 const RAREST: f64 = 1e6;
 
+/// From here on a count is told by its power of ten.
+const LONGEST: f64 = 1e15;
+
 /// Seconds since 1970 of a moment before any look: September 2001.
 const MODERN: f64 = 1e9;
 
@@ -298,8 +301,8 @@ fn size(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             format!(
                 "{}{} times the baseline's, {}",
                 topic(facts.about),
-                measured(estimate),
-                interval(v.effect)
+                beside(estimate, [v.allowed, v.within]),
+                interval(v)
             )
         }
         // That nothing bad happened may prove a lot, and still bound no ratio.
@@ -378,17 +381,30 @@ fn bounds(about: About, v: &SignalVerdict) -> String {
     };
     match (v.effect[0], v.effect[2]) {
         (None, None) => "nothing is known of its size".to_owned(),
-        _ => format!("{what}{} times the baseline's", interval(v.effect)),
+        _ => format!("{what}{} times the baseline's", interval(v)),
     }
 }
 
-fn interval([low, _, high]: [Option<f64>; 3]) -> String {
-    match (low, high) {
-        (Some(low), Some(high)) => format!("between {} and {}", measured(low), measured(high)),
-        (Some(low), None) => format!("at least {}", measured(low)),
-        (None, Some(high)) => format!("at most {}", measured(high)),
+fn interval(v: &SignalVerdict) -> String {
+    let ratio = |ratio: f64| beside(ratio, [v.allowed, v.within]);
+    match (v.effect[0], v.effect[2]) {
+        (Some(low), Some(high)) => format!("between {} and {}", ratio(low), ratio(high)),
+        (Some(low), None) => format!("at least {}", ratio(low)),
+        (None, Some(high)) => format!("at most {}", ratio(high)),
         (None, None) => "without bounds yet".to_owned(),
     }
+}
+
+/// A measured ratio, with as many digits as it takes to see on which side of what the policy allows and asks it lies.
+fn beside(ratio: f64, [allowed, within]: [f64; 2]) -> String {
+    let lines = [allowed, 1.0 / allowed, within, 1.0 / within];
+    let crosses = |text: &str| {
+        let said: f64 = text.replace(',', "").parse().unwrap_or(ratio);
+        lines.iter().any(|line| (said.total_cmp(line)) != ratio.total_cmp(line))
+    };
+    let finer = (2..=3).map(|digits| format!("{ratio:.digits$}"));
+    let mut texts = std::iter::once(measured(ratio)).chain(finer);
+    texts.find(|text| !crosses(text)).unwrap_or_else(|| measured(ratio))
 }
 
 /// " after 12 of 1,350 requests failed".
@@ -456,6 +472,9 @@ fn percent(share: f64) -> String {
 
 /// A count with its thousands set apart.
 pub(super) fn count(value: f64) -> String {
+    if value.abs() >= LONGEST {
+        return format!("{value:.1e}");
+    }
     let digits = format!("{value:.0}");
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -516,6 +535,8 @@ pub(super) fn together(v: &Verdict) -> String {
     } else if v.safe {
         if v.signals.is_empty() {
             "the policy compares nothing, so nothing speaks against the canary".to_owned()
+        } else if v.signals.values().all(|signal| !signal.gates) {
+            "no signal gates this policy's steps, so they wait for no proof; nothing speaks against the canary".to_owned()
         } else {
             "every signal that a step waits for is proven safe".to_owned()
         }
@@ -544,5 +565,18 @@ pub(super) fn first(v: &Verdict, outcome: Outcome) -> String {
         (None, _) => "nothing is known yet".to_owned(),
         (Some(signal), 0) => signal.why.clone(),
         (Some(signal), more) => format!("{} (and {more} more)", signal.why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_beside_a_line_shows_its_side() {
+        for (ratio, text) in [(1.23, "1.23"), (1.18, "1.18"), (1.203, "1.203"), (1.46, "1.46"), (3.04, "3.0")] {
+            assert_eq!(beside(ratio, [1.2, 1.5]), text);
+        }
+        assert_eq!((count(1e300), count(1e12)), ("1.0e300".to_owned(), "1,000,000,000,000".to_owned()));
     }
 }

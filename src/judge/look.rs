@@ -17,8 +17,39 @@ pub struct Look {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
     /// What each signal gave. A signal that is left out gave nothing new; its silence is timed by the judge.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub signals: BTreeMap<String, Arms<Option<Reading>>>,
+}
+
+/// Reads what each signal gave. JSON allows a name twice, and whoever wrote one twice does not know which of them counts.
+///
+/// # Errors
+/// As the values' own, and for a name that is there twice.
+pub(crate) fn each_once<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Arms<Option<Reading>>>, D::Error> {
+    deserializer.deserialize_map(SignalsVisitor)
+}
+
+struct SignalsVisitor;
+
+impl<'de> Visitor<'de> for SignalsVisitor {
+    type Value = BTreeMap<String, Arms<Option<Reading>>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of signals by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut signals = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if signals.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("signal `{name}` is there twice")));
+            }
+            signals.insert(name, map.next_value()?);
+        }
+        Ok(signals)
+    }
 }
 
 /// What one arm gave for one signal: increments of counters since the last closed slice of time, or values now.
@@ -78,10 +109,13 @@ impl<'de> Visitor<'de> for ReadingVisitor {
         let (mut events, mut total, mut le, mut counts) = (None, None, None, None);
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match &*key {
-                "events" => events = Some(map.next_value()?),
-                "total" => total = Some(map.next_value()?),
-                "le" => le = Some(map.next_value()?),
-                "counts" => counts = Some(map.next_value()?),
+                "events" if events.is_none() => events = Some(map.next_value()?),
+                "total" if total.is_none() => total = Some(map.next_value()?),
+                "le" if le.is_none() => le = Some(map.next_value()?),
+                "counts" if counts.is_none() => counts = Some(map.next_value()?),
+                twice if FIELDS.contains(&twice) => {
+                    return Err(A::Error::custom(format_args!("field `{twice}` is there twice")));
+                }
                 other => return Err(A::Error::unknown_field(other, FIELDS)),
             }
         }

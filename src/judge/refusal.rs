@@ -22,7 +22,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
-    /// The look's time is not a finite number.
+    /// The look's time is no number of seconds that a time can be.
     Time,
     /// The look is not later than the one before.
     NotLater {
@@ -73,7 +73,7 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Time => f.write_str("the look's time is not a finite number"),
+            Self::Time => f.write_str("the look's time is not between -1e11 and 1e11 seconds (is it in milliseconds?)"),
             Self::NotLater { at, before } => {
                 write!(f, "the look at {at} s is not later than the one before, at {before} s")
             }

@@ -50,7 +50,7 @@ fn points() -> &'static Points {
 pub struct Interval {
     /// The lower end; nothing if the data do not bound it.
     pub lower: Option<f64>,
-    /// The most likely value; nothing before the first event.
+    /// The most likely value; nothing before the first event, and where it lies beyond all ratios that are told apart.
     pub estimate: Option<f64>,
     /// The upper end; nothing if the data do not bound it.
     pub upper: Option<f64>,
@@ -154,7 +154,7 @@ impl Interval {
         let high = log_likelihood.iter().rposition(inside).unwrap_or(best);
         Self {
             lower: low.checked_sub(1).map(|g| grid.eta[g].exp()),
-            estimate: informed.then(|| grid.eta[best].exp()),
+            estimate: (informed && 0 < best && best < last).then(|| grid.eta[best].exp()),
             upper: (high < last).then(|| grid.eta[high + 1].exp()),
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read as _};
 
 use serde::Deserialize;
 
-use crate::judge::{Look, Reading};
+use crate::judge::{Look, Reading, each_once};
 use crate::words::{Arms, Share};
 
 /// The longest line that is read, in bytes: a day of history with a look every 15 s is a tenth of it.
@@ -19,7 +19,7 @@ pub(super) struct Line {
     at: f64,
     #[serde(default)]
     share: Option<Share>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     signals: BTreeMap<String, Arms<Option<Reading>>>,
     #[serde(default)]
     history: Vec<Look>,
@@ -52,7 +52,8 @@ pub(super) fn next(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result
         input.skip_until(b'\n')?;
         return Ok(Next::Bad(format!("longer than {} MiB", LONGEST / 1024 / 1024)));
     }
-    let text = buffer.trim_ascii();
+    // Some editors and shells begin a file with a mark of its byte order.
+    let text = buffer.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(buffer).trim_ascii();
     if text.is_empty() {
         return Ok(Next::Blank);
     }

@@ -96,6 +96,9 @@ fn bad_lines_are_refused_with_their_number_and_nothing_else_stops() {
         r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":{"events":-5,"total":3}}}}"#,
         r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":{"events":5}}}}"#,
         r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":[1,2]}}}"#,
+        r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":null},"errors":{"baseline":null,"canary":null}}}"#,
+        r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":{"events":1,"events":2,"total":3}}}}"#,
+        r#"{"rollout":"r","at":1764252000000}"#,
     ];
     let input = format!("{}\n\n{}\n{}\n", line("r", 15, 1), bad.join("\n"), line("r", 30, 1));
     let (lines, errors) = run(false, &input);
@@ -103,6 +106,12 @@ fn bad_lines_are_refused_with_their_number_and_nothing_else_stops() {
     let clean = run(false, &format!("{}\n{}", line("r", 15, 1), line("r", 30, 1))).0;
     assert_eq!(lines, clean);
     insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_mark_of_the_byte_order_is_passed_over() {
+    let (lines, errors) = run(false, &format!("\u{feff}{}\n", line("r", 15, 1)));
+    assert_eq!((lines.len(), errors.as_str()), (1, ""));
 }
 
 #[test]

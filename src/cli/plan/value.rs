@@ -11,7 +11,7 @@ pub(super) fn percentage(text: &str) -> Result<Share, String> {
 
 pub(super) fn above_zero(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| *number > 0.0 && *number <= 1e9);
-    number.ok_or_else(|| format!("`{text}` is not a number above 0"))
+    number.ok_or_else(|| format!("`{text}` is not a number above 0 and up to 1e9"))
 }
 
 pub(super) fn dispersion(text: &str) -> Result<f64, String> {

@@ -151,5 +151,13 @@ fn sentences() {
 
     let nothing = Judge::new(&policy(&[0.1], Vec::new()), &[]).look(&look(15.0, 0.1, &[]));
     tell("a policy without signals", nothing.why);
+
+    let watched = Signal { gates: false, ..ratio("errors") };
+    let nothing = judge(watched, &[]).look(&look(15.0, 0.1, &[]));
+    tell("a policy whose signals gate nothing", nothing.why);
+
+    let mut far = judge(ratio("errors"), &[]);
+    show(&mut far, 1, 8, |_| 120.0, 5.0);
+    tell("a canary far beyond what is told apart", said(&far));
     insta::assert_snapshot!(text);
 }
