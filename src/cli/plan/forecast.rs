@@ -146,6 +146,14 @@ trait Sight {
     fn most(&self) -> f64;
 }
 
+/// What a forecast rests on whose traffic was said and not read.
+const HISTORY: &str = "Reckoned with an hour of history of this traffic. Without it everything takes longer, often twice as long.";
+
+/// Whether the noise of some counts was assumed, not read.
+fn is_assumed(loads: &[Load]) -> bool {
+    loads.iter().any(|load| matches!(load, Load::Counts(counts) if counts.assumed))
+}
+
 /// Forecasts every signal at every step of a policy.
 pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
     let asks = asks(policy);
@@ -169,6 +177,7 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
     let notes = steps.first().map_or(&[][..], |step| &step.signals).iter().flat_map(|forecast| {
         forecast.never.iter().map(|never| format!("{}: {never}", forecast.signal)).collect::<Vec<_>>()
     });
+    let assumed = unknown.is_none() && is_assumed(loads);
     Plan {
         policy: policy.name.clone(),
         false_rollback: policy.budget.false_rollback,
@@ -176,7 +185,7 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
         bake: [course.bake.at_least.as_seconds(), course.bake.at_most.as_seconds()],
         ends: ends(policy),
         adjusted: course.adjusted.clone(),
-        notes: notes.collect(),
+        notes: notes.chain(assumed.then(|| HISTORY.to_owned())).collect(),
         steps,
         unknown,
         simulated: None,
@@ -201,13 +210,12 @@ fn ends(policy: &Policy) -> Option<String> {
 
 /// What the forecast of a canary alone rests on.
 fn rests_on(leg: &Leg, loads: &[Load]) -> Vec<String> {
-    let assumed = loads.iter().any(|load| matches!(load, Load::Counts(counts) if counts.assumed));
     let mut notes = vec![
         "nothing compares side by side: the canary is held against the baseline as it was, and what hits the app whatever its \
          version looks like the canary's fault"
             .to_owned(),
     ];
-    if assumed {
+    if is_assumed(loads) {
         notes.push(format!(
             "reckoned with an hour of history of this traffic that wanders no more than was said; without history {}; `--app` \
              reads what is known",
