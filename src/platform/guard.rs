@@ -37,7 +37,7 @@ pub fn check(observed: &Observed, base: Option<Version>, command: &Command) -> R
             Ok(())
         }
         Command::RemoveUnits { version, process, count } => {
-            let left = observed.serving(*version, process).saturating_sub(*count);
+            let left = observed.serving(*version, process).saturating_sub(taken(observed, *version, process, *count));
             let is_front = front(observed).is_none_or(|front| front == process);
             if is_front && left == 0 && observed.serving(*version, process) > 0 {
                 return others_serve(observed, *version);
@@ -46,6 +46,16 @@ pub fn check(observed: &Observed, base: Option<Version>, command: &Command) -> R
         }
         _ => Ok(()),
     }
+}
+
+/// How many of the units that are ready go, of `count` that do: those that are not ready go first. Where units are made anew,
+/// those that are not ready may be none that count.
+fn taken(observed: &Observed, version: Version, process: &str, count: u32) -> u32 {
+    if observed.makes_anew(version, process) {
+        return count;
+    }
+    let waiting = observed.existing(version, process).saturating_sub(observed.ready(version, process));
+    count.saturating_sub(waiting)
 }
 
 /// Another version has a unit that answers users.
@@ -147,5 +157,16 @@ mod tests {
         assert_eq!(check(&units, None, &remove(1, "worker", 1)), Ok(()));
         assert_eq!(check(&units, None, &remove(2, "web", 1)), Ok(()));
         assert_eq!(check(&observed(&["1 web bru", "2 web ru"]), None, &remove(1, "web", 1)), Ok(()));
+    }
+
+    #[test]
+    fn units_that_are_not_ready_go_before_the_last_that_answers() {
+        let units = observed(&["2 web bru", "2 web bu", "2 web bu"]);
+        assert_eq!(check(&units, None, &remove(2, "web", 2)), Ok(()));
+        assert!(check(&units, None, &remove(2, "web", 3)).is_err());
+        let mut anew = units;
+        let named = |(n, unit): (usize, &Unit)| Unit { name: format!("shop-web-{}-{n}", n / 2), ..unit.clone() };
+        anew.units = anew.units.iter().enumerate().map(named).collect();
+        assert!(check(&anew, None, &remove(2, "web", 1)).is_err(), "they may be none that count");
     }
 }

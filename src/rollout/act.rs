@@ -304,9 +304,10 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     if canary_routed {
         // What is left of a baseline that made room for the canary must not drown in all users at once. If its units
         // cannot be had, too few of them are better than a version that does harm.
+        let room = o.quota_left.map_or(wanted, |left| wanted.min(existing.saturating_add(left)));
         if ready.saturating_mul(2) < wanted
             && r.failures == 0
-            && let act @ Act::Do { .. } = bring_up(o, r.baseline, process, wanted)
+            && let act @ Act::Do { .. } = bring_up(o, r.baseline, process, room)
         {
             return act;
         }

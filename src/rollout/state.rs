@@ -130,7 +130,10 @@ pub struct Rollout {
     /// When it was last heard that others did something to the app.
     #[serde(default)]
     pub disturbed: Option<Time>,
-    /// How many times in a row the last command was issued again although it had been answered as done.
+    /// What was last answered as done.
+    #[serde(default)]
+    pub done: Option<Command>,
+    /// How many times in a row what was last answered as done was issued again all the same.
     #[serde(default)]
     pub repeats: u32,
     /// Commands that failed in a row.
@@ -209,6 +212,7 @@ impl Rollout {
             ending: Ending::RolledBack,
             command: None,
             acted: None,
+            done: None,
             restarted: None,
             disturbed: None,
             repeats: 0,
@@ -472,13 +476,10 @@ impl Rollout {
     }
 
     fn issue(&mut self, issued: Issued) {
-        self.repeats = match &self.command {
-            Some(last) if last.command == issued.command => {
-                let done = matches!(last.answered, Some((_, Answer::Done)));
-                self.repeats.saturating_add(u32::from(done))
-            }
-            _ => 0,
-        };
+        // What failed in between has changed nothing.
+        if self.done.as_ref() == Some(&issued.command) {
+            self.repeats = self.repeats.saturating_add(1);
+        }
         // Toggled again: what the listing is to show of it is open.
         let toggled = issued.command.toggled();
         if toggled.is_some() && self.acted.as_ref().is_some_and(|acted| acted.command.toggled() == toggled) {
@@ -525,6 +526,9 @@ impl Rollout {
     fn answered(&mut self, at: Time, answer: &Answer) {
         let Some(issued) = &mut self.command else { return };
         issued.answered = Some((at, answer.clone()));
+        if *answer == Answer::Done && self.done.as_ref() != Some(&issued.command) {
+            (self.repeats, self.done) = (0, Some(issued.command.clone()));
+        }
         if let Command::Route { version } | Command::Unroute { version } = issued.command {
             // A command is tried several times: what the last try was refused for says nothing of those before it.
             match answer {

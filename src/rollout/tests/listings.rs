@@ -78,6 +78,28 @@ fn a_clock_that_was_set_over_a_restart_does_not_make_an_old_listing_a_new_one() 
 }
 
 #[test]
+fn what_fails_in_between_does_not_make_what_is_done_in_vain_begin_anew() {
+    let mut world = World::new(shift(), 4);
+    world.look(Inputs::default());
+    world.record(back("harm"));
+    // All but one of the baseline's units are away, and there is no getting them back.
+    let first = world.units.iter().position(|u| u.version == B).unwrap();
+    let kept = world.units[first].name.clone();
+    world.units.retain(|u| u.version == C || u.name == kept);
+    let mut commands = Vec::new();
+    for _ in 0..8 {
+        world.pass(Span::seconds(31));
+        let Act::Do { command, .. } = world.next() else { panic!("{:?}", world.next()) };
+        let answer = if matches!(command, Command::AddUnits { .. }) { failed() } else { Answer::Done };
+        commands.push(world.issue(answer));
+        if matches!(commands.last(), Some(Command::Delete { .. })) {
+            return;
+        }
+    }
+    panic!("it is asked for without end: {commands:?}");
+}
+
+#[test]
 fn no_unit_is_taken_from_a_replacement_that_is_stuck_while_nothing_else_serves() {
     let mut world = in_step(policy());
     world.record(Event::PromotionDecided { why: "proven".to_owned() });
