@@ -574,7 +574,8 @@ mod tests {
 
     #[test]
     fn a_number_beside_a_line_shows_its_side() {
-        for (ratio, text) in [(1.23, "1.23"), (1.18, "1.18"), (1.203, "1.203"), (1.46, "1.46"), (3.04, "3.0")] {
+        for (ratio, text) in [(1.23, "1.23"), (1.18, "1.18"), (1.203, "1.203"), (1.46, "1.46"), (3.04, "3.0")]
+        {
             assert_eq!(beside(ratio, [1.2, 1.5]), text);
         }
         assert_eq!((count(1e300), count(1e12)), ("1.0e300".to_owned(), "1,000,000,000,000".to_owned()));

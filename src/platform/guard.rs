@@ -37,7 +37,9 @@ pub fn check(observed: &Observed, base: Option<Version>, command: &Command) -> R
             Ok(())
         }
         Command::RemoveUnits { version, process, count } => {
-            let left = observed.serving(*version, process).saturating_sub(taken(observed, *version, process, *count));
+            let left = observed
+                .serving(*version, process)
+                .saturating_sub(taken(observed, *version, process, *count));
             let is_front = front(observed).is_none_or(|front| front == process);
             if is_front && left == 0 && observed.serving(*version, process) > 0 {
                 return others_serve(observed, *version);
@@ -165,7 +167,8 @@ mod tests {
         assert_eq!(check(&units, None, &remove(2, "web", 2)), Ok(()));
         assert!(check(&units, None, &remove(2, "web", 3)).is_err());
         let mut anew = units;
-        let named = |(n, unit): (usize, &Unit)| Unit { name: format!("shop-web-{}-{n}", n / 2), ..unit.clone() };
+        let named =
+            |(n, unit): (usize, &Unit)| Unit { name: format!("shop-web-{}-{n}", n / 2), ..unit.clone() };
         anew.units = anew.units.iter().enumerate().map(named).collect();
         assert!(check(&anew, None, &remove(2, "web", 1)).is_err(), "they may be none that count");
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decide::READY_WITHIN;
 use super::event::{Answer, Ending};
 use super::phase::Phase;
-use super::state::{Issued, Rollout};
+use super::state::{Issued, REPEATS, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
 use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
@@ -22,9 +22,6 @@ const BACKOFF_MOST: Span = Span::seconds(30);
 
 /// How long the platform may need to come to rest while it replaces units.
 const RESTS: Span = Span::minutes(3);
-
-/// How often a command is given again that the platform answers as done and does not show.
-const REPEATS: u32 = 2;
 
 /// How often the platform may refuse to do anything with a version that it has twice: what it removes takes a while.
 const TRIES_TWICE: u32 = 3;
@@ -83,7 +80,9 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
         Act::Do { command, .. }
             if !command.is_idempotent() && rollout.disturbed.is_some_and(|at| now.since(at) < LAG) =>
         {
-            Act::Wait("somebody else changed the app, which the platform's listing may not show yet".to_owned())
+            Act::Wait(
+                "somebody else changed the app, which the platform's listing may not show yet".to_owned(),
+            )
         }
         Act::Do { command, expected } => patient(rollout, command, expected, now),
         act => act,
@@ -156,7 +155,10 @@ fn patient(rollout: &Rollout, command: Command, expected: Option<u32>, now: Time
             return Act::Wait(format!("the last command failed; trying again in {left}"));
         }
     }
-    if rollout.repeats >= REPEATS && rollout.command.as_ref().is_some_and(|last| last.command == command) {
+    // A platform that has recovered meanwhile does it then.
+    let lately = now.since(rollout.quiet_since()) < READY_WITHIN;
+    let again = rollout.command.as_ref().is_some_and(|last| last.command == command);
+    if again && lately && rollout.is_in_vain(&command) {
         return Act::Stuck(format!("the platform says that it is done, and does not show it: {command}"));
     }
     Act::Do { command, expected }
@@ -323,7 +325,7 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
     // Units that the platform made before the canary was taken out, and cannot replace, it takes out no more: they go with
     // the canary.
-    let in_vain = r.repeats >= REPEATS && !r.cannot_delete;
+    let in_vain = r.is_in_vain(&Command::Unroute { version: r.canary }) && !r.cannot_delete;
     if canary_routed && may_be_out(r, now) {
         return if r.failures < REPEATS {
             act(Command::Route { version: r.baseline })

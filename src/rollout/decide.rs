@@ -135,6 +135,9 @@ pub fn decide(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     if let Some(why) = displaced(r, i) {
         return leave(r, Ending::Superseded, why);
     }
+    if let Some(why) = vanished(r, i) {
+        return finished(Ending::Observed, why);
+    }
     if let Some(call) = call_for_help(r) {
         return vec![call];
     }
@@ -152,12 +155,20 @@ const DISPLACED_FOR: Span = Span::minutes(1);
 
 /// Neither version has a unit any more, and another one has: whoever put it there was told that it failed, or told nobody.
 fn displaced(r: &Rollout, i: &Inputs<'_>) -> Option<String> {
-    let o = i.observed.filter(|_| !i.busy && r.unanswered().is_none())?;
+    let o = i.observed.filter(|_| !i.busy && r.unanswered().is_none() && r.phase != Phase::Leaving)?;
     let ours = |version: Version| version == r.baseline || version == r.canary;
     let other = o.units.iter().find(|u| u.ready && u.routable)?.version;
     let quiet = i.now.since(r.quiet_since()) >= DISPLACED_FOR;
     (quiet && !o.units.iter().any(|u| ours(u.version)))
         .then(|| format!("{other} serves instead: {} and {} have no units any more", r.baseline, r.canary))
+}
+
+/// Where others do everything, they may take the canary away as well: then there is nothing left to observe.
+fn vanished(r: &Rollout, i: &Inputs<'_>) -> Option<String> {
+    let o = i.observed.filter(|_| !i.busy && r.policy.mode == Mode::Observe)?;
+    let quiet = i.now.since(r.quiet_since()) >= DISPLACED_FOR;
+    let gone = quiet && !o.units.is_empty() && o.units.iter().all(|u| u.version != r.canary);
+    gone.then(|| format!("{} has no units any more", r.canary))
 }
 
 /// Commands that may fail in a row before a person is called; they are tried on all the same.

@@ -26,6 +26,9 @@ pub struct Issued {
     pub answered: Option<(Time, Answer)>,
 }
 
+/// How often a command is given again that the platform answers as done and does not show.
+pub(super) const REPEATS: u32 = 2;
+
 impl Issued {
     /// Whether the platform did it, or may have done it in a way that its listing does not show at once. What was not done
     /// in full may still have been done in part, and where the platform goes back by itself, what it shows of that may be
@@ -324,6 +327,12 @@ impl Rollout {
         self.entered.max(answered).max(self.restarted).max(self.disturbed).unwrap_or(self.opened)
     }
 
+    /// Whether `command` was answered as done and given again as often as the platform may need to show it.
+    #[must_use]
+    pub fn is_in_vain(&self, command: &Command) -> bool {
+        self.repeats >= REPEATS && self.done.as_ref() == Some(command)
+    }
+
     /// A command whose answer is not known: it runs, or the daemon died while it ran.
     #[must_use]
     pub fn unanswered(&self) -> Option<&Issued> {
@@ -375,10 +384,7 @@ impl Rollout {
 
     fn take(&mut self, at: Time, event: &Event) {
         match event {
-            Event::Opened { .. }
-            | Event::Learnt { .. }
-            | Event::Noted { .. }
-            | Event::Alerted { .. } => {}
+            Event::Opened { .. } | Event::Learnt { .. } | Event::Noted { .. } | Event::Alerted { .. } => {}
             Event::Heeded { acts, .. } => {
                 if !acts.is_empty() {
                     self.disturbed = Some(at);
@@ -476,8 +482,11 @@ impl Rollout {
     }
 
     fn issue(&mut self, issued: Issued) {
-        // What failed in between has changed nothing.
-        if self.done.as_ref() == Some(&issued.command) {
+        // What failed in between has changed nothing, and a try that failed is none that was in vain.
+        let failed = |last: &Issued| {
+            last.command == issued.command && !matches!(last.answered, Some((_, Answer::Done)))
+        };
+        if self.done.as_ref() == Some(&issued.command) && !self.command.as_ref().is_some_and(failed) {
             self.repeats = self.repeats.saturating_add(1);
         }
         // Toggled again: what the listing is to show of it is open.

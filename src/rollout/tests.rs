@@ -8,6 +8,7 @@ use crate::policy::{Bake, Canary, Capacity, Hold, Mode, Policy, Reaction, Strate
 use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
 mod listings;
+mod observing;
 mod strategies;
 
 const B: Version = Version(1);

@@ -61,6 +61,8 @@ pub(crate) struct Install {
     incident: Option<(Span, Span, f64)>,
     counted: BTreeMap<PodId, Counted>,
     serving: Vec<PodId>,
+    /// When the oldest of them was made.
+    oldest: Option<Time>,
     /// Until when users' requests are counted.
     accrued: Time,
     /// When a unit that served exited last.
@@ -103,6 +105,7 @@ impl Install {
             incident: scenario.incident,
             counted: BTreeMap::new(),
             serving: Vec::new(),
+            oldest: None,
             accrued: START,
             exited: None,
             served: BTreeMap::new(),
@@ -165,7 +168,8 @@ impl Install {
         if crashed {
             self.exited = Some(self.now);
         }
-        let by = if crashed || self.app().is_none() { None } else { by };
+        // What a try made that failed, the platform takes back by itself.
+        let by = if crashed || self.app().is_none() || self.is_taken_back() { None } else { by };
         if servers.is_empty() {
             let app = self.app();
             let ready = app.map(|app| app.pods.as_slice()).unwrap_or_default().iter();
@@ -173,7 +177,15 @@ impl Install {
             let ready = ready.map(|p| Version(p.version)).collect();
             self.dark.push(Dark { at: self.now, ready, exited: self.exited, by });
         }
+        let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
+        self.oldest = pods.iter().filter(|p| servers.contains(&p.id)).map(|p| p.created).min();
         self.serving = servers;
+    }
+
+    /// The units that served until now were all made since the daemon's last act began.
+    fn is_taken_back(&self) -> bool {
+        let began = self.tsuru.events().filter(|e| e.owner.1 == DAEMON).map(|e| e.started).max();
+        began.is_some_and(|began| self.oldest.is_some_and(|oldest| oldest >= began))
     }
 
     /// Lets users' requests reach the units that served until now.

@@ -130,7 +130,9 @@ fn decided(policy: Policy) -> World {
     let mut world = World::new(policy, 4);
     let observed = world.observed();
     let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
-    decide(&world.rollout, &inputs).into_iter().for_each(|event| world.record(event));
+    for event in decide(&world.rollout, &inputs) {
+        world.record(event);
+    }
     assert_eq!(world.rollout.phase, Phase::Step);
     world.route(C, true);
     world
@@ -247,6 +249,8 @@ fn what_the_platform_calls_done_and_does_not_show_is_not_asked_for_without_end()
         world.pass(Span::seconds(31));
     }
     assert!(matches!(world.next(), Act::Stuck(why) if why.contains("does not show it: route users to v2")));
+    world.pass(Span::minutes(10));
+    assert_eq!(world.issue(Answer::Done), Command::Route { version: C }, "it may have recovered");
 }
 
 #[test]
@@ -534,54 +538,4 @@ fn a_unit_that_is_away_for_a_moment_is_missed_in_the_end() {
     world.units[1].ready = false;
     world.look(Inputs::default());
     assert_eq!(world.rollout.units, 3);
-}
-
-fn observing() -> World {
-    let mut world = World::new(Policy { mode: Mode::Observe, ..policy() }, 3);
-    world.look(Inputs::default());
-    world.pass(Span::seconds(15)).look(Inputs::default());
-    assert_eq!(world.log, ["planned", "step_began"]);
-    world
-}
-
-#[test]
-fn who_observes_lets_others_route_the_canary() {
-    let mut world = observing();
-    let routed = Foreign::Changed("ana changed which versions get traffic".to_owned());
-    world.route(C, true);
-    world.look(Inputs { foreign: Some(&routed), ..Inputs::default() });
-    world.pass(Span::seconds(15)).look(Inputs::default());
-    assert_eq!(world.log[2..], ["noted", "step_reached"]);
-    let harm = Verdict { harm: true, ..verdict() };
-    world.pass(Span::minutes(1)).look(Inputs { verdict: Some(&harm), ..Inputs::default() });
-    assert_eq!((world.rollout.phase, world.commands.len()), (Phase::Observed, 0));
-}
-
-#[test]
-fn who_observes_is_not_kept_from_the_next_version() {
-    let newer = Foreign::NewVersion(Some(Version(3)), "ci deployed v3 beside the running ones".to_owned());
-    let mut world = observing();
-    world.look(Inputs { foreign: Some(&newer), ..Inputs::default() });
-    assert_eq!(world.rollout.phase, Phase::Superseded);
-
-    let mut world = observing();
-    world.pass(Span::minutes(24 * 60 - 1)).look(Inputs::default());
-    assert_eq!(world.rollout.phase, Phase::Step);
-    world.pass(Span::minutes(1)).look(Inputs::default());
-    assert_eq!(world.rollout.phase, Phase::Observed);
-
-    let mut world = observing();
-    world.units.retain(|u| u.version != C);
-    world.pass(Span::minutes(1)).look(Inputs::default());
-    assert_eq!(world.rollout.phase, Phase::Observed);
-}
-
-#[test]
-fn who_observes_waits_for_nobody() {
-    let mut world = observing();
-    world.route(C, true);
-    world.pass(Span::seconds(15)).look(Inputs::default());
-    world.pass(Span::minutes(31)).look(Inputs { verdict: Some(&verdict()), ..Inputs::default() });
-    assert_eq!(world.rollout.phase, Phase::Observed);
-    assert!(world.rollout.reason.starts_with("would have paused"), "{}", world.rollout.reason);
 }
