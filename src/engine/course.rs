@@ -198,7 +198,7 @@ impl Course {
             };
             let events = decide(writing.memory.rollout(), &inputs);
             writing.record_all(events)?;
-            writing.heeded.1 += alarms.len();
+            writing.heeded.alerts += alarms.len();
         }
         writing.record_heeded()?;
         if let Some(observed) = &observed {
@@ -351,18 +351,25 @@ impl Course {
     }
 }
 
+/// What others did and how many alerts are dealt with.
+#[derive(Default)]
+struct Heeded {
+    acts: Vec<String>,
+    alerts: usize,
+    disturbs: bool,
+}
+
 /// Events of one moment, each remembered as it is added.
 struct Writing<'a> {
     memory: &'a mut Memory,
     now: Time,
     events: Vec<Recorded>,
-    /// What others did and how many alerts are dealt with.
-    heeded: (Vec<String>, usize),
+    heeded: Heeded,
 }
 
 impl<'a> Writing<'a> {
     fn new(memory: &'a mut Memory, now: Time) -> Self {
-        Self { memory, now, events: Vec::new(), heeded: (Vec::new(), 0) }
+        Self { memory, now, events: Vec::new(), heeded: Heeded::default() }
     }
 
     fn record(&mut self, event: Event) -> Result<(), IllegalEvent> {
@@ -415,6 +422,7 @@ impl<'a> Writing<'a> {
     fn face(&mut self, affairs: Vec<(String, Affair)>) -> Result<bool, IllegalEvent> {
         let mut acted = false;
         for (id, affair) in affairs {
+            self.heeded.disturbs |= !matches!(affair, Affair::Nothing);
             match affair {
                 Affair::Foreign(foreign) => {
                     acted = true;
@@ -425,17 +433,17 @@ impl<'a> Writing<'a> {
                 Affair::Note(what) => self.record(Event::Noted { what })?,
                 Affair::Nothing => {}
             }
-            self.heeded.0.extend((!id.is_empty()).then_some(id));
+            self.heeded.acts.extend((!id.is_empty()).then_some(id));
         }
         Ok(acted)
     }
 
     fn record_heeded(&mut self) -> Result<(), IllegalEvent> {
-        let (acts, alerts) = std::mem::take(&mut self.heeded);
+        let Heeded { acts, alerts, disturbs } = std::mem::take(&mut self.heeded);
         if acts.is_empty() && alerts == 0 {
             return Ok(());
         }
-        self.record(Event::Heeded { acts, alerts })
+        self.record(Event::Heeded { acts, alerts, disturbs })
     }
 
     /// The next command, or the call for a person.

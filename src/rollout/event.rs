@@ -195,6 +195,9 @@ pub enum Event {
         acts: Vec<String>,
         /// How many of the alerts that were heard, the oldest first.
         alerts: usize,
+        /// Whether any of those acts, or the try at it, may have made units go or come.
+        #[serde(default)]
+        disturbs: bool,
     },
 }
 

@@ -130,7 +130,7 @@ pub struct Rollout {
     /// When the daemon was last started again.
     #[serde(default)]
     pub restarted: Option<Time>,
-    /// When it was last heard that others did something to the app.
+    /// When it was last heard that others may have made units go or come.
     #[serde(default)]
     pub disturbed: Option<Time>,
     /// What was last answered as done.
@@ -385,8 +385,8 @@ impl Rollout {
     fn take(&mut self, at: Time, event: &Event) {
         match event {
             Event::Opened { .. } | Event::Learnt { .. } | Event::Noted { .. } | Event::Alerted { .. } => {}
-            Event::Heeded { acts, .. } => {
-                if !acts.is_empty() {
+            Event::Heeded { disturbs, .. } => {
+                if *disturbs {
                     self.disturbed = Some(at);
                 }
             }

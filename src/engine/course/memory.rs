@@ -122,7 +122,7 @@ impl Memory {
                 self.heard.insert((fingerprint.clone(), *starts));
                 self.alarms.extend(alarm.clone());
             }
-            Event::Heeded { acts, alerts } => {
+            Event::Heeded { acts, alerts, .. } => {
                 self.heeded.extend(acts.iter().cloned());
                 self.alarms.drain(..(*alerts).min(self.alarms.len()));
             }

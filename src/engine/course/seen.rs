@@ -85,6 +85,9 @@ impl Seen {
 
 fn affair(activity: &Activity) -> Affair {
     let did = |what: &str| format!("{} {what}", activity.owner);
+    if matches!(activity.kind, ActivityKind::Other { .. }) {
+        return Affair::Nothing;
+    }
     if let Some(error) = &activity.error {
         return Affair::Note(did(&format!("tried to change the app and failed: {error}")));
     }

@@ -175,6 +175,17 @@ fn each_thing_that_others_did_is_dealt_with_in_its_turn_and_once() {
 }
 
 #[test]
+fn only_what_may_move_units_makes_the_listing_doubtful() {
+    let mut bench = in_step(fixture::policy(&[]));
+    bench.somebody("run", ActivityKind::Other { name: "app.run".to_owned() });
+    assert!(bench.round().contains(&"heeded"));
+    assert_eq!(bench.course.rollout().disturbed, None);
+    bench.somebody("env", ActivityKind::Environment);
+    assert!(bench.round().contains(&"bake_restarted"));
+    assert_eq!(bench.course.rollout().disturbed, Some(bench.now));
+}
+
+#[test]
 fn a_kill_right_after_the_first_traffic_leaves_the_warm_up_out_all_the_same() {
     let mut bench = in_step(Policy { warm_up: Span::minutes(2), ..fixture::policy(&[]) });
     let end = Some(bench.now + Span::minutes(2));

@@ -152,7 +152,7 @@ fn made_anew(ready: bool) -> World {
 #[test]
 fn units_that_are_being_made_anew_are_not_too_many() {
     let mut world = made_anew(true);
-    world.record(Event::Heeded { acts: vec!["restart".to_owned()], alerts: 0 });
+    world.record(Event::Heeded { acts: vec!["restart".to_owned()], alerts: 0, disturbs: true });
     world.pass(Span::seconds(29));
     assert!(world.waits(), "{:?}", world.next());
     world.pass(Span::seconds(31));
@@ -178,7 +178,7 @@ fn what_others_did_a_moment_ago_may_not_be_listed_yet() {
     let remove = Command::RemoveUnits { version: B, process: "web".to_owned(), count: 1 };
     let remove = Act::Do { command: remove, expected: Some(3) };
     assert_eq!(world.next(), remove);
-    world.record(Event::Heeded { acts: vec!["env".to_owned()], alerts: 0 });
+    world.record(Event::Heeded { acts: vec!["env".to_owned()], alerts: 0, disturbs: true });
     assert!(world.waits());
     world.pass(Span::seconds(30));
     assert_eq!(world.next(), remove);
