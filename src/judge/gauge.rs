@@ -22,7 +22,7 @@ use crate::words::Arms;
 const HISTORY: usize = 5760;
 
 /// After so many looks of the rollout the baseline's units are a past of their own,
-const LATE: u32 = 60;
+const LATE: u32 = 80;
 
 /// if they are at least so many.
 const LATE_UNITS: usize = 3;
