@@ -208,8 +208,10 @@ fn to_step(r: &Rollout, o: &Observed, now: Time) -> Act {
         .chain(step.workers.iter().map(|(worker, units)| (worker.as_str(), units.canary, units.baseline)));
     for (process, canary, baseline) in canary {
         for (version, wanted) in [(r.canary, canary), (r.baseline, baseline)] {
-            if !scaled(o, process) && o.kept(version, process) > wanted {
-                return remove(r, o, version, process, wanted, now);
+            let kept = o.kept(version, process);
+            if !scaled(o, process) && kept > wanted {
+                let anew = o.makes_anew(version, process) && is_recent(r, now);
+                return if anew { replacing() } else { less(version, process, kept, wanted) };
             }
         }
     }
@@ -435,7 +437,7 @@ fn to_size(r: &Rollout, o: &Observed, version: Version, now: Time) -> Act {
         match make_do(r, o, version, bring_up(o, version, process, wanted), now) {
             // Those that are not ready go first.
             Act::Settled if !scaled(o, process) && o.kept(version, process) > wanted => {
-                return remove(r, o, version, process, wanted, now);
+                return less(version, process, o.kept(version, process), wanted);
             }
             Act::Settled => {}
             act => return act,
@@ -499,14 +501,6 @@ fn bring_up(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
         return Act::Wait(format!("{ready} of {wanted} `{process}` units of {version} are ready"));
     }
     Act::Settled
-}
-
-/// Takes away the units of `version` that are too many.
-fn remove(r: &Rollout, o: &Observed, version: Version, process: &str, wanted: u32, now: Time) -> Act {
-    if o.makes_anew(version, process) && is_recent(r, now) {
-        return replacing();
-    }
-    less(version, process, o.kept(version, process), wanted)
 }
 
 /// From so many units of `version` to so many.

@@ -11,6 +11,9 @@ use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind};
 use crate::policy::{Policy, Strategy};
 use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
+/// How often a command is given again that the platform answers as done and does not show.
+pub(super) const REPEATS: u32 = 2;
+
 /// The last command that was issued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Issued {
@@ -25,9 +28,6 @@ pub struct Issued {
     /// When it was answered, and how; nothing while it runs, or when the daemon died before the answer.
     pub answered: Option<(Time, Answer)>,
 }
-
-/// How often a command is given again that the platform answers as done and does not show.
-pub(super) const REPEATS: u32 = 2;
 
 impl Issued {
     /// Whether the platform did it, or may have done it in a way that its listing does not show at once. What was not done

@@ -168,9 +168,9 @@ impl Install {
         if crashed {
             self.exited = Some(self.now);
         }
-        // What a try made that failed, the platform takes back by itself.
-        let by = if crashed || self.app().is_none() || self.is_taken_back() { None } else { by };
         if servers.is_empty() {
+            // What a try made that failed, the platform takes back by itself.
+            let by = if crashed || self.app().is_none() || self.is_taken_back() { None } else { by };
             let app = self.app();
             let ready = app.map(|app| app.pods.as_slice()).unwrap_or_default().iter();
             let ready = ready.filter(|p| p.key.process == "web" && p.phase == Phase::Ready);
