@@ -60,7 +60,8 @@ pub(in crate::policy) struct Change(pub(in crate::policy) f64);
 impl Scalar for Change {
     fn read(text: &str) -> Result<Self, Misread> {
         let value = percent(text, "+20%")?;
-        if value < 0.0 {
+        // The sign that is written, since minus nothing is no less than nothing.
+        if text.starts_with('-') {
             return Err(Misread::new(
                 format!("`{text}` is negative"),
                 "it says how much worse than the baseline, so it is positive; for a value of which less is worse, \
@@ -278,7 +279,7 @@ mod tests {
         ] {
             assert_eq!(share(text), None, "{text}");
         }
-        for text in ["++5%", "+-5%", "-5%", "-0.1%", "+%", "1e999%"] {
+        for text in ["++5%", "+-5%", "-5%", "-0.1%", "-0%", "+%", "1e999%"] {
             assert!(Change::read(text).is_err(), "{text}");
         }
     }
