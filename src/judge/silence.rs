@@ -88,9 +88,10 @@ impl Silence {
                 *heard.get_mut(arm) = at;
             }
         }
+        // An answer that never came tells of no requests, neither of some nor of none: it is waited for.
         if requests.canary > 0.0 {
             (self.missed, self.unasked) = (0.0, None);
-        } else if let Some(share) = share.filter(|s| *s < 1.0) {
+        } else if let Some(share) = share.filter(|s| *s < 1.0 && spoke.canary) {
             self.missed += requests.baseline * share / (1.0 - share);
         }
     }

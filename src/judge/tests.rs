@@ -229,6 +229,23 @@ fn a_canary_without_requests_is_silent_once_some_were_due() {
 }
 
 #[test]
+fn one_lost_answer_of_the_canary_is_not_its_silence() {
+    let mut judge = Judge::new(&policy(&[0.1], vec![ratio("errors")]), &[]);
+    let heard = |n: u32| counts(f64::from(n), 150.0 * f64::from(n));
+    judge.take(&look(0.0, 0.1, &[("errors", counts(14.0, 1350.0), heard(1))]));
+    for n in 1..=4 {
+        let at = 15.0 * f64::from(n);
+        judge.take(&look(at, 0.1, &[("errors", counts(14.0, 1350.0), None)]));
+        assert!(
+            !judge.verdict().no_data,
+            "150 requests were due at {at} s, and may be told of at the next look"
+        );
+    }
+    judge.take(&look(75.0, 0.1, &[("errors", counts(14.0, 1350.0), heard(5))]));
+    assert!(!judge.verdict().no_data);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let mut judge = Judge::new(&policy(&[0.1], vec![ratio("errors")]), &[]);
     judge.take(&look(15.0, 0.1, &[("errors", counts(14.0, 1350.0), counts(1.0, 150.0))]));
