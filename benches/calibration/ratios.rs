@@ -99,8 +99,8 @@ struct Against {
 const LONG: f64 = 60.0;
 
 impl Against {
-    /// `times` is how many times the oracle's median, plus a look, is allowed.
-    fn add(&mut self, judge: &Tally, oracle: &Tally, times: f64, place: &str) {
+    /// `times` is how many times the oracle's median, plus a look, is allowed; `watched` how long both looked, in seconds.
+    fn add(&mut self, judge: &Tally, oracle: &Tally, times: f64, watched: f64, place: &str) {
         let Some(limit) = oracle.median() else { return };
         let (own, other) = (middle(judge), middle(oracle));
         let most = times * limit + 15.0;
@@ -109,9 +109,9 @@ impl Against {
         let part = Figure { value: value / most, low: low / most, high: high / most };
         self.worst.add(part.value, part, &told);
         if limit >= LONG {
-            let hour = |time: f64| time.min(3600.0);
-            let error = |figure: Figure| (hour(figure.high) / hour(figure.low)).ln() / 3.92;
-            self.logs.push(((hour(own.value) / limit).ln(), error(own).hypot(error(other))));
+            let seen = |time: f64| time.min(watched);
+            let error = |figure: Figure| (seen(figure.high) / seen(figure.low)).ln() / 3.92;
+            self.logs.push(((seen(own.value) / limit).ln(), error(own).hypot(error(other))));
         }
     }
 
@@ -129,15 +129,21 @@ const ALLOWED: [f64; 2] = [1.35, 2.3];
 
 pub(super) fn detection(options: &Options, promises: &mut Promises) {
     println!("\n## Bad canaries: median time in seconds, {} runs\n", options.medians);
-    println!("Judge with history / without / oracle (judge ÷ oracle).\n");
+    println!(
+        "Judge with history / without / oracle (judge ÷ oracle). x1.5 in clean traffic is watched for two hours.\n"
+    );
     println!("| configuration | x1.5 | x2 | x3 | x5 | x2 late | x3 late |\n|---|---|---|---|---|---|---|");
     let mut against: BTreeMap<(String, usize, usize), Against> = BTreeMap::new();
     for (label, mut scenario) in scenarios(options) {
-        let policy = policy(&scenario.steps);
         let family = format!("{:?}", scenario.family).to_lowercase();
         let mut cells = Vec::new();
         for (times, onset) in [(1.5, 0), (2.0, 0), (3.0, 0), (5.0, 0), (2.0, LATE), (3.0, LATE)] {
             scenario.fault = Some(Fault { effect: Effect::Times(times), onset });
+            // In clean traffic what is allowed is a part of what the oracle needs, which may be most of an hour.
+            let slices = if scenario.family == Family::Plain && times < 2.0 { 2 * HOUR } else { HOUR };
+            scenario.steps.iter_mut().for_each(|step| step.slices = slices);
+            let policy = policy(&scenario.steps);
+            let watched = slices as f64 * scenario.every;
             let late = usize::from(onset > 0);
             let (mut medians, mut oracle) = ([None; 2], None);
             for (which, history) in HISTORIES.into_iter().enumerate() {
@@ -146,7 +152,7 @@ pub(super) fn detection(options: &Options, promises: &mut Promises) {
                 let (judge, floor) = (found(&trials), foreseen(&trials));
                 let place = format!("{label} x{times}");
                 let cell = against.entry((family.clone(), late, which)).or_default();
-                cell.add(&judge, &floor, ALLOWED[late], &place);
+                cell.add(&judge, &floor, ALLOWED[late], watched, &place);
                 (medians[which], oracle) = (judge.median(), floor.median());
             }
             let ratio = |median: Option<f64>| {
