@@ -266,6 +266,7 @@ impl Case<'_> {
                 let help = |longest: Span| sight.help(within, longest.as_seconds());
                 self.judge(&mut forecast, help);
                 if let Some(limit) = sight.limit().filter(|limit| counts.base >= *limit) {
+                    forecast.broken.retain(|broken| !broken.is_unproven());
                     forecast.broken.insert(0, Broken::BeyondLimit(limit));
                 }
             }

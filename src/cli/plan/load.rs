@@ -20,7 +20,8 @@ pub(in crate::cli) struct Flags {
     /// The baseline's share of requests that fail, as `1%`
     #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
     pub(super) error_rate: Option<Share>,
-    /// The baseline's share of requests slower than a latency's bound; 10% unless said or read otherwise
+    /// The baseline's share of requests slower than a latency's bound; 10%, or half of the signal's limit where that is
+    /// less, unless said or read otherwise
     #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
     pub(super) slow_rate: Option<Share>,
     /// Events a second of signals that are rates, over all units of both versions
@@ -132,8 +133,10 @@ fn load(policy: &Policy, signal: &Signal, flags: &Flags, read: Option<Past>) -> 
             flags.error_rate.map(Share::get),
             "its source told nothing; `--rps` and `--error-rate` say it",
         ),
-        Measure::Latency { .. } => {
-            let slow = flags.slow_rate.map(Share::get).or(counts.is_none().then_some(SLOW));
+        Measure::Latency { limit, .. } => {
+            // A baseline beyond its own limit would be no app of this policy's.
+            let usual = limit.map_or(SLOW, |limit| SLOW.min(limit.get() / 2.0));
+            let slow = flags.slow_rate.map(Share::get).or(counts.is_none().then_some(usual));
             of(CountKind::Ratio, flags.rps, slow, "its source told nothing; `--rps` and `--slow-rate` say it")
         }
         // Events a second of all units are as many for each second of one unit that is all of them.

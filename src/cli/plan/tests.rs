@@ -38,6 +38,24 @@ fn report(policy: &Policy, course: &Course, flags: &Flags, known: Option<&Known>
     String::from_utf8(out).unwrap()
 }
 
+#[test]
+fn a_limit_is_not_taken_for_broken_already_unless_somebody_says_so() {
+    let checkout = rules(include_str!("../../../rules/checkout.yaml"));
+    let text = printed(&checkout, &flags(100.0), None);
+    assert!(!text.contains("too little traffic") && !text.contains("beyond the limit"), "{text}");
+    let slow = Flags { slow_rate: percentage("6%").ok(), ..flags(100.0) };
+    let text = printed(&checkout, &slow, None);
+    assert!(
+        text.contains("http-latency: a good canary is not proven within")
+            && !text.contains("too little traffic"),
+        "{text}"
+    );
+    assert!(
+        text.contains("the baseline itself is beyond the limit of 5%, so no canary is ever proven"),
+        "{text}"
+    );
+}
+
 const WEB: &str = include_str!("../../../rules/web.yaml");
 
 /// An hour of an app with three units: 20 requests a second, two in a hundred of which fail, in clusters; a tenth of them

@@ -66,6 +66,12 @@ impl<'a> CountSight<'a> {
 
     /// What would let a good canary be proven in `longest` seconds.
     pub(super) fn help(&self, within: f64, longest: f64) -> String {
+        if let Some(limit) = self.limit.filter(|limit| self.traffic.base >= *limit) {
+            let limit = Share::new(limit).unwrap_or(Share::ALL);
+            return format!(
+                "; the baseline itself is beyond the limit of {limit}, so no canary is ever proven"
+            );
+        }
         let in_time = |share: f64, within: f64| {
             let traffic = Traffic { share, ..self.traffic };
             self.proof_at(&traffic, within).is_some_and(|proven| proven <= longest)
