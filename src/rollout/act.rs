@@ -195,6 +195,11 @@ fn to_step(r: &Rollout, o: &Observed, now: Time) -> Act {
             return act;
         }
     }
+    if !step.routed.baseline()
+        && let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up_others(r, o)
+    {
+        return act;
+    }
     if step.routed.canary() && !all_routed(o, r.canary) {
         return act(Command::Route { version: r.canary });
     }
@@ -227,6 +232,19 @@ fn take_baseline_out(r: &Rollout, o: &Observed, wanted: u32) -> Act {
     act(Command::Unroute { version: r.baseline })
 }
 
+/// As many of the canary's units as the baseline has, of the processes that are in no step. Whoever takes the baseline out of
+/// routing takes out all of its processes, and what users' requests lead to may be another process than theirs.
+fn bring_up_others(r: &Rollout, o: &Observed) -> Act {
+    let in_step = |process: &str| process == r.process() || r.policy.workers.iter().any(|w| w == process);
+    // A process that the canary does not have is not ours to add.
+    let others =
+        r.others.iter().filter(|(process, _)| !in_step(process) && o.existing(r.canary, process) > 0);
+    others
+        .map(|(process, units)| bring_up(o, r.canary, process, *units))
+        .find(|act| *act != Act::Settled)
+        .unwrap_or(Act::Settled)
+}
+
 /// Towards the canary alone, at the size that the baseline had; the baseline's units are kept while the policy says so.
 fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
@@ -235,6 +253,11 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
     if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 {
         if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, r.units) {
+            return act;
+        }
+        if routed(o, r.baseline)
+            && let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up_others(r, o)
+        {
             return act;
         }
         if !all_routed(o, r.canary) {

@@ -176,7 +176,8 @@ const TRIES_BEFORE_CALL: u32 = 5;
 
 /// Where nothing but trying again is left, a person hears of it, once.
 fn call_for_help(r: &Rollout) -> Option<Event> {
-    let must_go_on = matches!(r.phase, Phase::RollingBack | Phase::Watching | Phase::Leaving);
+    let must_go_on =
+        matches!(r.phase, Phase::Promoting | Phase::RollingBack | Phase::Watching | Phase::Leaving);
     let stuck = must_go_on && r.failures >= TRIES_BEFORE_CALL && !r.called && r.unanswered().is_none();
     stuck.then(|| {
         let last = r.command.as_ref().map_or_else(String::new, |c| c.command.to_string());

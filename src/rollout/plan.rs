@@ -75,6 +75,8 @@ pub struct Footing {
     pub units: u32,
     /// Units of the baseline's processes that follow.
     pub workers: BTreeMap<String, u32>,
+    /// Units of its other processes that the canary lacks.
+    pub lacks: u32,
     /// How many units the canary may have in all, the ones that it has included; nothing: no limit.
     pub room: Option<u32>,
     /// An autoscaler is in charge, so the canary's units stay as many as these.
@@ -175,6 +177,7 @@ fn side_by_side(
 /// A full set of units beside the old one, then every user at once.
 fn switch(blue_green: &BlueGreen, footing: &Footing, plan: &mut Plan) -> Result<(), String> {
     let all = footing.workers.values().fold(footing.units, |sum, units| sum.saturating_add(*units));
+    let all = all.saturating_add(footing.lacks);
     if let Some(room) = footing.room.filter(|room| *room < all) {
         return Err(format!(
             "blue-green needs {all} units beside the {all} that serve, and the quota leaves room for {room}; raise the \

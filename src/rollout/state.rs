@@ -14,6 +14,9 @@ use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 /// How often a command is given again that the platform answers as done and does not show.
 pub(super) const REPEATS: u32 = 2;
 
+/// How often a removal may stop half way before another way is taken.
+const DELETE_TRIES: u32 = 4;
+
 /// The last command that was issued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Issued {
@@ -141,6 +144,9 @@ pub struct Rollout {
     pub repeats: u32,
     /// Commands that failed in a row.
     pub failures: u32,
+    /// Those of them that the platform took up: of the others nothing was done.
+    #[serde(default)]
+    pub tries: u32,
     /// A person was called because commands kept failing.
     #[serde(default)]
     pub called: bool,
@@ -220,6 +226,7 @@ impl Rollout {
             disturbed: None,
             repeats: 0,
             failures: 0,
+            tries: 0,
             called: false,
             half_routed: BTreeSet::new(),
             cannot_delete: false,
@@ -513,15 +520,21 @@ impl Rollout {
             self.step_reached = Some(at);
         }
         self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
-        (self.pause, self.held, self.failures) = (None, Span::ZERO, 0);
+        (self.pause, self.held) = (None, Span::ZERO);
+        self.begin_to_count();
     }
 
     fn enter(&mut self, at: Time, phase: Phase) {
         self.phase = phase;
         self.entered = Some(at);
         self.pause = None;
-        self.failures = 0;
+        self.begin_to_count();
         self.called = false;
+    }
+
+    /// Of what failed until now nothing is counted any more.
+    fn begin_to_count(&mut self) {
+        (self.failures, self.tries) = (0, 0);
     }
 
     fn end_trouble(&mut self, at: Time) {
@@ -551,20 +564,30 @@ impl Rollout {
                 // Taking back what a failed try has left is not yet a success.
                 let takes_back = matches!(issued.command, Command::RemoveUnits { .. });
                 if !(takes_back && self.phase == Phase::Promoting) {
-                    (self.failures, self.called) = (0, false);
+                    self.begin_to_count();
+                    self.called = false;
                 }
             }
             Answer::Error { kind, .. } => {
                 self.failures = self.failures.saturating_add(1);
+                self.tries = self.tries.saturating_add(u32::from(!kind.is_untouched()));
                 let refused = *kind == PlatformErrorKind::Refused;
-                if refused && matches!(issued.command, Command::Delete { .. }) {
-                    self.cannot_delete = true;
-                    self.failures = 0;
-                }
-                // Marking a version is not worth holding a rollback up.
-                if matches!(issued.command, Command::Quarantine { .. }) && (refused || self.failures >= 3) {
-                    self.quarantined = true;
-                    self.failures = 0;
+                // What stopped a removal half way once, such as a process without units, stops each further one.
+                let in_vain = *kind == PlatformErrorKind::Failed && self.tries >= DELETE_TRIES;
+                let gives_up = match issued.command {
+                    Command::Delete { .. } => {
+                        self.cannot_delete |= refused || in_vain;
+                        refused || in_vain
+                    }
+                    // Marking a version is not worth holding a rollback up.
+                    Command::Quarantine { .. } => {
+                        self.quarantined |= refused || self.failures >= 3;
+                        refused || self.failures >= 3
+                    }
+                    _ => false,
+                };
+                if gives_up {
+                    self.begin_to_count();
                 }
             }
         }

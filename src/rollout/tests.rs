@@ -7,6 +7,7 @@ use crate::judge::Verdict;
 use crate::policy::{Bake, Canary, Capacity, Hold, Mode, Policy, Reaction, Strategy};
 use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 
+mod grounds;
 mod listings;
 mod observing;
 mod strategies;

@@ -301,6 +301,12 @@ pub enum PlatformErrorKind {
 }
 
 impl PlatformErrorKind {
+    /// Whether nothing was done, and may be done once what was in the way has passed.
+    #[must_use]
+    pub fn is_untouched(self) -> bool {
+        matches!(self, Self::Busy | Self::Unauthorized | Self::Unreachable)
+    }
+
     /// The word that programs read.
     #[must_use]
     pub fn label(self) -> &'static str {

@@ -84,7 +84,13 @@ impl Known {
             let units = self.of_version().filter(|unit| unit.process == *worker).count();
             (worker.clone(), u32::try_from(units).unwrap_or(u32::MAX))
         });
+        // The platform makes one unit of each process of a new version.
+        let apart =
+            has.iter().filter(|other| **other != process && !policy.workers.iter().any(|w| w == *other));
+        let lacks: usize =
+            apart.map(|other| self.of_version().filter(|unit| unit.process == *other).count() - 1).sum();
         Ok(Footing {
+            lacks: u32::try_from(lacks).unwrap_or(u32::MAX),
             units: self.units(process),
             workers: workers.collect(),
             room: self.observed.quota_left,

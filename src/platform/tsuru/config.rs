@@ -135,10 +135,8 @@ impl TsuruConfig {
             return wrong("it holds a user or a password, which do not belong there");
         }
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-            return wrong(&format!(
-                "`{}` does not begin with http:// or https:// and a host",
-                self.url.trim()
-            ));
+            // What it is instead is not shown: `user:password@host` begins so.
+            return wrong("it does not begin with http:// or https:// and a host");
         }
         if url.query().is_some() || url.fragment().is_some() {
             return wrong("it holds a `?` or a `#`");

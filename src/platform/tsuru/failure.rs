@@ -217,9 +217,13 @@ fn first_line(text: &str) -> &str {
     lines(text).next().unwrap_or_default()
 }
 
+/// What Tsuru says. Where units did not get ready, it adds the last lines of the app's own log, which may hold anything, and
+/// are nobody's business but the app's.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let is_heading = |line: &str| line.starts_with("---- ERROR during ") && line.ends_with("----");
-    text.lines().map(str::trim).filter(move |line| !line.is_empty() && !is_heading(line))
+    let is_log = |line: &str| line.starts_with("---- Last ") && line.contains("log messages");
+    let lines = text.lines().map(str::trim).take_while(move |line| !is_log(line));
+    lines.filter(move |line| !line.is_empty() && !is_heading(line))
 }
 
 /// The text on one line, bounded and without control characters.

@@ -20,10 +20,26 @@ const SMOKE_WITHIN: Span = Span::minutes(2);
 pub(super) fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
     match r.kind {
+        Kind::Beside if r.policy.mode != Mode::Observe && unclear(r, o, i).is_some() => {
+            let waited = i.now.since(r.opened).rounded();
+            let why = unclear(r, o, i).filter(|_| waited >= READY_WITHIN);
+            why.map_or_else(Vec::new, |why| finished(Ending::Failed, format!("after {waited} {why}")))
+        }
         Kind::Beside => beside(r, o, i),
         Kind::InPlace => in_place(r, o),
         Kind::Return => give_back(r, o),
     }
+}
+
+/// Why nothing can be planned on what is seen: sizes that are about to change would be taken for those to keep, and what is
+/// not told for what is not there.
+fn unclear(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Option<String> {
+    let mut processes = o.units.iter().filter(|u| u.version == r.baseline).map(|u| u.process.as_str());
+    if i.busy || !o.replacing().is_empty() || processes.any(|process| o.makes_anew(r.baseline, process)) {
+        return Some(format!("the platform still replaces units of {}, so nothing was begun", r.baseline));
+    }
+    let untold = o.gaps.iter().find(|gap| gap.contains("autoscaler") || gap.contains("quota"))?;
+    Some(format!("the platform does not tell what a plan stands on, so nothing was begun; {untold}"))
 }
 
 fn beside(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
@@ -120,7 +136,16 @@ fn footing(r: &Rollout, o: &Observed) -> Footing {
         .chain(r.policy.workers.iter().map(String::as_str))
         .map(|process| of(r.canary, process))
         .fold(0, u32::saturating_add);
+    let lacks = sizes(o, r.baseline)
+        .into_iter()
+        .filter(|(process, _)| process != r.process() && !r.policy.workers.contains(process))
+        .map(|(process, units)| match of(r.canary, &process) {
+            0 => 0,
+            made => units.saturating_sub(made),
+        })
+        .fold(0, u32::saturating_add);
     Footing {
+        lacks,
         units: o.routed(r.baseline, r.process()),
         workers: r.policy.workers.iter().map(|w| (w.clone(), of(r.baseline, w))).collect(),
         room: o.quota_left.map(|left| left.saturating_add(canary)),
@@ -129,11 +154,15 @@ fn footing(r: &Rollout, o: &Observed) -> Footing {
 }
 
 fn planned_event(r: &Rollout, o: &Observed, plan: Plan, units: u32) -> Event {
-    let mut others: BTreeMap<String, u32> = BTreeMap::new();
-    for unit in o.units.iter().filter(|u| u.version == r.baseline && u.process != r.process()) {
-        *others.entry(unit.process.clone()).or_default() += 1;
-    }
+    let mut others = sizes(o, r.baseline);
+    others.remove(r.process());
     Event::Planned { plan, units, others, suspends: suspended(r, o) }
+}
+
+/// How many units the platform keeps of each process of `version`.
+fn sizes(o: &Observed, version: Version) -> BTreeMap<String, u32> {
+    let of_version = o.units.iter().filter(|u| u.version == version);
+    of_version.map(|u| (u.process.clone(), o.kept(version, &u.process))).collect()
 }
 
 /// The autoscalers that are removed for the rollout: those of the processes that take part.
@@ -196,12 +225,11 @@ fn in_place(r: &Rollout, o: &Observed) -> Vec<Event> {
 
 /// A person or an alert wants the earlier version back.
 fn give_back(r: &Rollout, o: &Observed) -> Vec<Event> {
-    let mut others: BTreeMap<String, u32> = BTreeMap::new();
-    for unit in o.units.iter().filter(|u| u.version == r.canary && u.process != r.process()) {
-        *others.entry(unit.process.clone()).or_default() += 1;
-    }
-    // Both may serve: what is wanted in the end is what serves now, in sum.
-    let units = o.routed(r.canary, r.process()).saturating_add(o.routed(r.baseline, r.process()));
+    let mut others = sizes(o, r.canary);
+    others.remove(r.process());
+    // Both may serve: what is wanted in the end is what serves now, in sum. Units that are being made anew are there twice.
+    let serves = |version| o.routed(version, r.process()).min(o.kept(version, r.process()));
+    let units = serves(r.canary).saturating_add(serves(r.baseline));
     let mut events = Vec::new();
     if units > 0 {
         let step = Plan { steps: Vec::new(), adjusted: Vec::new() };

@@ -4,7 +4,7 @@ use super::begin::smoke;
 use super::{Inputs, finished, paused, react, rollback};
 use crate::policy::{Mode, Reaction, Strategy};
 use crate::rollout::act::{Act, next_act};
-use crate::rollout::event::{Ending, Event, PauseCause};
+use crate::rollout::event::{Answer, Ending, Event, PauseCause};
 use crate::rollout::phase::Phase;
 use crate::rollout::plan::Routed;
 use crate::rollout::state::Rollout;
@@ -58,9 +58,9 @@ pub(super) fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
 
 /// Waits for the step's traffic.
 fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
-    if r.failures >= STEP_TRIES {
+    if r.tries >= STEP_TRIES {
         let last = r.command.as_ref().map_or_else(String::new, |c| c.command.to_string());
-        let why = format!("the platform failed {} times to {last}", r.failures);
+        let why = format!("the platform failed {} times to {last}", r.tries);
         return vec![paused(PauseCause::Platform, why)];
     }
     let Some(o) = i.observed else { return Vec::new() };
@@ -82,7 +82,8 @@ fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         {
             let waited = i.now.since(began).rounded();
             let ready = o.ready(r.canary, r.process());
-            if ready < step.canary {
+            // Units that could not be asked for are not the canary's fault.
+            if ready < step.canary && !is_held_up(r) {
                 let why =
                     format!("{ready} of {} units of {} were ready after {waited}", step.canary, r.canary);
                 return react(r, Reaction::Rollback, why, vec!["ready".to_owned()], PauseCause::Fail);
@@ -206,8 +207,9 @@ pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         let why = format!("{ready} of {} units of {} were ready after {PLACE_WITHIN}", r.units, r.canary);
         return vec![rollback(why, vec!["ready".to_owned()], Ending::RolledBack)];
     }
-    if r.failures >= PROMOTE_TRIES && r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 {
-        let why = format!("the platform failed {} times to make {} the only version", r.failures, r.canary);
+    // What was not taken up is tried on: an app that is locked, or a freeze of all deploys, says nothing of the canary.
+    if r.tries >= PROMOTE_TRIES && r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 {
+        let why = format!("the platform failed {} times to make {} the only version", r.tries, r.canary);
         return vec![rollback(why, Vec::new(), Ending::RolledBack)];
     }
     Vec::new()
@@ -229,6 +231,12 @@ pub(super) fn on_watching(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return end(r, o, Ending::Promoted, why);
     }
     Vec::new()
+}
+
+/// Of what was last asked of the platform nothing was done, because something is in its way.
+fn is_held_up(r: &Rollout) -> bool {
+    let answer = r.command.as_ref().and_then(|issued| issued.answered.as_ref());
+    matches!(answer, Some((_, Answer::Error { kind, .. })) if kind.is_untouched())
 }
 
 /// The platform has had its time for what was last asked of it.
