@@ -330,7 +330,7 @@ impl Judge {
         let step = share.map_or(self.step, |share| self.ladder.step(Some(share)));
         if step != self.step {
             for watch in &mut self.watches {
-                watch.step_seen = 0.0;
+                watch.begin_step();
             }
             if let Some(panel) = &mut self.kayenta {
                 panel.enter();

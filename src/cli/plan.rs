@@ -90,7 +90,9 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     let course = way(&policy, args.share, known.as_ref()).map_err(Trouble::new)?;
     let loads = loads(&policy, &args.traffic, known.as_ref());
     let mut plan = forecast::plan(&policy, &course, &loads);
-    plan.simulated = args.simulate.map(|runs| simulate::simulate(&policy, &course, &loads, runs));
+    // The judge asks of a step what the policy's steps ask: of one share alone, what is asked in the end.
+    let judged = course::judged(&policy, args.share);
+    plan.simulated = args.simulate.map(|runs| simulate::simulate(&judged, &course, &loads, runs));
     let read = known.as_ref().map(|known| print::Told::of(&policy, &course, &loads, known));
     let report = Report { read, plan: &plan };
     written(if args.json {

@@ -140,6 +140,9 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             "{name}: both versions have been silent for {}; the source is at fault, not the canary",
             lasting(facts.silent.baseline.min(facts.silent.canary))
         ),
+        Outcome::SourceDown if facts.silent.baseline < 1.0 => format!(
+            "{name}: the baseline answers but tells of no requests, though the canary has some, so there is nothing to compare it with"
+        ),
         Outcome::SourceDown => format!(
             "{name}: the baseline has been silent for {}, so there is nothing to compare the canary with",
             lasting(facts.silent.baseline)
@@ -172,8 +175,9 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         About::Falling => v.effect[2].is_some_and(|high| high < 1.0 / v.allowed),
         _ => v.effect[0].is_some_and(|low| low > v.allowed),
     };
+    let above = |limit: f64| v.seen[0] > limit * v.seen[1];
     match facts.limit {
-        Some((limit, _)) if !beyond => {
+        Some((limit, _)) if !beyond && above(limit) => {
             format!(
                 "{}, above the limit of {} and more than the baseline's; {}",
                 had(facts.about, [v.seen[0], v.seen[1]]),
@@ -183,7 +187,12 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         }
         _ if beyond || v.effect[1].is_none() => format!("{}; {allowed}", size(facts, v)),
         // What begins late is averaged away in the interval.
-        _ => format!("on the whole {}, but for some of the time {allowed}", size(facts, v)),
+        Some((limit, _)) => format!(
+            "on the whole {}, but for some of the time {allowed}, or above the limit of {}",
+            size(facts, v),
+            percent(limit)
+        ),
+        None => format!("on the whole {}, but for some of the time {allowed}", size(facts, v)),
     }
 }
 
@@ -225,6 +234,10 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             let expected = total * base_events / base_total;
             let most = expected * v.allowed;
             let most = facts.limit.map_or(most, |(limit, _)| most.min(limit * total));
+            // What begins late is averaged away in the sums.
+            if events <= most {
+                return String::new();
+            }
             format!(
                 "at the baseline's rate about {} {things} would have been seen instead of {}; up to about {} are allowed",
                 count(expected),
@@ -309,7 +322,7 @@ fn size(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         None if v.effect == [None; 3] && !so_far(facts.about, v).is_empty() => {
             format!("{}{}", topic(facts.about), so_far(facts.about, v).trim_start_matches(" after "))
         }
-        None => format!("{}{}{}", topic(facts.about), bounds(facts.about, v), so_far(facts.about, v)),
+        None => format!("{}{}", bounds(facts.about, v), so_far(facts.about, v)),
     }
 }
 
@@ -540,6 +553,8 @@ pub(super) fn together(v: &Verdict) -> String {
         } else {
             "every signal that a step waits for is proven safe".to_owned()
         }
+    } else if let Some(failed) = v.signals.values().find(|signal| signal.outcome == Outcome::Fail) {
+        format!("{}; alone it does not roll back, but no step ends while it fails", failed.why)
     } else {
         first(v, Outcome::Inconclusive)
     }

@@ -56,6 +56,9 @@ pub(super) struct Silence {
     /// Since when a canary that serves alone has had no request.
     #[serde(default)]
     unasked: Option<f64>,
+    /// Since when a baseline beside a canary that has requests has had none, and how many it should have got since.
+    #[serde(default)]
+    idle: Option<(f64, f64)>,
 }
 
 /// What a silence amounts to.
@@ -72,7 +75,7 @@ pub(super) enum Quiet {
 
 impl Silence {
     pub(super) fn new(patience: f64) -> Self {
-        Self { patience, heard: None, missed: 0.0, usual: Usual::default(), unasked: None }
+        Self { patience, heard: None, missed: 0.0, usual: Usual::default(), unasked: None, idle: None }
     }
 
     /// Notes a look at the baseline alone from before the rollout.
@@ -93,6 +96,15 @@ impl Silence {
             (self.missed, self.unasked) = (0.0, None);
         } else if let Some(share) = share.filter(|s| *s < 1.0 && spoke.canary) {
             self.missed += requests.baseline * share / (1.0 - share);
+        }
+        if requests.baseline > 0.0 {
+            self.idle = None;
+        } else if requests.canary > 0.0 {
+            // Where nobody says how traffic is split, half of it should be the baseline's.
+            let share = share.unwrap_or(0.5).clamp(1e-3, 1.0);
+            let due = requests.canary * (1.0 - share) / share;
+            let (since, missed) = self.idle.unwrap_or((at, 0.0));
+            self.idle = Some((since, missed + due));
         }
     }
 
@@ -122,13 +134,19 @@ impl Silence {
     /// What the silence at `at` amounts to. Without a baseline to wait for, only the canary's counts.
     pub(super) fn quiet(&self, at: f64, frozen: bool) -> Quiet {
         let since = self.since(at);
-        if since.baseline > self.patience && !frozen {
+        let is_idle = self.is_idle() && self.idle.is_some_and(|(since, _)| at - since > self.patience);
+        if (since.baseline > self.patience || is_idle) && !frozen {
             Quiet::Baseline
         } else if since.canary > self.patience || self.misses(at) {
             Quiet::Canary
         } else {
             Quiet::Neither
         }
+    }
+
+    /// Whether the baseline, beside a canary that has requests, should have had some: what the canary does is not compared.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.is_some_and(|(_, missed)| missed >= EXPECTED)
     }
 
     /// Whether the canary should have had requests by now. What a look leaves out at the switch may come at the next, so one

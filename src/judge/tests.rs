@@ -246,6 +246,29 @@ fn one_lost_answer_of_the_canary_is_not_its_silence() {
 }
 
 #[test]
+fn nobody_is_proven_beside_a_baseline_without_requests() {
+    let mut judge = Judge::new(&policy(&[0.1, 0.5], vec![ratio("errors")]), &[]);
+    for n in 0..30 {
+        judge.take(&look(
+            15.0 * f64::from(n),
+            0.1,
+            &[("errors", counts(135.0, 13_500.0), counts(15.0, 1500.0))],
+        ));
+    }
+    assert!(judge.verdict().safe);
+    for n in 30..60 {
+        let lost = [("errors", counts(0.0, 0.0), counts(1500.0, 1500.0))];
+        let verdict = judge.look(&look(15.0 * f64::from(n), if n < 40 { 0.1 } else { 0.5 }, &lost));
+        assert!(!verdict.safe, "look {n}: all of the canary's requests fail, and nothing is compared");
+        assert_eq!(verdict.source_down, n > 34, "look {n}: {}", verdict.why);
+    }
+    let why = judge.verdict().why;
+    assert!(why.starts_with("errors: the baseline answers but tells of no requests"), "{why}");
+    judge.take(&look(900.0, 0.5, &[("errors", counts(7.0, 750.0), counts(8.0, 750.0))]));
+    assert!(!judge.verdict().source_down, "it has requests again");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let mut judge = Judge::new(&policy(&[0.1], vec![ratio("errors")]), &[]);
     judge.take(&look(15.0, 0.1, &[("errors", counts(14.0, 1350.0), counts(1.0, 150.0))]));

@@ -142,7 +142,7 @@ impl Trial {
             let Hold { hold, then } = if canary { self.on.no_data } else { self.on.source_down };
             return if at - since >= hold.as_seconds() { self.react(then) } else { Decision::Hold };
         }
-        if judge.both_bad() {
+        if judge.both_bad() && baked < self.bake.at_most.as_seconds() {
             return Decision::Hold;
         }
         if judge.wrong_split() && self.on.wrong_split == Reaction::Pause {

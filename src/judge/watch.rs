@@ -40,6 +40,9 @@ pub(super) struct Watch {
     pub(super) baseline_until: Option<f64>,
     /// What the canary had in this step: requests, or looks where the signal counts no requests.
     pub(super) step_seen: f64,
+    /// What it has had since the last look at both versions.
+    #[serde(default)]
+    step_open: f64,
     /// ln of the evidence of harm now.
     pub(super) log_e_harm: f64,
     /// The largest evidence of harm so far, once it has crossed the threshold.
@@ -66,6 +69,7 @@ impl Watch {
             rungs,
             baseline_until: None,
             step_seen: 0.0,
+            step_open: 0.0,
             log_e_harm: evidence.log_e_harm(),
             evidence,
             failed: None,
@@ -125,8 +129,13 @@ impl Watch {
                 self.silence.beside(at, requests);
             }
         }
-        self.step_seen +=
+        self.step_open +=
             if self.evidence.counts_requests() { requests.canary } else { f64::from(u8::from(spoke.canary)) };
+        let is_compared =
+            if self.evidence.counts_requests() { requests.baseline > 0.0 } else { spoke.baseline };
+        if is_compared || frozen {
+            self.step_seen += std::mem::take(&mut self.step_open);
+        }
         self.evidence.take(at, arms);
         if !frozen {
             self.hear_baseline(at, arms.baseline);
@@ -166,9 +175,14 @@ impl Watch {
             Quiet::Baseline => Outcome::SourceDown,
             Quiet::Canary => Outcome::NoData,
             Quiet::Neither if self.evidence.series().is_some_and(Series::is_failing) => Outcome::Fail,
-            Quiet::Neither if self.is_proven(step) => Outcome::Pass,
+            Quiet::Neither if self.is_proven(step, frozen) => Outcome::Pass,
             Quiet::Neither => Outcome::Inconclusive,
         }
+    }
+
+    /// What the canary had before counts for no step from here on.
+    pub(super) fn begin_step(&mut self) {
+        (self.step_seen, self.step_open) = (0.0, 0.0);
     }
 
     /// What the canary must have had in a step before it can be called safe in it.
@@ -176,12 +190,13 @@ impl Watch {
         if self.evidence.counts_requests() { STEP_REQUESTS } else { STEP_LOOKS }
     }
 
-    fn is_proven(&self, step: usize) -> bool {
+    fn is_proven(&self, step: usize, frozen: bool) -> bool {
         if let Some(series) = self.evidence.series() {
             return series.passes();
         }
         self.evidence.log_e_safe(self.within(step)) >= self.safe_threshold
             && self.step_seen >= self.step_needs()
+            && (frozen || !self.silence.is_idle())
     }
 
     pub(super) fn part(&self, outcome: Outcome) -> combine::Part {

@@ -60,7 +60,7 @@ pub(super) fn course(
 ) -> Result<Course, String> {
     let bake = policy.strategy.bake();
     let asked = policy.strategy.shares();
-    let strategy = share.map_or_else(|| policy.strategy.clone(), |share| side_by_side(policy, share));
+    let strategy = judged(policy, share).strategy;
     let unknown = Footing { units: UNITS, ..Footing::default() };
     let plan = rollout::plan(&strategy, known.unwrap_or(&unknown))?;
     let index = |of: Share| match share {
@@ -109,6 +109,12 @@ pub(super) fn course(
         );
     }
     Ok(Course { legs, bake, adjusted })
+}
+
+/// The policy whose only step is `share`, where one is given.
+pub(super) fn judged(policy: &Policy, share: Option<Share>) -> Policy {
+    let strategy = share.map_or_else(|| policy.strategy.clone(), |share| side_by_side(policy, share));
+    Policy { strategy, ..policy.clone() }
 }
 
 /// One step in which both versions serve.

@@ -39,6 +39,17 @@ fn report(policy: &Policy, course: &Course, flags: &Flags, known: Option<&Known>
 }
 
 #[test]
+fn one_share_alone_is_simulated_by_what_is_asked_in_the_end() {
+    let web = rules(WEB);
+    let share = Share::new(0.1);
+    let first = crate::judge::asks(&course::judged(&web, share));
+    let last = crate::judge::asks(&web);
+    for (only, all) in first.iter().zip(&last) {
+        assert_eq!((only.within.len(), only.within.last()), (1, all.within.last()));
+    }
+}
+
+#[test]
 fn a_limit_is_not_taken_for_broken_already_unless_somebody_says_so() {
     let checkout = rules(include_str!("../../../rules/checkout.yaml"));
     let text = printed(&checkout, &flags(100.0), None);
