@@ -218,6 +218,7 @@ mod tests {
             "ftp://tsuru.example.com",
             "https://",
             "https://user:pass@tsuru.example.com",
+            "user:pass@tsuru.example.com",
             "https://tsuru.example.com?x=1",
             "localhost:8080",
         ] {

@@ -325,6 +325,15 @@ mod tests {
     }
 
     #[test]
+    fn the_apps_own_log_is_shown_to_nobody() {
+        let text = "\n---- ERROR during add units: ----\n ---> Pod \"x\" failed health check\n\n---- Last 2 log messages: ----\n    \
+                    2026-11-27 [web][x]: DATABASE_URL=postgres://shop:hunter2@db\n";
+        let message = of_change(StatusCode::INTERNAL_SERVER_ERROR, text).message;
+        assert!(message.contains("failed health check") && !message.contains("hunter2"), "{message}");
+        assert_eq!(shown(text), "---> Pod \"x\" failed health check");
+    }
+
+    #[test]
     fn nothing_is_a_refusal_once_work_has_begun() {
         let text = "event locked: app(myapp)";
         assert_eq!(of_error_text(text, false).kind, PlatformErrorKind::Busy);
