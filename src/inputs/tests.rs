@@ -67,8 +67,8 @@ const CASES: &[Case] = &[
         signal: "errors",
         arms: [|_| counts(0.0, 0.0), |_| counts(10.0, 1000.0)],
         history: 0,
-        sequential: ["inconclusive", "before both versions had requests"],
-        kayenta: ["inconclusive", "Nodata: 80 values of the canary and 0 of the baseline are too few"],
+        sequential: ["source_down", "the baseline answers but tells of no requests"],
+        kayenta: ["source_down", "the baseline answers but tells of no requests"],
     },
     Case {
         name: "the same in every look",

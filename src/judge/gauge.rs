@@ -269,11 +269,18 @@ impl Gauge {
         if self.frozen {
             return self.level.is_none().then(|| UNKNOWN.to_owned());
         }
-        let State::Advisory { test, why, .. } = &self.state else { return None };
+        let State::Advisory { test, why, looks } = &self.state else { return None };
+        let then = if *looks < LATE {
+            format!("; after {LATE} looks at both versions, {looks} so far, the baseline's units tell it")
+        } else {
+            format!(
+                "; fewer than {LATE_UNITS} units of the baseline do not tell it either, so it needs a past"
+            )
+        };
         let seen = test.ratio().filter(|ratio| ratio.is_finite());
         let seen =
             seen.map_or_else(String::new, |ratio| format!("; so far {} times the baseline's", times(ratio)));
-        Some(format!("no verdict, since the noise is not known: {why}{seen}"))
+        Some(format!("no verdict, since the noise is not known: {why}{then}{seen}"))
     }
 
     pub(super) fn about(&self) -> About {
