@@ -345,8 +345,11 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
             ));
         }
     }
-    if !all_routed(o, r.baseline) {
-        return act(Command::Route { version: r.baseline });
+    // Where the platform got stuck making the baseline's units anew, those that it cannot replace are never routed.
+    let route = Command::Route { version: r.baseline };
+    let does = r.is_in_vain(&route) && o.serving(r.baseline, process) > 0;
+    if !all_routed(o, r.baseline) && !does {
+        return act(route);
     }
     // Units that the platform made before the canary was taken out, and cannot replace, it takes out no more: they go with
     // the canary.

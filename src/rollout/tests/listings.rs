@@ -454,6 +454,34 @@ fn a_process_without_users_is_routed_with_its_version() {
 }
 
 #[test]
+fn a_baseline_that_is_stuck_with_units_that_are_never_routed_does_not_keep_the_canary_its_users() {
+    let mut world = in_step(policy());
+    // The platform makes units anew and cannot: an old one is ready, and outside of what was routed meanwhile.
+    world.add(B, false, true);
+    world.units.last_mut().unwrap().name = "shop-old-1".to_owned();
+    world.units[0].ready = false;
+    world.record(back("harm"));
+    world.pass(Span::minutes(10));
+    let mut sent = Vec::new();
+    for _ in 0..12 {
+        if let Act::Do { command, .. } = world.next() {
+            sent.push(command.to_string());
+            world.issue(Answer::Done);
+            if command != (Command::Route { version: B }) {
+                world.obey(&command);
+            }
+        }
+        world.pass(Span::seconds(31));
+    }
+    let again = ["route users to v1"; 3];
+    assert_eq!(sent[..4], [&again[..], &["take v2 out of routing"]].concat());
+    assert!(sent.contains(&"delete v2".to_owned()), "{sent:?}");
+    world.units.retain(|u| u.version == B);
+    world.pass(Span::minutes(10));
+    assert_eq!(world.next(), Act::Settled, "{sent:?}");
+}
+
+#[test]
 fn a_change_of_routing_that_was_half_done_is_done_the_other_way_in_full() {
     let mut world = in_step(Policy { keep_for: Span::minutes(5), ..policy() });
     world.record(Event::PromotionDecided { why: "proven".to_owned() });
