@@ -144,7 +144,9 @@ impl Latency {
     /// Fixes what is compared, at the first slice in which both arms were seen. False: that slice must not be used, because
     /// it decided the bound.
     fn fix(&mut self, now: &Arms<Buckets>, since: f64) -> bool {
-        let bounds = self.bounds(now);
+        let mut bounds = self.bounds(now);
+        // More requests are slower than a smaller bound, so one does not stand for the one that is asked for.
+        bounds.retain(|bound| self.over.is_none_or(|over| is_at_least(*bound, over)));
         self.incomparable = bounds.is_empty();
         if self.incomparable {
             return false;
@@ -286,6 +288,9 @@ impl Latency {
     pub(super) fn blind(&self) -> Option<&'static str> {
         match (self.incomparable, self.frozen && self.history.is_empty()) {
             (false, _) => self.at_bound.blind(),
+            (true, false) if self.over.is_some() => Some(
+                "the versions' histograms have no bucket bound in common that is not below the one of `over`, so they cannot be compared",
+            ),
             (true, false) => {
                 Some("the versions' histograms have no bucket bound in common, so they cannot be compared")
             }
@@ -335,9 +340,14 @@ pub(super) fn bound_of(
     slower: impl Fn(f64) -> Option<ArmCount>,
 ) -> Option<f64> {
     match over {
-        Some(over) => bounds.iter().copied().find(|b| *b >= over * (1.0 - 1e-9)).or(bounds.last().copied()),
+        Some(over) => bounds.iter().copied().find(|bound| is_at_least(*bound, over)),
         None => nearest_tail(bounds, slower),
     }
+}
+
+/// Whether a bound, as it was read, is not below the one of the policy.
+fn is_at_least(bound: f64, over: f64) -> bool {
+    bound >= over * (1.0 - 1e-9)
 }
 
 /// The bound for which the share of slower requests is nearest to [`TAIL`], on the scale of odds.

@@ -103,3 +103,22 @@ fn histograms_that_make_no_sense_are_refused_and_races_forgiven() {
     let verdict = judge.look(&look(15.0, 0.1, &[("latency", Some(races.clone()), Some(races))]));
     assert!(verdict.refused.is_empty());
 }
+
+#[test]
+fn a_smaller_bound_does_not_stand_for_the_one_that_is_asked_for() {
+    let limited = Measure::Latency {
+        histogram: Counter("seconds".to_owned()),
+        over: Some(0.3),
+        limit: Share::new(0.05),
+    };
+    for (le, is_compared) in [(vec![0.01, 0.05], false), (vec![0.05, 0.3], true), (vec![0.05, 0.5], true)] {
+        let mut judge = Judge::new(&policy(&[0.5], vec![signal("latency", limited.clone())]), &[]);
+        for n in 1..=60 {
+            let slow = |under: f64| Some(histogram(&le, &[500.0, under], 1000.0));
+            judge.take(&look(15.0 * f64::from(n), 0.5, &[("latency", slow(960.0), slow(930.0))]));
+        }
+        let verdict = judge.verdict();
+        assert_eq!(verdict.signals["latency"].outcome == Outcome::Fail, is_compared, "{}", verdict.why);
+        assert_eq!(verdict.why.contains("not below the one of `over`"), !is_compared, "{}", verdict.why);
+    }
+}
