@@ -574,19 +574,16 @@ impl Rollout {
                 let refused = *kind == PlatformErrorKind::Refused;
                 // What stopped a removal half way once, such as a process without units, stops each further one.
                 let in_vain = *kind == PlatformErrorKind::Failed && self.tries >= DELETE_TRIES;
-                let gives_up = match issued.command {
-                    Command::Delete { .. } => {
-                        self.cannot_delete |= refused || in_vain;
-                        refused || in_vain
-                    }
+                let given_up = match issued.command {
+                    Command::Delete { .. } if refused || in_vain => Some(&mut self.cannot_delete),
                     // Marking a version is not worth holding a rollback up.
-                    Command::Quarantine { .. } => {
-                        self.quarantined |= refused || self.failures >= 3;
-                        refused || self.failures >= 3
+                    Command::Quarantine { .. } if refused || self.failures >= 3 => {
+                        Some(&mut self.quarantined)
                     }
-                    _ => false,
+                    _ => None,
                 };
-                if gives_up {
+                if let Some(given_up) = given_up {
+                    *given_up = true;
                     self.begin_to_count();
                 }
             }

@@ -20,11 +20,6 @@ const SMOKE_WITHIN: Span = Span::minutes(2);
 pub(super) fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
     match r.kind {
-        Kind::Beside if r.policy.mode != Mode::Observe && unclear(r, o, i).is_some() => {
-            let waited = i.now.since(r.opened).rounded();
-            let why = unclear(r, o, i).filter(|_| waited >= READY_WITHIN);
-            why.map_or_else(Vec::new, |why| finished(Ending::Failed, format!("after {waited} {why}")))
-        }
         Kind::Beside => beside(r, o, i),
         Kind::InPlace => in_place(r, o),
         Kind::Return => give_back(r, o),
@@ -44,6 +39,12 @@ fn unclear(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Option<String> {
 
 fn beside(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
     let (process, waited) = (r.process(), i.now.since(r.opened).rounded());
+    if r.policy.mode != Mode::Observe
+        && let Some(why) = unclear(r, o, i)
+    {
+        let is_over = waited >= READY_WITHIN;
+        return if is_over { finished(Ending::Failed, format!("after {waited} {why}")) } else { Vec::new() };
+    }
     if let Some(why) = obstacle(r, o) {
         return why;
     }
