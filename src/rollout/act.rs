@@ -92,8 +92,9 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
 /// Whether the platform has the canary twice and so refuses to do anything with it. Where it is replacing the base, only the
 /// refusal shows it: the base may as well be on its way back.
 fn is_twice(r: &Rollout, o: &Observed) -> bool {
-    let refused =
-        |(_, answer): &(Time, Answer)| matches!(answer, Answer::Error { kind: PlatformErrorKind::Busy, .. });
+    let refused = |(_, answer): &(Time, Answer)| {
+        matches!(answer, Answer::Error { kind: PlatformErrorKind::Doubled, .. })
+    };
     let is_refused = r.command.as_ref().and_then(|issued| issued.answered.as_ref()).is_some_and(refused);
     o.has_twice(r.canary) || (is_refused && o.is_beside_base(r.canary))
 }
@@ -170,7 +171,7 @@ fn backoff(failures: u32, kind: PlatformErrorKind) -> Span {
         // The answer was lost: give the platform's own bookkeeping and listing time to show what happened.
         PlatformErrorKind::Unknown => 10_000,
         // Something else holds the app, or what was removed is still ending: that takes a while.
-        PlatformErrorKind::Busy => 4000,
+        PlatformErrorKind::Busy | PlatformErrorKind::Doubled => 4000,
         _ => 1000,
     };
     Span((first << failures.saturating_sub(1).min(5)).min(BACKOFF_MOST.0))

@@ -180,8 +180,8 @@ fn switch(blue_green: &BlueGreen, footing: &Footing, plan: &mut Plan) -> Result<
     let all = all.saturating_add(footing.lacks);
     if let Some(room) = footing.room.filter(|room| *room < all) {
         return Err(format!(
-            "blue-green needs {all} units beside the {all} that serve, and the quota leaves room for {room}; raise the \
-             quota by {}, or use `canary` or `rolling`",
+            "blue-green needs room for {all} units of the canary beside the baseline's, and the quota leaves room for {room}; \
+             raise the quota by {}, or use `canary` or `rolling`",
             all - room
         ));
     }

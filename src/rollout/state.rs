@@ -136,12 +136,10 @@ pub struct Rollout {
     /// When it was last heard that others may have made units go or come.
     #[serde(default)]
     pub disturbed: Option<Time>,
-    /// What was last answered as done.
-    #[serde(default)]
-    pub done: Option<Command>,
-    /// How many times in a row what was last answered as done was issued again all the same.
-    #[serde(default)]
-    pub repeats: u32,
+    /// What was last answered as done, and how many times it was issued again all the same. The toggles of several
+    /// versions are remembered side by side: whoever gives up one for another comes back to it otherwise, without end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub done: Vec<(Command, u32)>,
     /// Commands that failed in a row.
     pub failures: u32,
     /// Those of them that the platform took up: of the others nothing was done.
@@ -221,10 +219,9 @@ impl Rollout {
             ending: Ending::RolledBack,
             command: None,
             acted: None,
-            done: None,
+            done: Vec::new(),
             restarted: None,
             disturbed: None,
-            repeats: 0,
             failures: 0,
             tries: 0,
             called: false,
@@ -337,7 +334,7 @@ impl Rollout {
     /// Whether `command` was answered as done and given again as often as the platform may need to show it.
     #[must_use]
     pub fn is_in_vain(&self, command: &Command) -> bool {
-        self.repeats >= REPEATS && self.done.as_ref() == Some(command)
+        self.done.iter().any(|(done, repeats)| done == command && *repeats >= REPEATS)
     }
 
     /// A command whose answer is not known: it runs, or the daemon died while it ran.
@@ -493,8 +490,9 @@ impl Rollout {
         let failed = |last: &Issued| {
             last.command == issued.command && !matches!(last.answered, Some((_, Answer::Done)))
         };
-        if self.done.as_ref() == Some(&issued.command) && !self.command.as_ref().is_some_and(failed) {
-            self.repeats = self.repeats.saturating_add(1);
+        let done = self.done.iter_mut().find(|(done, _)| *done == issued.command);
+        if let Some((_, repeats)) = done.filter(|_| !self.command.as_ref().is_some_and(failed)) {
+            *repeats = repeats.saturating_add(1);
         }
         // Toggled again: what the listing is to show of it is open.
         let toggled = issued.command.toggled();
@@ -525,6 +523,9 @@ impl Rollout {
     }
 
     fn enter(&mut self, at: Time, phase: Phase) {
+        if self.phase != phase {
+            self.done.clear();
+        }
         self.phase = phase;
         self.entered = Some(at);
         self.pause = None;
@@ -548,8 +549,12 @@ impl Rollout {
     fn answered(&mut self, at: Time, answer: &Answer) {
         let Some(issued) = &mut self.command else { return };
         issued.answered = Some((at, answer.clone()));
-        if *answer == Answer::Done && self.done.as_ref() != Some(&issued.command) {
-            (self.repeats, self.done) = (0, Some(issued.command.clone()));
+        if *answer == Answer::Done && self.done.iter().all(|(done, _)| *done != issued.command) {
+            let toggled = issued.command.toggled();
+            let other =
+                |done: &Command| done.toggled().is_some_and(|version| toggled.is_some_and(|t| t != version));
+            self.done.retain(|(done, _)| other(done));
+            self.done.push((issued.command.clone(), 0));
         }
         if let Command::Route { version } | Command::Unroute { version } = issued.command {
             // A command is tried several times: what the last try was refused for says nothing of those before it.

@@ -286,6 +286,9 @@ impl std::fmt::Display for Command {
 pub enum PlatformErrorKind {
     /// Nothing was done; the app is locked, throttled or blocked by something else. Try again later.
     Busy,
+    /// Nothing was done; the platform has a process of the version more than once, as what it removed takes a while to end.
+    /// Try again later; if that does not help, a person must.
+    Doubled,
     /// Nothing was done and nothing will be: the request can never succeed as it is.
     Refused,
     /// Nothing was done: the token was not accepted. May pass (the platform's database may be away), with a bound.
@@ -304,7 +307,7 @@ impl PlatformErrorKind {
     /// Whether nothing was done, and may be done once what was in the way has passed.
     #[must_use]
     pub fn is_untouched(self) -> bool {
-        matches!(self, Self::Busy | Self::Unauthorized | Self::Unreachable)
+        matches!(self, Self::Busy | Self::Doubled | Self::Unauthorized | Self::Unreachable)
     }
 
     /// The word that programs read.
@@ -312,6 +315,7 @@ impl PlatformErrorKind {
     pub fn label(self) -> &'static str {
         match self {
             Self::Busy => "busy",
+            Self::Doubled => "doubled",
             Self::Refused => "refused",
             Self::Unauthorized => "unauthorized",
             Self::NotFound => "not_found",

@@ -204,7 +204,7 @@ impl<'a> World<'a> {
                 let now = self.install.now;
                 self.install.tsuru.somebody(now, APP, what);
                 let holder = self.install.holder();
-                self.install.settle(holder);
+                self.install.settle(holder.as_deref());
             }
             Visit::Exit => self.install.exit(),
         }

@@ -103,7 +103,7 @@ impl Flight {
             return Some(self.error(PlatformErrorKind::NotFound, "App shop not found.".to_owned()));
         };
         let by = holder.or_else(|| Some(crate::install::DAEMON.to_owned()));
-        install.settle(by);
+        install.settle(by.as_deref());
         self.stage = Stage::Asked(call);
         self.wake = self.deadline;
         self.listen(install, call)

@@ -14,7 +14,7 @@ use uguisu::platform::{Activity, PlatformError, PlatformErrorKind};
 use uguisu::rollout::{Observed, Unit};
 use uguisu::words::{Arms, Span, Time, Version};
 
-use crate::scenario::{ERRORS, Scenario};
+use crate::scenario::{API, ERRORS, Scenario};
 
 /// The app.
 pub(crate) const APP: &str = "shop";
@@ -40,9 +40,10 @@ pub(crate) struct Counted {
     pub(crate) errors: f64,
 }
 
-/// A time without a unit that serves.
+/// A time without a unit of a process that serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dark {
+    pub(crate) process: &'static str,
     pub(crate) at: Time,
     /// Units that were ready then, by version.
     pub(crate) ready: Vec<Version>,
@@ -50,6 +51,16 @@ pub(crate) struct Dark {
     pub(crate) exited: Option<Time>,
     /// Whose event held the lock, or had just ended; nothing: nobody's.
     pub(crate) by: Option<String>,
+}
+
+/// The units of a process that users reach.
+struct Service {
+    process: &'static str,
+    pods: Vec<PodId>,
+    /// When the oldest of them was made.
+    oldest: Option<Time>,
+    /// When one that served exited last.
+    exited: Option<Time>,
 }
 
 /// The platform and its users.
@@ -60,13 +71,10 @@ pub(crate) struct Install {
     requests: f64,
     incident: Option<(Span, Span, f64)>,
     counted: BTreeMap<PodId, Counted>,
-    serving: Vec<PodId>,
-    /// When the oldest of them was made.
-    oldest: Option<Time>,
+    /// Those of `web`, and of the others that users reach.
+    services: Vec<Service>,
     /// Until when users' requests are counted.
     accrued: Time,
-    /// When a unit that served exited last.
-    exited: Option<Time>,
     /// All requests that each version served.
     pub(crate) served: BTreeMap<Version, f64>,
     /// Times at which no unit served any more.
@@ -82,9 +90,7 @@ impl Install {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let mut tsuru = Tsuru::new(Config { seed: scenario.seed, ..Config::default() });
         let mut spec = AppSpec { quota: scenario.quota, ..AppSpec::web(APP) };
-        if scenario.worker {
-            spec.processes.push("worker".to_owned());
-        }
+        spec.processes.extend(scenario.beside.iter().map(|process| (*process).to_owned()));
         let [baseline, _] = scenario.images();
         tsuru.create_app(START, spec, Some((&baseline, scenario.units))).expect("a good image");
         if scenario.scaled {
@@ -104,10 +110,11 @@ impl Install {
             requests: scenario.requests,
             incident: scenario.incident,
             counted: BTreeMap::new(),
-            serving: Vec::new(),
-            oldest: None,
+            services: std::iter::once("web")
+                .chain(scenario.beside.iter().copied().filter(|process| *process == API))
+                .map(|process| Service { process, pods: Vec::new(), oldest: None, exited: None })
+                .collect(),
             accrued: START,
-            exited: None,
             served: BTreeMap::new(),
             dark: Vec::new(),
             seen: (Vec::new(), [].into()),
@@ -122,10 +129,15 @@ impl Install {
         self.tsuru.app(APP).filter(|app| !app.gone)
     }
 
-    /// The units of `web` that serve users now.
-    fn servers(&self) -> impl Iterator<Item = PodId> {
+    /// The units of a process.
+    fn pods(&self, process: &str) -> impl Iterator<Item = &Pod> {
         let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
-        pods.iter().filter(|p| p.key.process == "web" && p.serves()).map(|p| p.id)
+        pods.iter().filter(move |p| p.key.process == process)
+    }
+
+    /// Its units that serve users now.
+    fn servers(&self, process: &str) -> impl Iterator<Item = &Pod> {
+        self.pods(process).filter(|p| p.serves())
     }
 
     /// Goes to `then`, one change after the other.
@@ -143,7 +155,8 @@ impl Install {
         self.tsuru.advance(self.now);
         let _outside = self.tsuru.take_effects();
         let event = lock.or_else(|| self.lock()).and_then(|id| self.tsuru.event(id));
-        self.settle(event.map(|event| event.owner.1.clone()));
+        let by = event.map(|event| event.owner.1.clone());
+        self.settle(by.as_deref());
     }
 
     fn lock(&self) -> Option<EventId> {
@@ -157,35 +170,42 @@ impl Install {
     }
 
     /// Takes note of who serves from now on.
-    pub(crate) fn settle(&mut self, by: Option<String>) {
-        if self.servers().eq(self.serving.iter().copied()) {
-            return;
+    pub(crate) fn settle(&mut self, by: Option<&str>) {
+        for number in 0..self.services.len() {
+            let Service { process, pods, .. } = &self.services[number];
+            if !self.servers(process).map(|p| p.id).eq(pods.iter().copied()) {
+                self.change(number, by);
+            }
         }
-        let servers: Vec<PodId> = self.servers().collect();
-        self.accrue();
-        let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
-        let crashed = pods.iter().any(|p| self.serving.contains(&p.id) && p.phase == Phase::Crashed);
-        if crashed {
-            self.exited = Some(self.now);
-        }
-        if servers.is_empty() {
-            // What a try made that failed, the platform takes back by itself.
-            let by = if crashed || self.app().is_none() || self.is_taken_back() { None } else { by };
-            let app = self.app();
-            let ready = app.map(|app| app.pods.as_slice()).unwrap_or_default().iter();
-            let ready = ready.filter(|p| p.key.process == "web" && p.phase == Phase::Ready);
-            let ready = ready.map(|p| Version(p.version)).collect();
-            self.dark.push(Dark { at: self.now, ready, exited: self.exited, by });
-        }
-        let pods = self.app().map(|app| app.pods.as_slice()).unwrap_or_default();
-        self.oldest = pods.iter().filter(|p| servers.contains(&p.id)).map(|p| p.created).min();
-        self.serving = servers;
     }
 
-    /// The units that served until now were all made since the daemon's last act began.
-    fn is_taken_back(&self) -> bool {
+    /// Other units serve than until now.
+    fn change(&mut self, number: usize, by: Option<&str>) {
+        self.accrue();
+        let Service { process, pods, oldest, exited } = &self.services[number];
+        let (process, mut exited) = (*process, *exited);
+        let crashed = self.pods(process).any(|p| pods.contains(&p.id) && p.phase == Phase::Crashed);
+        if crashed {
+            exited = Some(self.now);
+        }
+        let servers: Vec<PodId> = self.servers(process).map(|p| p.id).collect();
+        let dark = servers.is_empty().then(|| {
+            // What a try made that failed, the platform takes back by itself.
+            let nobody = crashed || self.app().is_none() || self.is_taken_back(*oldest);
+            let ready = self.pods(process).filter(|p| p.phase == Phase::Ready);
+            let ready = ready.map(|p| Version(p.version)).collect();
+            Dark { process, at: self.now, ready, exited, by: by.filter(|_| !nobody).map(str::to_owned) }
+        });
+        self.dark.extend(dark);
+        let oldest = self.servers(process).map(|p| p.created).min();
+        self.services[number] = Service { process, pods: servers, oldest, exited };
+    }
+
+    /// The units that served until now, the oldest of them made at `oldest`, were all made since the daemon's last act
+    /// began.
+    fn is_taken_back(&self, oldest: Option<Time>) -> bool {
         let began = self.tsuru.events().filter(|e| e.owner.1 == DAEMON).map(|e| e.started).max();
-        began.is_some_and(|began| self.oldest.is_some_and(|oldest| oldest >= began))
+        began.is_some_and(|began| oldest.is_some_and(|oldest| oldest >= began))
     }
 
     /// Lets users' requests reach the units that served until now.
@@ -194,15 +214,16 @@ impl Install {
         let since = self.accrued.since(START);
         self.accrued = self.now;
         let Some(app) = self.tsuru.app(APP) else { return };
-        if self.serving.is_empty() || span == Span::ZERO {
+        let serving = self.services.first().map(|web| web.pods.as_slice()).unwrap_or_default();
+        if serving.is_empty() || span == Span::ZERO {
             return;
         }
-        let each = self.requests * span.as_seconds() / self.serving.len() as f64;
+        let each = self.requests * span.as_seconds() / serving.len() as f64;
         let worse = match self.incident {
             Some((from, to, times)) if (from..to).contains(&since) => times,
             _ => 1.0,
         };
-        for id in &self.serving {
+        for id in serving {
             // One that is gone by now answered until it went; nobody asks it any more what it counted.
             let Some(pod) = app.pods.iter().find(|p| p.id == *id) else { continue };
             let ratio = app.version(pod.version).and_then(|v| v.behaviour.errors).unwrap_or(ERRORS) * worse;
@@ -316,7 +337,7 @@ impl Install {
         }
         let unit = &running[self.rng.random_range(0..running.len())];
         let _gone = self.tsuru.crash(self.now, APP, unit);
-        self.settle(Some("the unit itself".to_owned()));
+        self.settle(Some("the unit itself"));
     }
 }
 

@@ -11,7 +11,7 @@ use uguisu::words::{Arm, RolloutId, Span, Version};
 
 use crate::daemon::{Stop, World};
 use crate::install::DAEMON;
-use crate::scenario::{Quality, Scenario};
+use crate::scenario::{API, Quality, Scenario};
 
 /// What became of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,8 +81,10 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
     for dark in std::mem::take(&mut world.install.dark) {
         let unseen = dark.exited.is_some_and(|exited| dark.at.since(exited) < UNSEEN);
         if dark.by.as_deref() == Some(DAEMON) && !unseen {
-            let what =
-                format!("no unit serves since {:?}, by our own act; ready then: {:?}", dark.at, dark.ready);
+            let what = format!(
+                "no unit of `{}` serves since {:?}, by our own act; ready then: {:?}",
+                dark.process, dark.at, dark.ready
+            );
             return Err(Stop::Broken(what));
         }
     }
@@ -91,6 +93,7 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
         return Ok(());
     }
     let (Some(app), Some(plan)) = (world.install.app(), &rollout.plan) else { return Ok(()) };
+    others_kept(world, app)?;
     if world.scenario.scaled {
         return Ok(());
     }
@@ -126,6 +129,18 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+/// As many units of the process that is in no step are routed as there were at the beginning, whoever's they are.
+fn others_kept(world: &World<'_>, app: &App) -> Result<(), Stop> {
+    let routed = app.pods.iter().filter(|p| p.key.process == API && p.routable).count();
+    if !world.scenario.beside.contains(&API) || routed >= world.scenario.units as usize {
+        return Ok(());
+    }
+    Err(Stop::Broken(format!(
+        "users reach {routed} units of `{API}`, and {} served them before",
+        world.scenario.units
+    )))
 }
 
 /// The platform is in a state that nobody gets it out of through its API, and a person was told what to do.

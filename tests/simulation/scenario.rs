@@ -15,6 +15,9 @@ use uguisu::words::{Arm, Share, Span};
 /// The share of the baseline's requests that fail.
 pub(crate) const ERRORS: f64 = 0.03;
 
+/// The process that users reach beside `web`.
+pub(crate) const API: &str = "api";
+
 /// How the canary is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Quality {
@@ -70,7 +73,8 @@ pub(crate) struct Scenario {
     /// Units of the baseline.
     pub(crate) units: u32,
     pub(crate) quota: Option<u32>,
-    pub(crate) worker: bool,
+    /// The app's processes beside `web`: workers, and one that users reach and that is in no step.
+    pub(crate) beside: Vec<&'static str>,
     /// The platform's autoscaler is in charge of `web`.
     pub(crate) scaled: bool,
     /// What began it.
@@ -103,7 +107,9 @@ impl Scenario {
             _ => Quality::Crashing(Span::seconds(rng.random_range(20..200))),
         };
         let units = rng.random_range(1..=8);
-        let worker = rng.random_bool(0.2);
+        let worker = rng.random_bool(0.2).then_some("worker");
+        let api = StdRng::seed_from_u64(seed ^ 0x0A91).random_bool(0.2).then_some(API);
+        let beside: Vec<_> = worker.into_iter().chain(api).collect();
         let scaled = rng.random_bool(0.15);
         let kind = match rng.random_range(0..20) {
             0 => Kind::InPlace,
@@ -111,17 +117,18 @@ impl Scenario {
             _ => Kind::Beside,
         };
         let mut policy = policy(&mut rng, kind);
-        if worker && rng.random() {
+        if worker.is_some() && rng.random() {
             policy.workers = vec!["worker".to_owned()];
         }
         Self {
             seed,
             units,
             quota: rng.random_bool(0.2).then(|| {
-                let all = units * (1 + u32::from(worker));
-                all + 1 + u32::from(worker) + rng.random_range(0..=all)
+                let processes = 1 + beside.len() as u32;
+                let all = units * processes;
+                all + processes + rng.random_range(0..=all)
             }),
-            worker,
+            beside,
             scaled,
             kind,
             smokes: !policy.smoke.is_empty() && rng.random_bool(0.2),

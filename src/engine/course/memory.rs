@@ -125,8 +125,13 @@ impl Memory {
             Event::Heeded { acts, alerts, .. } => {
                 self.heeded.extend(acts.iter().cloned());
                 self.alarms.drain(..(*alerts).min(self.alarms.len()));
+                self.called = None;
             }
             Event::PersonNeeded { why } => self.called = Some(why.clone()),
+            // What a person was called for before is over; if it is not, it is another reason to come.
+            Event::RollbackDecided { .. } | Event::PromotionDecided { .. } | Event::Resumed { .. } => {
+                self.called = None;
+            }
             _ => {}
         }
         Ok(())

@@ -6,7 +6,7 @@ use super::*;
 use crate::platform::effect::after;
 use crate::platform::{Activity, ActivityKind, PlatformErrorKind};
 use crate::policy::{Mode, Policy, Reaction};
-use crate::rollout::{OrderKind, PauseCause, Unit};
+use crate::rollout::{Ending, OrderKind, PauseCause, Unit};
 use crate::store::fixture;
 use crate::words::{AppName, RolloutId, Version};
 
@@ -273,4 +273,21 @@ fn no_unit_counts_from_its_birth_where_nobody_knows_what_was_counted() {
     assert_eq!(bench.course.memory().counts_since(false), began);
     // The clocks of this machine and of the one that makes units may be minutes apart.
     assert!(bench.course.memory().counts_since(true) > bench.now + Span::minutes(60 * 24));
+}
+
+#[test]
+fn a_person_is_called_again_for_what_they_were_called_for_before_something_else_was_done() {
+    let mut memory = Bench::new(fixture::policy(&[])).course.memory().clone();
+    let number = |memory: &Memory| memory.rollout().events;
+    let called = Event::PersonNeeded { why: "stuck".to_owned() };
+    for over in [
+        Event::Heeded { acts: vec!["1".to_owned()], alerts: 0, disturbs: true },
+        Event::RollbackDecided { why: "harm".to_owned(), culprits: vec![], ending: Ending::RolledBack },
+    ] {
+        for event in [called.clone(), over] {
+            let at = Time(1_000_000_000 + i64::try_from(number(&memory)).unwrap());
+            memory.replay(&Recorded { at, event }).unwrap();
+            assert_eq!(memory.called().is_some(), memory.rollout().events.is_multiple_of(2));
+        }
+    }
 }

@@ -48,7 +48,7 @@ enum At {
 /// The texts of Tsuru's own refusals, with what they mean and what to do.
 const REFUSALS: [(At, &str, PlatformErrorKind, &str); 25] = {
     use At::{Start, Within};
-    use PlatformErrorKind::{Busy, Failed, Refused};
+    use PlatformErrorKind::{Busy, Doubled, Failed, Refused};
     [
         (Start, "event locked:", Busy, "something else is working on the app"),
         (Start, "event throttled,", Busy, "Tsuru allows only so many of these in a time"),
@@ -68,13 +68,13 @@ const REFUSALS: [(At, &str, PlatformErrorKind, &str); 25] = {
         (
             Within,
             "too many deployments for same version",
-            Busy,
+            Doubled,
             "versions that were removed may still be ending",
         ),
         (
             Within,
             "more than one deployment for the same app version",
-            Busy,
+            Doubled,
             "versions that were removed may still be ending",
         ),
         (Within, "the object has been modified", Failed, "the cluster changed it at the same moment"),
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn refusals_are_told_apart_by_their_text() {
-        use PlatformErrorKind::{Busy, Failed, NotFound, Refused, Unauthorized, Unknown};
+        use PlatformErrorKind::{Busy, Doubled, Failed, NotFound, Refused, Unauthorized, Unknown};
         let wrapped = |text: &str| format!("\n---- ERROR during add units: ----\n{text}\n\n");
         for (text, kind) in [
             (
@@ -274,8 +274,8 @@ mod tests {
                 "multiple versions currently deployed, either new-version or override-old-versions must be set",
                 Busy,
             ),
-            ("too many deployments for same version 2 and process \"web\": 2", Busy),
-            ("more than one deployment for the same app version found: [a-web a-web-v2]", Busy),
+            ("too many deployments for same version 2 and process \"web\": 2", Doubled),
+            ("more than one deployment for the same app version found: [a-web a-web-v2]", Doubled),
             (
                 "no routable version found for app, at least one deploy is required before configuring autoscale",
                 Refused,

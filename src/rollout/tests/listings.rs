@@ -401,7 +401,7 @@ fn a_version_that_is_twice_in_a_base_that_is_stuck_is_left_to_a_person() {
     world.add(C, true, true);
     world.add(Version(3), true, true);
     let refused =
-        || Answer::Error { kind: PlatformErrorKind::Busy, message: "too many deployments".to_owned() };
+        || Answer::Error { kind: PlatformErrorKind::Doubled, message: "too many deployments".to_owned() };
     for _ in 0..3 {
         world.pass(Span::minutes(3));
         assert_eq!(world.issue(refused()), Command::MakeOnly { version: C });
@@ -455,6 +455,12 @@ fn a_process_without_users_is_routed_with_its_version() {
 
 #[test]
 fn a_baseline_that_is_stuck_with_units_that_are_never_routed_does_not_keep_the_canary_its_users() {
+    for canary_too in [false, true] {
+        stuck_units_are_never_routed(canary_too);
+    }
+}
+
+fn stuck_units_are_never_routed(canary_too: bool) {
     let mut world = in_step(policy());
     // The platform makes units anew and cannot: an old one is ready, and outside of what was routed meanwhile.
     world.add(B, false, true);
@@ -467,14 +473,20 @@ fn a_baseline_that_is_stuck_with_units_that_are_never_routed_does_not_keep_the_c
         if let Act::Do { command, .. } = world.next() {
             sent.push(command.to_string());
             world.issue(Answer::Done);
-            if command != (Command::Route { version: B }) {
+            let stuck = match command {
+                Command::Route { .. } => true,
+                Command::Unroute { .. } => canary_too,
+                _ => false,
+            };
+            if !stuck {
                 world.obey(&command);
             }
         }
         world.pass(Span::seconds(31));
     }
-    let again = ["route users to v1"; 3];
-    assert_eq!(sent[..4], [&again[..], &["take v2 out of routing"]].concat());
+    let (again, out) = (["route users to v1"; 3], ["take v2 out of routing"; 3]);
+    assert_eq!(sent[..4], [&again[..], &out[..1]].concat());
+    assert!(!canary_too || sent[3..6] == out, "{sent:?}");
     assert!(sent.contains(&"delete v2".to_owned()), "{sent:?}");
     world.units.retain(|u| u.version == B);
     world.pass(Span::minutes(10));

@@ -8,7 +8,7 @@ use crate::demo::tsuru::faults::{Faults, Switch};
 use crate::demo::tsuru::{Act, AppSpec, State, Tsuru as Core};
 use crate::demo::{CI, DAEMON, Emulator, EmulatorConfig};
 use crate::platform::ActivityKind;
-use PlatformErrorKind::{Busy, Failed, NotFound, Refused, Unauthorized};
+use PlatformErrorKind::{Busy, Doubled, Failed, NotFound, Refused, Unauthorized};
 
 const V1: Version = Version(1);
 const V2: Version = Version(2);

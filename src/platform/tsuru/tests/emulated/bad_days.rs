@@ -54,8 +54,8 @@ async fn what_was_removed_is_in_the_way_for_a_while() {
     bench.execute(route(V2)).await.unwrap();
     bench.execute(Command::MakeOnly { version: V2 }).await.unwrap();
     assert_eq!(bench.units().await, "v2bru v2bru v2bru v2bru");
-    Bench::refused(bench.execute(remove(V2, 1)).await, Busy, "may still be ending");
-    Bench::refused(bench.execute(Command::MakeOnly { version: V2 }).await, Busy, "may still be ending");
+    Bench::refused(bench.execute(remove(V2, 1)).await, Doubled, "may still be ending");
+    Bench::refused(bench.execute(Command::MakeOnly { version: V2 }).await, Doubled, "may still be ending");
     bench.nothing_lingers().await;
     bench.execute(Command::MakeOnly { version: V2 }).await.expect("twice is once");
     bench.execute(remove(V2, 1)).await.unwrap();
