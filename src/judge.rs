@@ -65,6 +65,7 @@ mod tests;
 
 pub use ahead::Ahead;
 pub use asks::{Ask, asks};
+pub use latency::SELDOM;
 pub(crate) use look::each_once;
 pub use look::{Look, Reading};
 pub use noise::Noise;
@@ -427,6 +428,7 @@ impl Judge {
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
             below_floor: watch.evidence.below_floor(within),
+            needs_floor: watch.evidence.needs_floor(),
             clearest: watch.evidence.clearest(),
             alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),

@@ -21,6 +21,7 @@ pub mod selector;
 mod set;
 mod strategy;
 
+pub(crate) use describe::rate_floor;
 pub use describe::{Part, describe};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use kayenta::{Judging, KAYENTA_SAMPLES, Kayenta, Metric};

@@ -3,6 +3,7 @@
 //! as often in their favour as against them.
 
 use super::Ask;
+use super::SELDOM;
 use super::counts::alone;
 use super::evidence::{MIN_EVENTS, Terms};
 use super::frozen::{After, Asked, Frozen};
@@ -67,7 +68,7 @@ impl Ahead {
             Measure::Latency { over, limit, .. } => {
                 (CountKind::Ratio, 0.0, limit.filter(|_| over.is_some()), MIN_EVENTS)
             }
-            Measure::Rate { .. } => (CountKind::Rate, 0.0, None, MIN_EVENTS),
+            Measure::Rate { floor, .. } => (CountKind::Rate, *floor, None, MIN_EVENTS),
             Measure::Gauge { .. } => return None,
         };
         let together = match &signal.measure {
@@ -76,7 +77,9 @@ impl Ahead {
         };
         let (after, bounds) = begin(policy, ask);
         let limit = limit.map(Share::get);
-        let asked = Asked { margin: signal.margin, floor, limit, bounds: &bounds };
+        let is_latency = matches!(signal.measure, Measure::Latency { .. });
+        let harmless = if is_latency { SELDOM } else { floor };
+        let asked = Asked { margin: signal.margin, floor, harmless, limit, bounds: &bounds };
         let frozen = Frozen::new(kind, past.reference(), &asked, after.one_of(together));
         frozen.most()?;
         let every = policy.look_every.as_seconds().max(1e-3);

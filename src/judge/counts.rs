@@ -7,7 +7,7 @@
 //! floor": a weighted mean of both e-values, which are both valid for a canary that is neither.
 //!
 //! # Rate
-//! Unit-seconds take the place of requests; there is no floor.
+//! Unit-seconds take the place of requests, and the floor is so many events in them.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ const HISTORY: usize = 12_000;
 /// What "less than the floor" weighs in the evidence of safety, decided before the rollout: much where the history lies
 /// below the floor, next to nothing where it lies above, a little where there is none.
 const FLOOR_PART: [f64; 3] = [0.9, 0.01, 0.1];
+
+/// So many times less than the floor is as good as nothing: what it is worth at each request differs by a hundredth from there on.
+const RAREST: f64 = 100.0;
 
 /// A part of requests that is smaller than this is taken for this.
 const LEAST_PART: f64 = 1e-9;
@@ -72,12 +75,14 @@ pub(super) struct Counts {
     closed: Option<f64>,
 }
 
-/// A share of bad events below which nobody is harmed, as evidence of safety.
+/// A share of bad events, or a rate of events, below which nobody is harmed, as evidence of safety.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Floor {
     share: f64,
     below: Tilt,
     part: f64,
+    /// Whether less is no harm either.
+    is_of_harm: bool,
 }
 
 /// What is asked of a ratio or a rate.
@@ -85,8 +90,10 @@ struct Floor {
 pub(super) struct Asked {
     pub(super) kind: CountKind,
     pub(super) margin: f64,
-    /// The share of bad events below which nobody is harmed; 0 for none.
+    /// The share of bad events, or the rate of events, below which nobody is harmed; 0 for none.
     pub(super) floor: f64,
+    /// The share below which a canary is proven safe, where harm needs no floor; 0 for none.
+    pub(super) seldom: f64,
     /// The canary's bad events without which there is no harm.
     pub(super) min_events: f64,
     /// An absolute limit on the share of bad events.
@@ -98,9 +105,16 @@ pub(super) struct Asked {
 impl Counts {
     /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
     pub(super) fn new(asked: &Asked, rungs: &[f64], after: After) -> Self {
-        let Asked { kind, margin, floor, min_events, limit, horizon } = *asked;
+        let Asked { kind, margin, floor, seldom, min_events, limit, horizon } = *asked;
+        let harmless = floor.max(seldom);
         let below = Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start);
-        let floor = (floor > 0.0 && floor < 1.0).then(|| Floor { share: floor, below, part: FLOOR_PART[2] });
+        let is_floor = harmless > 0.0 && (harmless < 1.0 || kind == CountKind::Rate);
+        let floor = is_floor.then(|| Floor {
+            share: harmless,
+            below,
+            part: FLOOR_PART[2],
+            is_of_harm: seldom <= 0.0,
+        });
         let mut bounds = rungs.to_vec();
         bounds.sort_by(f64::total_cmp);
         bounds.dedup();
@@ -182,6 +196,9 @@ impl Counts {
             && all.is_seen()
         {
             floor.part = FLOOR_PART[usize::from(all.events() > floor.share * all.exposure())];
+            // What was so rare that it was hardly seen is taken for half an event more.
+            let times = floor.share * all.exposure() / (all.events() + 0.5);
+            floor.below = Tilt::below(times.min(RAREST));
         }
         for look in &history {
             self.reference.learn(*look);
@@ -211,7 +228,14 @@ impl Counts {
         let spread = self.evidence.spread().unwrap_or(Spread::NONE);
         if let Some(floor) = &mut self.floor {
             let phi = alone(spread, floor.share, canary);
-            floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?;
+            match self.kind {
+                CountKind::Ratio => {
+                    floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?
+                }
+                CountKind::Rate => {
+                    floor.below.poisson(dt, canary.events(), floor.share * canary.exposure(), phi)?
+                }
+            };
         }
         self.slow = slowdown(spread, slice);
         self.reference.learn(slice.baseline);
@@ -224,7 +248,8 @@ impl Counts {
         }
         let asked = frozen::Asked {
             margin: self.margin,
-            floor: self.floor.as_ref().map_or(0.0, |floor| floor.share),
+            floor: self.floor.as_ref().filter(|floor| floor.is_of_harm).map_or(0.0, |floor| floor.share),
+            harmless: self.floor.as_ref().map_or(0.0, |floor| floor.share),
             limit: self.limit.as_ref().map(Limit::share),
             bounds: &self.bounds,
         };
@@ -273,6 +298,11 @@ impl Counts {
     pub(super) fn below_floor(&self, within: f64) -> bool {
         let (by_ratio, by_floor) = self.safe_parts(within);
         by_floor.is_some_and(|by_floor| by_floor > by_ratio)
+    }
+
+    pub(super) fn needs_floor(&self) -> bool {
+        let PairCount { canary, baseline } = *self.evidence.seen();
+        self.floor.is_none() && canary.is_seen() && baseline.is_seen() && canary.plus(baseline).events() <= 0.0
     }
 
     /// The evidence of safety after 100 %, where it has to come from there.
@@ -395,7 +425,8 @@ pub(super) fn slowdown_of_odds(spread: Spread, slice: &PairCount) -> f64 {
 }
 
 fn question(margin: f64, bounds: &[f64], floor: Option<&Floor>, horizon: f64) -> RatioQuestion {
-    RatioQuestion { margin, bounds: bounds.to_vec(), floor: floor.map(|floor| floor.share), horizon }
+    let floor = floor.filter(|floor| floor.is_of_harm).map(|floor| floor.share);
+    RatioQuestion { margin, bounds: bounds.to_vec(), floor, horizon }
 }
 
 #[cfg(test)]

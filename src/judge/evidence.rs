@@ -89,14 +89,16 @@ impl Evidence {
                 kind: CountKind::Ratio,
                 margin,
                 floor: *floor,
+                seldom: 0.0,
                 min_events: f64::from(*min_events),
                 limit: *limit,
                 horizon,
             }),
-            Measure::Rate { .. } => counts(&Asked {
+            Measure::Rate { floor, .. } => counts(&Asked {
                 kind: CountKind::Rate,
                 margin,
-                floor: 0.0,
+                floor: *floor,
+                seldom: 0.0,
                 min_events: MIN_EVENTS,
                 limit: None,
                 horizon,
@@ -220,6 +222,11 @@ impl Evidence {
     /// Whether the canary is called safe for what it has at all, rather than beside the baseline.
     pub(super) fn below_floor(&self, within: f64) -> bool {
         matches!(self.part(), Part::Proportion(counts) if counts.below_floor(within))
+    }
+
+    /// Whether there was nothing yet that could be compared, and no number of requests without any would prove anything.
+    pub(super) fn needs_floor(&self) -> bool {
+        matches!(self.part(), Part::Proportion(counts) if counts.needs_floor())
     }
 
     /// The absolute limit, and whether the baseline itself breaks it now.

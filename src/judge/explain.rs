@@ -71,6 +71,8 @@ pub(super) struct Facts<'a> {
     pub(super) limit: Option<(f64, bool)>,
     /// Whether it is called safe for what it has at all, rather than beside the baseline.
     pub(super) below_floor: bool,
+    /// Neither arm has had anything to compare, and there is no floor.
+    pub(super) needs_floor: bool,
     /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there, as
     /// [`SignalVerdict::seen`].
     pub(super) clearest: Option<(f64, [f64; 4])>,
@@ -298,6 +300,9 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             );
         }
         (_, Some(wait)) => format!("needs about {} at this traffic", more(wait)),
+        (_, None) if facts.needs_floor => {
+            "neither has had any, so there is nothing to compare; a `floor` would tell how few are too few to matter".to_owned()
+        }
         (_, None) => "how long it still needs cannot be said".to_owned(),
     };
     format!(

@@ -109,8 +109,9 @@ impl After {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) margin: f64,
-    /// The rate below which nobody is harmed; 0 for none.
+    /// The rate below which nobody is harmed, and the one below which a canary is proven; 0 for none.
     pub(super) floor: f64,
+    pub(super) harmless: f64,
     /// An absolute limit on the rate.
     pub(super) limit: Option<f64>,
     /// What may have to be proven, as ratios.
@@ -155,7 +156,7 @@ impl Frozen {
             harm: above(),
             safe: after.safe_error.map_or_else(Vec::new, |error| {
                 let lowest = known.interval(error).0;
-                let least = |bound: &f64| times(kind, lowest, *bound).max(asked.floor);
+                let least = |bound: &f64| times(kind, lowest, *bound).max(asked.harmless);
                 let prove = |bound| (least(bound), engine(Alternative::Less, Onset::Start));
                 asked.bounds.iter().map(prove).collect()
             }),

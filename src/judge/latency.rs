@@ -5,7 +5,7 @@
 //! two engines, one that is exact for any proportion ([`TwoByTwo`]) and one that is quicker where they are few ([`Tilt`]).
 //! The mean over all bounds and both engines is an e-value for "slower beyond the margin at no bound"; nothing is selected
 //! from the data, so it needs no correction. Safety is proven at one bound: the one nearest to where a tenth of the baseline's
-//! requests are slower, chosen before it is used.
+//! requests are slower, chosen before it is used; or by hardly any request's being slower than it at all ([`SELDOM`]).
 //!
 //! Layouts may differ between the arms, and change: what is compared is fixed at the first slice in which both were seen,
 //! and a histogram that lacks a bound says nothing about it.
@@ -26,6 +26,10 @@ use crate::words::{Arms, Share};
 
 /// Slow requests of the canary without which the share above a bound is never called harmful.
 const MIN_SLOW: f64 = 5.0;
+
+/// A share of slow requests that is no reason not to go on, whatever the baseline has: without it a canary none of whose requests
+/// is ever slow could not be told from one that has twice as many as none. Harm is found below it all the same.
+pub const SELDOM: f64 = 0.0005;
 
 /// The part of requests that is slower than the bound at which safety is proven.
 const TAIL: f64 = 0.1;
@@ -87,6 +91,7 @@ impl Latency {
             kind: CountKind::Ratio,
             margin,
             floor: 0.0,
+            seldom: SELDOM,
             min_events: MIN_SLOW,
             limit,
             horizon: terms.horizon,
@@ -229,7 +234,8 @@ impl Latency {
     fn freeze(&mut self) {
         self.at_bound.freeze_baseline();
         let after = self.after.one_of(self.edges.len());
-        let asked = frozen::Asked { margin: self.margin, floor: 0.0, limit: None, bounds: &[] };
+        let asked =
+            frozen::Asked { margin: self.margin, floor: 0.0, harmless: 0.0, limit: None, bounds: &[] };
         for edge in &mut self.edges {
             edge.frozen = Some(Frozen::new(CountKind::Ratio, &edge.reference, &asked, after));
         }

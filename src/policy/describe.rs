@@ -193,13 +193,26 @@ fn compares(signal: &Signal, policy: &Policy) -> String {
     }
 }
 
+/// A rate of events per second and unit, in the time in which it is at least one: "2 an hour and unit".
+pub(crate) fn rate_floor(rate: f64) -> String {
+    let times = [(1.0, "a second"), (60.0, "a minute"), (3600.0, "an hour"), (86_400.0, "a day")];
+    let whole = times.iter().find(|(seconds, _)| rate * seconds >= 1.0 - 1e-9);
+    let (seconds, time) = whole.unwrap_or(&times[3]);
+    // Three digits are as exact as anybody means it.
+    let digits = (rate * seconds * 1000.0).round() / 1000.0;
+    format!("{digits} {time} and unit")
+}
+
 fn signal(signal: &Signal) -> String {
     let what = match &signal.measure {
         Measure::Ratio { events, total, floor, limit, .. } => {
             let floor = Share::new(*floor).unwrap_or(Share::NONE);
             format!("{} of {}; below {floor} nobody is harmed{}", events.0, total.0, limit_text(*limit))
         }
-        Measure::Rate { events } => format!("{} per unit and second", events.0),
+        Measure::Rate { events, floor } if *floor > 0.0 => {
+            format!("{} per unit and second; below {} nobody is harmed", events.0, rate_floor(*floor))
+        }
+        Measure::Rate { events, .. } => format!("{} per unit and second", events.0),
         Measure::Latency { histogram, over: Some(over), limit } => {
             let over = Span(milliseconds(*over));
             format!("share of {} over {over}{}", histogram.0, limit_text(*limit))

@@ -19,7 +19,7 @@ use super::{Autoscale, Direction, GaugeForm, Mode};
 use crate::words::{Share, Span};
 use choice::{Alarm, HoldThen, Split, Stop, Undecided};
 use kayenta::{Judge, Kayenta, Metric};
-use scalar::{Change, Count, Name, Port, Status, Text, UrlPath, Weight};
+use scalar::{Change, Count, Floor, Name, Port, Status, Text, UrlPath, Weight};
 use strategy::Strategy;
 use value::{At, Field, Given, List};
 
@@ -199,11 +199,11 @@ pub(in crate::policy) struct Signal {
     #[serde(default)]
     #[schemars(extend("examples" = ["2%"]))]
     pub(in crate::policy) limit: Given<Field<Share>>,
-    /// For `ratio`: a share of bad events below which nobody is harmed, whatever the comparison says.
-    /// Default: `0.05%`.
+    /// Below which nobody is harmed, whatever the comparison says. For `ratio`: a share of bad events, by default
+    /// `0.05%`. For `rate`: so many events of a unit in a time, as `2/h`; without it there is no such number.
     #[serde(default)]
-    #[schemars(extend("examples" = ["0.05%"]))]
-    pub(in crate::policy) floor: Given<Field<Share>>,
+    #[schemars(extend("examples" = ["0.05%", "2/h"]))]
+    pub(in crate::policy) floor: Given<Field<Floor>>,
     /// For `ratio`: bad canary events without which there is no rollback. Default: `5`.
     #[serde(default)]
     pub(in crate::policy) min_events: Given<Field<Count>>,

@@ -170,6 +170,9 @@ pub enum Measure {
     Rate {
         /// The counter of events; more of them is worse.
         events: Counter,
+        /// So many per unit and second harm nobody, whatever the ratio; 0: there is no such number.
+        #[serde(default)]
+        floor: f64,
     },
     /// How long requests take, from a histogram.
     Latency {

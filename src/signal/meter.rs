@@ -72,7 +72,9 @@ impl Meter {
                 Kind::Ratio,
                 vec![counted(Part::Events, &events.0)?, counted(Part::Total, &total.0)?],
             ),
-            Measure::Rate { events } => Needs::Counters(Kind::Rate, vec![counted(Part::Events, &events.0)?]),
+            Measure::Rate { events, .. } => {
+                Needs::Counters(Kind::Rate, vec![counted(Part::Events, &events.0)?])
+            }
             Measure::Latency { histogram, .. } => {
                 Needs::Counters(Kind::Latency, vec![counted(Part::Buckets, &histogram.0)?])
             }

@@ -39,7 +39,7 @@ pub fn errors(name: &str, limit: Option<f64>) -> Signal {
 /// Events by unit-seconds.
 #[must_use]
 pub fn rate(name: &str) -> Signal {
-    signal(name, Measure::Rate { events: counter("events") }, 0.0)
+    signal(name, Measure::Rate { events: counter("events"), floor: 0.0 }, 0.0)
 }
 
 /// How long requests take, by the whole distribution.

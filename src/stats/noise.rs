@@ -38,7 +38,7 @@ mod likelihood;
 use serde::{Deserialize, Serialize};
 
 use super::count::{ArmCount, PairCount};
-use super::dispersion::{MIN_PAIRS, above_deadband, measured};
+use super::dispersion::{MIN_PAIRS, UNKNOWN_DISPERSION, above_deadband, measured};
 use super::special::{log_sum_exp, log_values};
 use forecast::Forecast;
 
@@ -161,12 +161,17 @@ impl NoiseModel {
     }
 
     /// A model that has learnt from the baseline's looks before the rollout, oldest first. Looks without exposure are
-    /// passed over. With at least 20 pairs of neighbouring looks the dispersion is known and stays as it is.
+    /// passed over. With at least 20 pairs of neighbouring looks the dispersion is known and stays as it is. If there was
+    /// no event in them, there is nothing to measure it by: [`UNKNOWN_DISPERSION`] is assumed then, until there is.
     #[must_use]
     pub fn from_history(kind: CountKind, looks: &[ArmCount]) -> Self {
         let mut model = Self::new(kind);
         model.dispersion.known = measured(looks, |p| kind.variance(p));
         model.dispersion.settled = model.dispersion.known.is_some();
+        let seen = looks.iter().filter(|look| look.is_seen());
+        if seen.clone().count() > MIN_PAIRS as usize && seen.map(|look| look.events()).sum::<f64>() <= 0.0 {
+            model.dispersion.assumed = Some(UNKNOWN_DISPERSION);
+        }
         let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
         model.clusters = clustered.map(|dispersion| ClusterLaw::fit(looks, dispersion));
         if !model.is_clean() {
@@ -220,17 +225,19 @@ impl NoiseModel {
             frailty = 0.0;
         }
         let rate = self.baseline.rate();
-        match (self.dispersion.known, rate) {
-            (None, _) => frailty = frailty.max(FRAILTY_FLOOR),
-            (Some(dispersion), Some(rate)) => {
-                let independent = independent(rate * canary, rate * baseline);
-                let pays = phi * independent + 2.0 * frailty <= GAIN * dispersion * independent;
-                let matters = 2.0 * frailty >= LEAST_FRAILTY * phi * independent;
-                if !(pays && matters) {
-                    (phi, frailty) = (dispersion, 0.0);
-                }
+        let Dispersion { known, assumed, .. } = self.dispersion;
+        if known.is_none() {
+            frailty = frailty.max(FRAILTY_FLOOR);
+        }
+        if let (Some(dispersion), Some(rate)) = (known, rate) {
+            let independent = independent(rate * canary, rate * baseline);
+            let pays = phi * independent + 2.0 * frailty <= GAIN * dispersion * independent;
+            let matters = 2.0 * frailty >= LEAST_FRAILTY * phi * independent;
+            if !(pays && matters) {
+                (phi, frailty) = (dispersion, 0.0);
             }
-            (Some(_), None) => {}
+        } else if let Some(assumed) = assumed.filter(|assumed| *assumed < phi) {
+            (phi, frailty) = (assumed, 0.0);
         }
         if frailty > 0.0 && canary / (canary + baseline) > LARGEST_SHARE {
             let events = rate.map_or(f64::INFINITY, |rate| rate * canary.max(baseline));
@@ -317,6 +324,11 @@ fn pairs() -> impl Iterator<Item = (f64, f64)> + Clone {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Dispersion {
     known: Option<f64>,
+    /// What is assumed where it would be measured, had there been any event: their absence tells nothing of how they
+    /// would come. The posterior takes it for ever larger clusters, that are yet to come, and no end of requests
+    /// without any would prove a canary that never fails.
+    #[serde(default)]
+    assumed: Option<f64>,
     /// It comes from history and is not measured again.
     settled: bool,
     /// Neighbouring looks compared, the sum of their squared differences, and the totals of all but the first look.
@@ -339,10 +351,13 @@ impl Dispersion {
             self.squares += step * step / (1.0 / look.exposure() + 1.0 / last.exposure());
             self.pairs = self.pairs.saturating_add(1);
             let variance = kind.variance(self.events / self.exposure);
+            let pairs = f64::from(self.pairs);
+            let caution = 1.0 + DISPERSION_CAUTION / pairs.sqrt();
             if self.pairs >= MIN_PAIRS && variance > 0.0 {
-                let pairs = f64::from(self.pairs);
-                let caution = 1.0 + DISPERSION_CAUTION / pairs.sqrt();
                 self.known = Some(above_deadband(self.squares / pairs / variance * caution));
+            } else if self.pairs >= MIN_PAIRS {
+                let assumed = UNKNOWN_DISPERSION * caution;
+                self.assumed = Some(self.assumed.map_or(assumed, |before| before.min(assumed)));
             }
         }
         self.last = Some(look);

@@ -14,8 +14,8 @@ use super::noise::Likelihood;
 use super::prior::{Grid, MOST_POINTS, Prior};
 use super::special::{log_add_exp, log_sum_exp, log_values};
 
-/// How widely safety looks about "as good as the baseline": two effects of three lie between half of its distance from the
-/// claim and twice that.
+/// How widely safety looks about what is expected, as about "as good as the baseline": two effects of three lie between half of
+/// its distance from the claim and twice that.
 const AS_GOOD_SPREAD: f64 = std::f64::consts::LN_2;
 
 /// In which direction the truth lies if the null is wrong.
@@ -169,13 +169,25 @@ impl Tilt {
     /// canary's, took a median of 390 s to be proven below 1.5 times instead of 360 s (1,000 runs).
     #[must_use]
     pub fn safety(bound: f64) -> Self {
-        let null = bound.ln();
-        if null > 0.0 {
-            let near_as_good = |h: f64| -0.5 * ((h / null).ln() / AS_GOOD_SPREAD).powi(2);
-            let mixture = Mixture::weighted(Prior::Ratio, near_as_good);
+        Self::less(bound.ln(), bound)
+    }
+
+    /// Evidence that a ratio is below a bound that is known ([`Self::binomial`]), where one `times` smaller than the bound is
+    /// expected: as small as it was before.
+    #[must_use]
+    pub fn below(times: f64) -> Self {
+        Self::less(0.0, times)
+    }
+
+    /// Evidence of less than e^`null`, of effects that are about `times` smaller.
+    fn less(null: f64, times: f64) -> Self {
+        let about = times.ln();
+        if about > 0.0 {
+            let near = |h: f64| -0.5 * ((h / about).ln() / AS_GOOD_SPREAD).powi(2);
+            let mixture = Mixture::weighted(Prior::Ratio, near);
             Self { mixture, null, alternative: Alternative::Less }
         } else {
-            // As good as the baseline is no proof of such a bound.
+            // What is expected is no proof of such a bound.
             Self::new(Prior::Ratio, null, Alternative::Less, Onset::Start)
         }
     }

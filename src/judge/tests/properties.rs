@@ -63,7 +63,7 @@ fn rules() -> Policy {
     if let Measure::Ratio { limit, .. } = &mut limited.measure {
         *limit = Share::new(0.02);
     }
-    let rate = signal("deliveries", Measure::Rate { events: Counter("deliveries".to_owned()) });
+    let rate = signal("deliveries", Measure::Rate { events: Counter("deliveries".to_owned()), floor: 0.0 });
     let latency =
         |over: Option<f64>, limit| Measure::Latency { histogram: Counter("h".to_owned()), over, limit };
     let whole = signal("latency", latency(None, None));

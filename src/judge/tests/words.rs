@@ -114,7 +114,7 @@ fn sentences() {
     tell("not proven when it began to serve alone", said(&undecided));
 
     let counter = Counter("restarts".to_owned());
-    let mut restarting = judge(signal("restarts", Measure::Rate { events: counter }), &[]);
+    let mut restarting = judge(signal("restarts", Measure::Rate { events: counter, floor: 0.0 }), &[]);
     for n in 1..20 {
         restarting.take(&look(
             15.0 * f64::from(n),
@@ -133,7 +133,7 @@ fn sentences() {
         })
         .collect();
     let counter = Counter("restarts".to_owned());
-    let mut lonely = judge(signal("restarts", Measure::Rate { events: counter }), &before);
+    let mut lonely = judge(signal("restarts", Measure::Rate { events: counter, floor: 0.0 }), &before);
     lonely.freeze_baseline();
     for n in 1..8 {
         lonely.take(&look(15.0 * f64::from(n), 1.0, &[("restarts", None, counts(20.0, 60.0))]));
@@ -148,6 +148,22 @@ fn sentences() {
     show(&mut silent, 1, 2, |_| 1.0, 14.0);
     silent.take(&look(1800.0, 0.1, &[("errors", counts(14.0, 1350.0), None)]));
     tell("a canary that has long been silent", said(&silent));
+
+    let never = |name: &str, total: f64| -> Vec<Look> {
+        let looks = (0..240).map(|n| 15.0 * f64::from(n) - 3600.0);
+        looks.map(|at| look(at, 0.0, &[(name, counts(0.0, total), None)])).collect()
+    };
+    let mut perfect = judge(ratio("errors"), &never("errors", 1500.0));
+    show(&mut perfect, 1, 68, |_| 0.0, 0.0);
+    tell("a ratio of an app that never fails", said(&perfect));
+    for floor in [0.0, 2.0 / 3600.0] {
+        let measure = Measure::Rate { events: Counter("restarts".to_owned()), floor };
+        let mut calm = judge(signal("restarts", measure), &never("restarts", 120.0));
+        for n in 1..200 {
+            calm.take(&look(15.0 * f64::from(n), 0.5, &[("restarts", counts(0.0, 60.0), counts(0.0, 60.0))]));
+        }
+        tell("a rate of what never happens, with and without a floor", said(&calm));
+    }
 
     let nothing = Judge::new(&policy(&[0.1], Vec::new()), &[]).look(&look(15.0, 0.1, &[]));
     tell("a policy without signals", nothing.why);

@@ -64,7 +64,7 @@ pub(super) fn compares(signal: &Signal, terms: &Kayenta) -> String {
 fn value(measure: &Measure, metric: &Metric) -> String {
     match measure {
         Measure::Ratio { events, total, .. } => format!("{} of {}", events.0, total.0),
-        Measure::Rate { events } => format!("{} per unit and second", events.0),
+        Measure::Rate { events, .. } => format!("{} per unit and second", events.0),
         Measure::Latency { histogram, over: Some(over), .. } => {
             format!("share of {} over {}", histogram.0, Span(milliseconds(*over)))
         }

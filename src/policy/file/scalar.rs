@@ -34,6 +34,7 @@ fn percent(text: &str, example: &str) -> Result<f64, Misread> {
 
 const PERCENT: &str = r"^[0-9]+(\.[0-9]+)?%$";
 const CHANGE: &str = r"^\+?[0-9]+(\.[0-9]+)?%$";
+const FLOOR: &str = r"^[0-9]+(\.[0-9]+)?(%|/(s|m|min|h|d))$";
 const DURATION: &str = r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 
 /// A part of a whole: `5%`.
@@ -73,6 +74,42 @@ impl Scalar for Change {
 
     fn schema() -> Schema {
         json_schema!({ "type": "string", "pattern": CHANGE })
+    }
+}
+
+/// What harms nobody: a part of a whole, `0.05%`, or a number in a time, `2/h`.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::policy) enum Floor {
+    Share(Share),
+    /// Events per second.
+    Rate(f64),
+}
+
+impl Scalar for Floor {
+    fn read(text: &str) -> Result<Self, Misread> {
+        let Some((number, time)) = text.split_once('/') else {
+            return Share::read(text).map(Self::Share);
+        };
+        let seconds = match time {
+            "s" => Some(1.0),
+            "m" | "min" => Some(60.0),
+            "h" => Some(3600.0),
+            "d" => Some(86_400.0),
+            _ => None,
+        };
+        let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let number = number.parse::<f64>().ok().filter(|number| plain && number.is_finite());
+        match number.zip(seconds) {
+            Some((number, seconds)) => Ok(Self::Rate(number / seconds)),
+            None => Err(Misread::new(
+                format!("`{text}` is not a number of events in a time"),
+                "write it like `2/h`, with `s`, `m`, `h` or `d`",
+            )),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": FLOOR })
     }
 }
 

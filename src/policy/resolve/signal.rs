@@ -6,7 +6,7 @@ use super::kayenta;
 use super::resolver::Resolver;
 use crate::policy::builtin::{self, Builtin};
 use crate::policy::file::choice::either;
-use crate::policy::file::scalar::Text;
+use crate::policy::file::scalar::{Floor, Text};
 use crate::policy::file::value::Field;
 use crate::policy::file::{self, File, MOST_RULES};
 use crate::policy::query::GaugeQuery;
@@ -193,7 +193,12 @@ impl Resolver<'_> {
                 kind == Kind::Ratio || (kind == Kind::Latency && over),
                 "for `ratio`, and for `latency` with `over`",
             ),
-            ("floor", signal.floor.as_ref().map(|f| &f.at), kind == Kind::Ratio, "for `ratio`"),
+            (
+                "floor",
+                signal.floor.as_ref().map(|f| &f.at),
+                matches!(kind, Kind::Ratio | Kind::Rate),
+                "for `ratio` and `rate`",
+            ),
             ("min_events", signal.min_events.as_ref().map(|f| &f.at), kind == Kind::Ratio, "for `ratio`"),
             ("over", signal.over.as_ref().map(|f| &f.at), kind == Kind::Latency, "for `latency`"),
             ("worse", signal.worse.as_ref().map(|f| &f.at), kind == Kind::Gauge, "for `gauge`"),
@@ -230,7 +235,7 @@ impl Resolver<'_> {
         }
         let counters = (self.counter_or(events, builtin::ERRORS), self.counter_or(total, builtin::REQUESTS));
         let limit = signal.limit.as_ref().map(|field| self.share(Some(field), 0.5, 1.0));
-        let floor = self.share(signal.floor.as_ref(), FLOOR, 1.0);
+        let floor = self.floor_of_ratio(signal);
         if let Some(field) = signal.limit.as_ref().filter(|_| limit.is_some_and(|limit| limit < floor)) {
             let message = "the limit lies below the floor, under which nobody is harmed";
             self.error(&field.at, message, "raise the limit, or lower `floor`");
@@ -261,7 +266,34 @@ impl Resolver<'_> {
 
     fn rate(&mut self, signal: &file::Signal) -> Option<Measure> {
         let events = self.counter(signal.rate.as_ref()?)?;
-        Some(Measure::Rate { events: Counter(events.to_string()) })
+        let floor = match signal.floor.as_ref().map(|field| (field, self.get(field).copied())) {
+            None | Some((_, None)) => 0.0,
+            Some((_, Some(Floor::Rate(floor)))) if floor > 0.0 => floor,
+            Some((field, Some(_))) => {
+                let message = "a rate's floor is a number of events of a unit in a time";
+                self.error(&field.at, message, "write it like `2/h`, more than nothing, or leave it out");
+                0.0
+            }
+        };
+        Some(Measure::Rate { events: Counter(events.to_string()), floor })
+    }
+
+    fn floor_of_ratio(&mut self, signal: &file::Signal) -> f64 {
+        let Some(field) = signal.floor.as_ref() else { return FLOOR };
+        match self.get(field).copied() {
+            None => FLOOR,
+            Some(Floor::Share(share)) if share.get() > 0.0 && share.get() < 1.0 => share.get(),
+            Some(Floor::Share(share)) => {
+                let message = format!("`{share}` is out of range");
+                self.error(&field.at, message, "write more than 0% and less than 100%");
+                FLOOR
+            }
+            Some(Floor::Rate(_)) => {
+                let message = "a ratio's floor is a share of all events";
+                self.error(&field.at, message, "write it like `0.05%`");
+                FLOOR
+            }
+        }
     }
 
     fn latency(&mut self, signal: &file::Signal) -> Option<Measure> {

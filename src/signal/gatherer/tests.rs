@@ -47,7 +47,7 @@ fn policy() -> Policy {
             },
         ),
         signal("latency", Measure::Latency { histogram: counter("http_seconds"), over: None, limit: None }),
-        signal("dead", Measure::Rate { events: counter("dead_letters_total") }),
+        signal("dead", Measure::Rate { events: counter("dead_letters_total"), floor: 0.0 }),
         signal(
             "memory",
             Measure::Gauge {
@@ -252,7 +252,7 @@ fn gathering_can_run_on_any_thread() {
 #[test]
 fn a_selector_that_cannot_be_read_is_named() {
     let mut policy = policy();
-    policy.signals = vec![signal("rates", Measure::Rate { events: counter("rate(x[5m])") })];
+    policy.signals = vec![signal("rates", Measure::Rate { events: counter("rate(x[5m])"), floor: 0.0 })];
     let error = Gatherer::new(&policy, subject(), scraper()).unwrap_err();
     assert!(error.to_string().starts_with("signal `rates`: "), "{error}");
 }

@@ -6,8 +6,8 @@ use super::super::course::Leg;
 use super::super::load::Counts;
 use super::super::print::worse;
 use super::Sight;
-use crate::judge::Ask;
-use crate::policy::{Measure, Policy, Signal};
+use crate::judge::{Ask, SELDOM};
+use crate::policy::{Measure, Policy, Signal, rate_floor};
 use crate::stats::power::{DETECTION_NATS, LATE_NATS, SAFETY_NATS, Traffic, divergence};
 use crate::words::Share;
 
@@ -27,6 +27,8 @@ pub(super) struct CountSight<'a> {
     is_rate: bool,
     read: bool,
     floor: f64,
+    /// Below which a canary is proven, whatever the baseline has.
+    harmless: f64,
     min_events: u32,
     limit: Option<f64>,
 }
@@ -36,7 +38,8 @@ impl<'a> CountSight<'a> {
         let (floor, min_events, limit) = match &signal.measure {
             Measure::Ratio { floor, min_events, limit, .. } => (*floor, *min_events, *limit),
             Measure::Latency { limit, .. } => (0.0, MIN_EVENTS, *limit),
-            Measure::Rate { .. } | Measure::Gauge { .. } => (0.0, MIN_EVENTS, None),
+            Measure::Rate { floor, .. } => (*floor, MIN_EVENTS, None),
+            Measure::Gauge { .. } => (0.0, MIN_EVENTS, None),
         };
         let share = leg.share.get();
         let phi = counts.slowdown(share, policy.look_every.as_seconds());
@@ -46,6 +49,7 @@ impl<'a> CountSight<'a> {
             is_rate: matches!(signal.measure, Measure::Rate { .. }),
             read: counts.past.is_some(),
             floor,
+            harmless: if matches!(signal.measure, Measure::Latency { .. }) { SELDOM } else { floor },
             min_events,
             limit: limit.map(Share::get),
         }
@@ -58,7 +62,11 @@ impl<'a> CountSight<'a> {
     /// What the floor hides, where that is more than the margin allows.
     pub(super) fn hidden(&self) -> Option<String> {
         let hidden = self.floor / self.traffic.base;
-        let floor = Share::new(self.floor).unwrap_or(Share::NONE);
+        let floor = if self.is_rate {
+            rate_floor(self.floor)
+        } else {
+            Share::new(self.floor).unwrap_or(Share::NONE).to_string()
+        };
         (hidden > self.ask.allowed).then(|| {
             format!("up to {} it stays below the floor of {floor}, which harms nobody", worse(hidden))
         })
@@ -97,9 +105,10 @@ impl<'a> CountSight<'a> {
         let relative = traffic.safety_seconds(1.0, within, (-nats).exp());
         // "Less than the floor" proves it, too; its part of the evidence depends on what the past says.
         let part = FLOOR_PARTS[usize::from(self.read)];
-        let by_floor = (traffic.base < self.floor).then(|| below(traffic, self.floor, nats - part.ln()));
+        let by_floor =
+            (traffic.base < self.harmless).then(|| self.below(traffic, self.harmless, nats - part.ln()));
         let compared = by_floor.map_or(relative, |by_floor| by_floor.min(relative));
-        let by_limit = self.limit.map_or(0.0, |limit| below(traffic, limit, nats));
+        let by_limit = self.limit.map_or(0.0, |limit| self.below(traffic, limit, nats));
         let step = STEP_REQUESTS / (traffic.requests * traffic.share);
         let seconds = compared.max(by_limit).max(if self.is_rate { 0.0 } else { step });
         seconds.is_finite().then_some(seconds)
@@ -116,8 +125,26 @@ impl<'a> CountSight<'a> {
         if rate <= bound {
             return f64::INFINITY;
         }
-        let seen = self.traffic.requests * self.traffic.share * divergence(rate, bound);
+        let seen = self.traffic.requests * self.traffic.share * self.apart(rate, bound);
         self.traffic.phi * (nats + overhead(late)) / seen
+    }
+
+    /// Seconds until the canary's own ratio, as good as the baseline's, is shown to be below `bound` with so many nats.
+    fn below(&self, traffic: &Traffic, bound: f64, nats: f64) -> f64 {
+        if traffic.base >= bound {
+            return f64::INFINITY;
+        }
+        let seen = traffic.requests * traffic.share * self.apart(traffic.base, bound);
+        traffic.phi * (nats + SAFETY_NATS) / seen
+    }
+
+    /// What tells one ratio or rate from another, in nats a request or unit-second.
+    fn apart(&self, p: f64, q: f64) -> f64 {
+        if !self.is_rate {
+            return divergence(p, q);
+        }
+        let events = if p > 0.0 { p * (p / q).ln() } else { 0.0 };
+        events - p + q
     }
 
     /// Seconds until the comparison shows harm: worse than allowed, and above the floor.
@@ -169,13 +196,4 @@ impl Sight for CountSight<'_> {
     fn most(&self) -> f64 {
         if self.is_rate { MOST } else { (1.0 / self.traffic.base * (1.0 - 1e-9)).max(self.ask.allowed) }
     }
-}
-
-/// Seconds until the canary's own ratio, as good as the baseline's, is shown to be below `bound` with so many nats.
-fn below(traffic: &Traffic, bound: f64, nats: f64) -> f64 {
-    if traffic.base >= bound {
-        return f64::INFINITY;
-    }
-    let seen = traffic.requests * traffic.share * divergence(traffic.base, bound);
-    traffic.phi * (nats + SAFETY_NATS) / seen
 }
