@@ -197,8 +197,11 @@ impl Course {
                 ..Inputs::default()
             };
             let events = decide(writing.memory.rollout(), &inputs);
+            // What could not be answered now waits until it can.
+            let calls = matches!(events.as_slice(), [Event::PersonNeeded { .. }]);
+            let answers = !calls && answers_alerts(writing.memory.rollout());
             writing.record_all(events)?;
-            writing.heeded.alerts += alarms.len();
+            writing.heeded.alerts += if answers { alarms.len() } else { 0 };
         }
         writing.record_heeded()?;
         if let Some(observed) = &observed {
@@ -237,7 +240,7 @@ impl Course {
         let Some((at, Some(_))) = &self.saw else { return true };
         self.is_moving()
             || self.command().is_some()
-            || !self.memory.alarms().is_empty()
+            || (!self.memory.alarms().is_empty() && answers_alerts(self.memory.rollout()))
             || now.since(*at) >= self.rollout().policy.look_every
     }
 
@@ -349,6 +352,12 @@ impl Course {
         writing.record_all(events)?;
         Ok(writing.events)
     }
+}
+
+/// Whether alerts are answered now. While the canary is made the only version there is no way back; what fires then is
+/// answered as soon as there is one.
+fn answers_alerts(rollout: &Rollout) -> bool {
+    rollout.phase != Phase::Promoting
 }
 
 /// What others did and how many alerts are dealt with.

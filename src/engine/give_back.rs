@@ -35,7 +35,14 @@ pub(super) async fn opened<P: Platform>(
     let baseline = baseline.filter(|baseline| *baseline != canary).ok_or_else(|| {
         format!("nothing is known to have served before {canary}; say which with `--to v7`")
     })?;
-    let policy = policy(house, &app, by).await.map_err(|e| e.to_string())?;
+    let mut policy = policy(house, &app, by).await.map_err(|e| e.to_string())?;
+    // Whatever a policy says of its process, users are where the units are that serve them.
+    let serves = |process: &str| observed.units.iter().any(|u| u.version == canary && u.process == process);
+    if !serves(policy.strategy.process())
+        && let Some(unit) = observed.units.iter().find(|u| u.version == canary && u.routable)
+    {
+        policy.strategy = plain(unit.process.clone());
+    }
     Ok(Event::Opened {
         app,
         baseline,
@@ -44,6 +51,18 @@ pub(super) async fn opened<P: Platform>(
         deployed: house.clock.now(),
         policy: Box::new(policy),
         kind: Kind::Return,
+    })
+}
+
+/// What says nothing but which process serves.
+fn plain(process: String) -> Strategy {
+    let bake = Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) };
+    Strategy::Canary(Canary {
+        steps: Vec::new(),
+        bake,
+        approve: Vec::new(),
+        process,
+        capacity: Capacity::Surge,
     })
 }
 
@@ -66,14 +85,7 @@ async fn policy<P: Platform>(
     let listed = house.platform.apps().await?;
     let known = listed.into_iter().find(|listed| listed.name == *app);
     let selected = known.and_then(|app| policies.select(&app.name.0, &app.pool, &app.team).cloned());
-    let plain = || {
-        let bake = Bake { at_least: Span::minutes(5), at_most: Span::minutes(60) };
-        let (steps, approve, process) = (Vec::new(), Vec::new(), "web".to_owned());
-        Policy::new(
-            &format!("ordered by {by}"),
-            Strategy::Canary(Canary { steps, bake, approve, process, capacity: Capacity::Surge }),
-        )
-    };
+    let plain = || Policy::new(&format!("ordered by {by}"), plain("web".to_owned()));
     let policy = selected.map_or_else(plain, |policy| Policy::clone(&policy));
     Ok(Policy { mode: Mode::Act, autoscale: Autoscale::Swap, ..policy })
 }

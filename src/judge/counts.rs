@@ -302,7 +302,10 @@ impl Counts {
 
     pub(super) fn needs_floor(&self) -> bool {
         let PairCount { canary, baseline } = *self.evidence.seen();
-        self.floor.is_none() && canary.is_seen() && baseline.is_seen() && canary.plus(baseline).events() <= 0.0
+        self.floor.is_none()
+            && canary.is_seen()
+            && baseline.is_seen()
+            && canary.plus(baseline).events() <= 0.0
     }
 
     /// The evidence of safety after 100 %, where it has to come from there.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::READY_WITHIN;
-use super::event::{Answer, Ending};
+use super::event::{Answer, Ending, PauseCause};
 use super::phase::Phase;
 use super::state::{Issued, REPEATS, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
@@ -15,7 +15,7 @@ use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
 
 /// How long the platform's listing may lag behind an act that it reported as done.
-const LAG: Span = Span::seconds(30);
+pub(super) const LAG: Span = Span::seconds(30);
 
 /// The longest wait before a failed command is tried again.
 const BACKOFF_MOST: Span = Span::seconds(30);
@@ -59,7 +59,11 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
     if !is_current(rollout, observed, now) {
         return Act::Wait("the platform's listing does not show the last act yet".to_owned());
     }
-    if is_twice(rollout, observed) && rollout.failures >= TRIES_TWICE {
+    let holds = |pause| !matches!(pause, PauseCause::Platform | PauseCause::Approval | PauseCause::Advice);
+    if rollout.phase == Phase::Paused && rollout.pause.is_some_and(holds) {
+        return Act::Wait("nothing is moved before a person says so".to_owned());
+    }
+    if is_twice(rollout, observed) && (rollout.failures >= TRIES_TWICE || rollout.toggles_in_vain()) {
         return Act::Stuck(format!(
             "the platform stopped after it had made {0} its base and before it had removed {0} beside it, and refuses to \
              do anything with a version that it has twice; remove the deployments of {0} beside the base in the cluster",
@@ -313,7 +317,7 @@ fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
 fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
     let existing = o.existing(r.baseline, process);
-    if existing == 0 {
+    if existing == 0 || is_half_replaced(r, o) {
         // It was replaced already; the platform brings it back beside what serves and only then takes that away.
         if o.units.is_empty() {
             return Act::Stuck(format!(
@@ -333,8 +337,10 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         // What is left of a baseline that made room for the canary must not drown in all users at once. If its units
         // cannot be had, too few of them are better than a version that does harm.
         let room = o.quota_left.map_or(wanted, |left| wanted.min(existing.saturating_add(left)));
+        // That something is in the way for the moment does not say that they cannot be had.
         if ready.saturating_mul(2) < wanted
-            && r.failures == 0
+            && r.tries == 0
+            && r.failures <= REPEATS
             && let act @ Act::Do { .. } = bring_up(o, r.baseline, process, room)
         {
             return act;
@@ -401,6 +407,14 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         Act::Settled => give_back(r, o, Some(r.baseline), now),
         act => act,
     }
+}
+
+/// Whether the platform stopped half way through replacing the baseline: of another process that it had, all that is left is
+/// the canary's. Whoever takes that away takes the process from its users.
+fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
+    r.others.iter().any(|(process, units)| {
+        *units > 0 && o.existing(r.baseline, process) == 0 && o.existing(r.canary, process) > 0
+    })
 }
 
 /// Whether the baseline may be out of routing though it is listed as routed: a call that failed may have taken it out all the

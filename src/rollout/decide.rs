@@ -8,10 +8,10 @@ mod course;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Ending, Event, Kind, PauseCause, Trouble};
+use super::event::{Answer, Ending, Event, Kind, PauseCause, Trouble};
 use super::phase::Phase;
-use super::state::Rollout;
-use super::traffic::Observed;
+use super::state::{Issued, Rollout};
+use super::traffic::{Command, Observed};
 use crate::judge::Verdict;
 use crate::policy::{Hold, Mode, Reaction};
 use crate::words::{Span, Time, Version};
@@ -141,6 +141,9 @@ pub fn decide(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     if let Some(call) = call_for_help(r) {
         return vec![call];
     }
+    if let Some(events) = unseen(r, i) {
+        return events;
+    }
     match r.phase {
         Phase::RollingBack => on_rolling_back(r, i),
         Phase::Leaving => on_leaving(r, i),
@@ -186,6 +189,36 @@ fn call_for_help(r: &Rollout) -> Option<Event> {
     })
 }
 
+/// How long the platform may not be observed before a person is called.
+const UNSEEN_FOR: Span = Span::minutes(15);
+
+/// A platform that cannot be observed where traffic is on its way: nothing can be done before it can, and somebody has to
+/// know. In the steps and the watch, [`track_data`] takes note of the trouble.
+fn unseen(r: &Rollout, i: &Inputs<'_>) -> Option<Vec<Event>> {
+    let notes = matches!(r.phase, Phase::Promoting | Phase::RollingBack | Phase::Leaving);
+    match (i.observed, r.trouble) {
+        (None, Some((Trouble::PlatformDown, since))) => {
+            let missing = i.now.since(since);
+            (missing >= UNSEEN_FOR && !r.called).then(|| {
+                let doing = r.phase.label();
+                let why = format!(
+                    "the platform cannot be observed for {}, and nothing can be done in phase `{doing}` before it can",
+                    missing.rounded()
+                );
+                vec![Event::PersonNeeded { why }]
+            })
+        }
+        (None, _) if notes => {
+            let why = "the platform cannot be observed".to_owned();
+            Some(vec![Event::TroubleBegan { trouble: Trouble::PlatformDown, why }])
+        }
+        (Some(_), Some((Trouble::PlatformDown, since))) if notes => {
+            Some(vec![Event::TroubleEnded { after: i.now.since(since) }])
+        }
+        _ => None,
+    }
+}
+
 fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
     let by = order.by.clone();
     let refused =
@@ -198,11 +231,17 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
             vec![paused(PauseCause::Operator, format!("{by} said so"))]
         }
         (OrderKind::Resume, Phase::Paused) => vec![Event::Resumed { by }],
+        (OrderKind::Approve, Phase::Paused) if r.pause == Some(PauseCause::RollbackAdvice) => {
+            vec![rollback(format!("{by} approved the advice to roll back"), Vec::new(), Ending::RolledBack)]
+        }
         (OrderKind::Approve, Phase::Paused)
             if matches!(r.pause, Some(PauseCause::Approval | PauseCause::Advice)) && r.plan.is_some() =>
         {
             let mut events = vec![Event::Approved { by: by.clone(), step: r.step }];
-            events.extend(leave_step(r, &format!("{by} approved")));
+            // What has not begun is planned anew: the app may have other units by now.
+            if r.step_began.is_some() {
+                events.extend(leave_step(r, &format!("{by} approved")));
+            }
             events
         }
         (OrderKind::Promote, Phase::Watching | Phase::Paused) if r.watch_began.is_some() => {
@@ -236,7 +275,12 @@ fn on_foreign(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
         return on_foreign_observed(r, foreign);
     }
     // The canary has everything already: whatever comes now is about another rollout.
-    let is_done = r.watch_began.is_some() && r.phase != Phase::RollingBack;
+    let replaced = matches!(
+        &r.command,
+        Some(Issued { command: Command::MakeOnly { version }, answered: Some((_, Answer::Done)), .. })
+            if r.phase == Phase::Promoting && *version == r.canary
+    );
+    let is_done = (r.watch_began.is_some() && r.phase != Phase::RollingBack) || replaced;
     match foreign {
         Foreign::Removed(why) => finished(Ending::TakenOver, why.clone()),
         Foreign::Environment(why) if matches!(r.phase, Phase::Step | Phase::Paused | Phase::Watching) => {
@@ -379,10 +423,16 @@ fn react(
         (Reaction::Pause, Mode::Observe) => {
             finished(Ending::Observed, format!("would have paused the rollout of {}: {why}", r.canary))
         }
-        // What it waits for is said once, not at every look.
-        (Reaction::Rollback | Reaction::Pause, _) if r.phase == Phase::Paused => Vec::new(),
+        // What it waits for is said once, not at every look. But whoever is about to agree that it goes on has to hear.
+        (Reaction::Rollback | Reaction::Pause, _)
+            if r.phase == Phase::Paused
+                && !matches!(r.pause, Some(PauseCause::Approval | PauseCause::Advice)) =>
+        {
+            Vec::new()
+        }
         (Reaction::Rollback, Mode::Advise) => {
-            vec![paused(cause, format!("advises to roll back {}: {why}", r.canary))]
+            let why = format!("advises to roll back {}: {why}", r.canary);
+            vec![paused(PauseCause::RollbackAdvice, why)]
         }
         (Reaction::Pause, _) => vec![paused(cause, why)],
         (Reaction::Promote, _) => step_done(r, &why),

@@ -251,6 +251,8 @@ pub enum PauseCause {
     Approval,
     /// The policy's mode is `advise`: the next act waits for agreement.
     Advice,
+    /// The policy's mode is `advise`: the way back waits for agreement.
+    RollbackAdvice,
     /// Neither harm nor safety was shown in the longest bake.
     Inconclusive,
     /// Data was missing for longer than the policy allows.

@@ -83,6 +83,19 @@ pub struct Footing {
     pub fixed: Option<u32>,
 }
 
+impl Footing {
+    /// How many units the canary may have in all once `step` is in place, which may have taken some of the baseline's away.
+    fn room_after(&self, step: Option<&Step>) -> Option<u32> {
+        let room = self.room?;
+        let Some(step) = step else { return Some(room) };
+        let workers = step.workers.iter().map(|(process, arms)| {
+            self.workers.get(process).copied().unwrap_or(0).saturating_sub(arms.baseline)
+        });
+        let freed = workers.fold(self.units.saturating_sub(step.baseline), u32::saturating_add);
+        Some(room.saturating_add(freed))
+    }
+}
+
 /// Turns a strategy into steps of whole units.
 ///
 /// The platform made one unit of each of the canary's processes already, so one is always possible.
@@ -99,7 +112,7 @@ pub fn plan(strategy: &Strategy, footing: &Footing) -> Result<Plan, String> {
     match strategy {
         Strategy::Canary(canary) => shares(canary, footing, &mut plan),
         Strategy::BlueGreen(blue_green) => switch(blue_green, footing, &mut plan)?,
-        Strategy::Rolling(rolling) => batches(rolling, footing, &mut plan),
+        Strategy::Rolling(rolling) => batches(rolling, footing, &mut plan)?,
         Strategy::MultiVersion(both) => coexist(both, footing, &mut plan),
     }
     Ok(plan)
@@ -108,7 +121,8 @@ pub fn plan(strategy: &Strategy, footing: &Footing) -> Result<Plan, String> {
 fn shares(canary: &Canary, footing: &Footing, plan: &mut Plan) {
     for wished in &canary.steps {
         let approve = canary.approve.contains(wished);
-        let step = side_by_side(*wished, canary.capacity, approve, footing, plan);
+        let now = Footing { room: footing.room_after(plan.steps.last()), ..footing.clone() };
+        let step = side_by_side(*wished, canary.capacity, approve, &now, plan);
         push(plan, step);
     }
 }
@@ -149,7 +163,7 @@ fn side_by_side(
         let others = u32::try_from(workers.len()).unwrap_or(u32::MAX);
         let most = room.saturating_sub(others).max(1);
         if canary > most {
-            (baseline, canary) = (footing.units, most);
+            (baseline, canary) = (kept(capacity, footing.units, most), most);
             plan.adjusted.push(format!(
                 "{wished} would take {wanted} canary units, and the quota leaves room for {most}"
             ));
@@ -158,7 +172,8 @@ fn side_by_side(
         for (process, arms) in &mut workers {
             let most = left.max(1);
             if arms.canary > most {
-                (arms.baseline, arms.canary) = (footing.workers.get(process).copied().unwrap_or(0), most);
+                let units = footing.workers.get(process).copied().unwrap_or(0);
+                (arms.baseline, arms.canary) = (kept(capacity, units, most), most);
             }
             left = left.saturating_sub(arms.canary);
         }
@@ -212,13 +227,28 @@ fn switch(blue_green: &BlueGreen, footing: &Footing, plan: &mut Plan) -> Result<
     Ok(())
 }
 
-/// Batch by batch, the sum staying what it was, until the next batch would leave the baseline nothing.
-fn batches(rolling: &Rolling, footing: &Footing, plan: &mut Plan) {
+/// Batch by batch, the sum staying what it was, until the next batch would leave the baseline nothing. The largest batch that
+/// the quota has room for before the baseline's units make way.
+fn batches(rolling: &Rolling, footing: &Footing, plan: &mut Plan) -> Result<(), String> {
     if rolling.native {
-        return;
+        return Ok(());
     }
     let wished = rounded(f64::from(footing.units) * rolling.batch.get()).max(1);
-    let batch = wished.min(footing.room.unwrap_or(u32::MAX).max(1));
+    let fits = |steps: &[Step]| {
+        let befores = std::iter::once(None).chain(steps.iter().map(Some));
+        befores
+            .zip(steps)
+            .all(|(before, step)| footing.room_after(before).is_none_or(|room| step.of_canary() <= room))
+    };
+    let found =
+        (1..=wished).rev().map(|batch| (batch, in_batches(batch, footing))).find(|(_, steps)| fits(steps));
+    let Some((batch, steps)) = found else {
+        let room = footing.room.unwrap_or(0);
+        return Err(format!(
+            "a rolling update brings each batch up before it takes as many units of the baseline away, and the quota leaves room \
+             for {room} units of the canary, which is too few; raise it"
+        ));
+    };
     if batch < wished {
         plan.adjusted
             .push(format!("a batch of {wished} units is more than the quota leaves room for: {batch}"));
@@ -226,19 +256,18 @@ fn batches(rolling: &Rolling, footing: &Footing, plan: &mut Plan) {
     if footing.units == 1 {
         plan.adjusted.push("the app has one unit, so the canary's comes on top of it".to_owned());
     }
+    plan.steps = steps;
+    Ok(())
+}
+
+fn in_batches(batch: u32, footing: &Footing) -> Vec<Step> {
     let of = |units: u32, share: Share| {
         let canary = rounded(f64::from(units) * share.get()).clamp(1, units.max(1));
         Arms { baseline: units.saturating_sub(canary).max(1).min(units), canary }
     };
-    let mut canary = 0_u32;
-    loop {
-        canary = canary.saturating_add(batch);
-        let baseline = if footing.units == 1 { 1 } else { footing.units.saturating_sub(canary) };
-        if baseline == 0 || canary > footing.units {
-            break;
-        }
-        let share = Share::of(canary, baseline + canary);
-        plan.steps.push(Step {
+    let step = |baseline: u32, canary: u32| {
+        let share = Share::of(canary, baseline.saturating_add(canary));
+        Step {
             wished: share,
             share,
             baseline,
@@ -246,24 +275,27 @@ fn batches(rolling: &Rolling, footing: &Footing, plan: &mut Plan) {
             routed: Routed::Both,
             workers: footing.workers.iter().map(|(p, units)| (p.clone(), of(*units, share))).collect(),
             approve: false,
-        });
-        if footing.units == 1 {
-            break;
         }
+    };
+    if footing.units == 1 {
+        return vec![step(1, 1)];
     }
-    if plan.steps.is_empty() {
+    let canary = (1..).map(|number: u32| batch.saturating_mul(number));
+    let steps: Vec<Step> = canary
+        .take_while(|canary| *canary < footing.units)
+        .map(|canary| step(footing.units.saturating_sub(canary), canary))
+        .collect();
+    if steps.is_empty() {
         // One batch of everything: as many as leave the baseline one unit.
-        let canary = footing.units.saturating_sub(1).max(1);
-        let share = Share::of(canary, canary + 1);
-        plan.steps.push(Step {
-            wished: share,
-            share,
-            baseline: 1,
-            canary,
-            routed: Routed::Both,
-            workers: footing.workers.iter().map(|(p, units)| (p.clone(), of(*units, share))).collect(),
-            approve: false,
-        });
+        return vec![step(1, footing.units.saturating_sub(1).max(1))];
+    }
+    steps
+}
+
+impl Step {
+    /// Units of the canary in all.
+    fn of_canary(&self) -> u32 {
+        self.workers.values().map(|arms| arms.canary).fold(self.canary, u32::saturating_add)
     }
 }
 
@@ -306,8 +338,16 @@ fn nearest(capacity: Capacity, share: Share, units: u32) -> (u32, u32) {
         }
         Capacity::Shift => {
             let canary = rounded(whole * share.get()).max(1);
-            (units.saturating_sub(canary).max(units.div_ceil(2)), canary)
+            (kept(capacity, units, canary), canary)
         }
+    }
+}
+
+/// The units that are left to a baseline of `units` beside so many of the canary.
+fn kept(capacity: Capacity, units: u32, canary: u32) -> u32 {
+    match capacity {
+        Capacity::Surge => units,
+        Capacity::Shift => units.saturating_sub(canary).max(units.div_ceil(2)),
     }
 }
 

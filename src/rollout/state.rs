@@ -119,6 +119,9 @@ pub struct Rollout {
     pub approved: BTreeSet<usize>,
     /// Why it waits for a person.
     pub pause: Option<PauseCause>,
+    /// A person agreed that it begins.
+    #[serde(default)]
+    pub agreed: bool,
     /// Why it was decided to promote or to roll back.
     pub reason: String,
     /// What that rests on.
@@ -220,6 +223,7 @@ impl Rollout {
             command: None,
             acted: None,
             done: Vec::new(),
+            agreed: false,
             restarted: None,
             disturbed: None,
             failures: 0,
@@ -337,6 +341,12 @@ impl Rollout {
         self.done.iter().any(|(done, repeats)| done == command && *repeats >= REPEATS)
     }
 
+    /// Whether a change of routing is in vain ([`Self::is_in_vain`]).
+    #[must_use]
+    pub fn toggles_in_vain(&self) -> bool {
+        self.done.iter().any(|(done, repeats)| done.toggled().is_some() && *repeats >= REPEATS)
+    }
+
     /// A command whose answer is not known: it runs, or the daemon died while it ran.
     #[must_use]
     pub fn unanswered(&self) -> Option<&Issued> {
@@ -376,7 +386,9 @@ impl Rollout {
                 active && self.plan.as_ref().is_some_and(|p| *step < p.steps.len())
             }
             Event::Planned { plan, .. } => {
-                self.phase == Phase::Pending && (!plan.steps.is_empty() || self.kind != Kind::Beside)
+                let begins = self.phase == Phase::Step && self.step == 0 && self.step_reached.is_none();
+                (self.phase == Phase::Pending || begins)
+                    && (!plan.steps.is_empty() || self.kind != Kind::Beside)
             }
             Event::PromotionDecided { .. } => matches!(self.phase, Phase::Step | Phase::Paused),
             Event::WatchBegan => matches!(self.phase, Phase::Pending | Phase::Promoting),
@@ -446,12 +458,14 @@ impl Rollout {
             }
             Event::Resumed { .. } => self.resume(at),
             Event::Approved { step, .. } => {
-                // What is approved before the first step is to begin, not to leave it.
+                // What is approved before the first step is to begin, on a plan of then.
                 if self.step_began.is_some() {
                     self.approved.insert(*step);
+                } else {
+                    self.agreed = true;
                 }
                 if self.pause == Some(PauseCause::Approval) || self.pause == Some(PauseCause::Advice) {
-                    self.enter(at, if self.plan.is_some() { Phase::Step } else { Phase::Pending });
+                    self.enter(at, if self.step_began.is_some() { Phase::Step } else { Phase::Pending });
                 }
             }
             Event::RollbackDecided { why, culprits, ending } => {
@@ -516,6 +530,8 @@ impl Rollout {
         // A person's word starts the bake anew; what is known of the canary stays known.
         if self.step_reached.is_some() {
             self.step_reached = Some(at);
+        } else {
+            self.step_began = self.step_began.map(|_| at);
         }
         self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
         (self.pause, self.held) = (None, Span::ZERO);

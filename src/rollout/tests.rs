@@ -10,6 +10,8 @@ use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 mod grounds;
 mod listings;
 mod observing;
+mod people;
+mod replaced;
 mod strategies;
 
 const B: Version = Version(1);
@@ -383,6 +385,7 @@ fn advising_asks_before_every_act() {
     assert_eq!((world.rollout.pause, world.commands.len()), (Some(PauseCause::Advice), 0));
     let approve = Order { kind: OrderKind::Approve, by: "ana".to_owned() };
     world.look(Inputs { order: Some(&approve), ..Inputs::default() });
+    world.look(Inputs::default());
     world.look(Inputs::default());
     assert_eq!((world.rollout.phase, world.commands.len()), (Phase::Step, 1));
     let safe = Verdict { safe: true, ..verdict() };

@@ -344,7 +344,7 @@ impl<'a> World<'a> {
             return self.visit(Visit::Somebody(Foreign::Override));
         }
         let answers: &[OrderKind] = match pause {
-            Some(PauseCause::Approval | PauseCause::Advice) => {
+            Some(PauseCause::Approval | PauseCause::Advice | PauseCause::RollbackAdvice) => {
                 &[OrderKind::Approve, OrderKind::Approve, OrderKind::Approve, OrderKind::Rollback]
             }
             _ => &[OrderKind::Resume, OrderKind::Promote, OrderKind::Rollback, OrderKind::Keep],

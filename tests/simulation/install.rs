@@ -49,6 +49,8 @@ pub(crate) struct Dark {
     pub(crate) ready: Vec<Version>,
     /// When a unit exited last.
     pub(crate) exited: Option<Time>,
+    /// A unit that would serve exits again and again.
+    pub(crate) exits: bool,
     /// Whose event held the lock, or had just ended; nothing: nobody's.
     pub(crate) by: Option<String>,
 }
@@ -194,7 +196,15 @@ impl Install {
             let nobody = crashed || self.app().is_none() || self.is_taken_back(*oldest);
             let ready = self.pods(process).filter(|p| p.phase == Phase::Ready);
             let ready = ready.map(|p| Version(p.version)).collect();
-            Dark { process, at: self.now, ready, exited, by: by.filter(|_| !nobody).map(str::to_owned) }
+            let exits = self.pods(process).any(|p| p.routable && p.restarts > 0);
+            Dark {
+                exits,
+                process,
+                at: self.now,
+                ready,
+                exited,
+                by: by.filter(|_| !nobody).map(str::to_owned),
+            }
         });
         self.dark.extend(dark);
         let oldest = self.servers(process).map(|p| p.created).min();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use uguisu::demo::tsuru::{App, Slot};
+use uguisu::demo::tsuru::{App, Deployment, Slot};
 use uguisu::engine::course::{Course, Memory};
 use uguisu::judge::{Reading, Verdict};
 use uguisu::policy::{Budget, Mode};
-use uguisu::rollout::{Command, Event, Kind, OrderKind, PauseCause, Phase, Recorded, Rollout};
+use uguisu::rollout::{Answer, Command, Event, Kind, OrderKind, PauseCause, Phase, Recorded, Rollout};
 use uguisu::words::{Arm, RolloutId, Span, Version};
 
 use crate::daemon::{Stop, World};
@@ -80,7 +80,7 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
     // Taken out: each is told once.
     for dark in std::mem::take(&mut world.install.dark) {
         let unseen = dark.exited.is_some_and(|exited| dark.at.since(exited) < UNSEEN);
-        if dark.by.as_deref() == Some(DAEMON) && !unseen {
+        if dark.by.as_deref() == Some(DAEMON) && !unseen && !dark.exits {
             let what = format!(
                 "no unit of `{}` serves since {:?}, by our own act; ready then: {:?}",
                 dark.process, dark.at, dark.ready
@@ -93,7 +93,12 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
         return Ok(());
     }
     let (Some(app), Some(plan)) = (world.install.app(), &rollout.plan) else { return Ok(()) };
-    others_kept(world, app)?;
+    // What a failed try to replace the baseline left may have to be made anew, a unit at a time.
+    let failed =
+        |r: &Recorded| matches!(&r.event, Event::CommandAnswered { answer: Answer::Error { .. }, .. });
+    if !world.journal.iter().any(failed) {
+        others_kept(world, app)?;
+    }
     if world.scenario.scaled {
         return Ok(());
     }
@@ -149,11 +154,10 @@ pub(crate) fn needs_hands(world: &World<'_>, course: &Course) -> bool {
     let told = |r: &Recorded| matches!(&r.event, Event::PersonNeeded { .. });
     let app = world.install.app();
     let deployments = app.map(|app| app.deployments.as_slice()).unwrap_or_default().iter();
-    let mut slots =
-        deployments.filter(|d| d.version == canary && d.key.process == "web" && d.gone_at.is_none());
-    slots.clone().any(|d| d.key.slot == Slot::Base)
-        && slots.any(|d| d.key.slot != Slot::Base)
-        && world.journal.iter().any(told)
+    let slots = deployments.filter(|d| d.version == canary && d.gone_at.is_none());
+    let beside =
+        |d: &Deployment| slots.clone().any(|b| b.key.process == d.key.process && b.key.slot != d.key.slot);
+    slots.clone().any(|d| d.key.slot == Slot::Base && beside(d)) && world.journal.iter().any(told)
 }
 
 /// How few units the steps so far leave the baseline. Nothing where it is replaced, or was.

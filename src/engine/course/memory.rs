@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::Judge;
-use crate::rollout::{Alarm, Event, IllegalEvent, Recorded, Rollout};
+use crate::rollout::{Alarm, Event, IllegalEvent, PauseCause, Recorded, Rollout};
 use crate::words::{RolloutId, Time};
 
 /// What a rollout needs to go on as if it had never stopped, besides its sources' state.
@@ -112,6 +112,7 @@ impl Memory {
 
     /// Takes an event whose look the judge has seen.
     pub(super) fn take(&mut self, recorded: &Recorded) -> Result<(), IllegalEvent> {
+        let waited_for_person = self.rollout.pause == Some(PauseCause::Operator);
         self.rollout.apply(recorded)?;
         match &recorded.event {
             Event::Learnt { look } | Event::Looked { look, .. } => {
@@ -129,8 +130,13 @@ impl Memory {
             }
             Event::PersonNeeded { why } => self.called = Some(why.clone()),
             // What a person was called for before is over; if it is not, it is another reason to come.
-            Event::RollbackDecided { .. } | Event::PromotionDecided { .. } | Event::Resumed { .. } => {
+            Event::RollbackDecided { .. } | Event::PromotionDecided { .. } => self.called = None,
+            Event::Resumed { .. } => {
                 self.called = None;
+                // In a person's pause alerts were theirs to answer. One that fires still is told again, and counts.
+                if waited_for_person {
+                    self.heard.clear();
+                }
             }
             _ => {}
         }

@@ -211,6 +211,47 @@ fn an_alert_is_in_the_journal_before_it_is_dealt_with_and_is_dealt_with_once() {
 }
 
 #[test]
+fn an_alert_that_comes_while_there_is_no_way_back_is_answered_when_there_is() {
+    let mut bench = in_step(Policy { watch: Span::minutes(30), ..fixture::policy(&[]) });
+    bench.order(OrderKind::Promote);
+    bench.pass(Span::seconds(5)).round();
+    assert_eq!(bench.phase(), Phase::Promoting);
+    bench.hear(Reaction::Rollback);
+    bench.pass(Span::seconds(5)).round();
+    assert_eq!(bench.phase(), Phase::Promoting);
+    bench.restart();
+    let only = Command::MakeOnly { version: CANARY };
+    bench.app = after(&bench.app, &only);
+    while matches!(bench.phase(), Phase::Promoting | Phase::Watching) {
+        bench.pass(Span::seconds(31)).round();
+        assert!(bench.now < Time(1_000_000_000) + Span::minutes(10), "it was never heard");
+    }
+    assert_eq!(bench.course.rollout().reason, "it is slow");
+}
+
+#[test]
+fn an_alert_that_still_fires_after_a_persons_pause_counts_when_it_is_told_again() {
+    let mut bench = in_step(fixture::policy(&[]));
+    bench.order(OrderKind::Pause);
+    let starts = bench.now;
+    assert_eq!(bench.hear(Reaction::Rollback), ["alerted"]);
+    bench.pass(Span::seconds(15)).round();
+    assert_eq!(bench.phase(), Phase::Paused, "a person said to wait");
+    bench.pass(Span::minutes(5)).order(OrderKind::Resume);
+    bench.restart();
+    bench.pass(Span::seconds(15)).round();
+    assert_eq!(bench.phase(), Phase::Step);
+    let now = bench.now;
+    let alarm =
+        Alarm { name: "Slow".to_owned(), action: Reaction::Rollback, sentence: "it is slow".to_owned() };
+    let heard = Heard { fingerprint: "f".to_owned(), starts, means: Ok(alarm) };
+    let written = bench.course.hear(now, heard);
+    assert_eq!(bench.write(written), ["alerted"]);
+    bench.pass(Span::seconds(15)).round();
+    assert_eq!(bench.phase(), Phase::RollingBack);
+}
+
+#[test]
 fn an_alert_waits_while_what_others_did_is_dealt_with() {
     let mut bench = in_step(Policy { mode: Mode::Observe, ..fixture::policy(&[]) });
     bench.hear(Reaction::Rollback);

@@ -149,6 +149,24 @@ fn sentences() {
     silent.take(&look(1800.0, 0.1, &[("errors", counts(14.0, 1350.0), None)]));
     tell("a canary that has long been silent", said(&silent));
 
+    let nothing = Judge::new(&policy(&[0.1], Vec::new()), &[]).look(&look(15.0, 0.1, &[]));
+    tell("a policy without signals", nothing.why);
+
+    let watched = Signal { gates: false, ..ratio("errors") };
+    let nothing = judge(watched, &[]).look(&look(15.0, 0.1, &[]));
+    tell("a policy whose signals gate nothing", nothing.why);
+
+    let mut far = judge(ratio("errors"), &[]);
+    show(&mut far, 1, 8, |_| 120.0, 5.0);
+    tell("a canary far beyond what is told apart", said(&far));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn sentences_about_what_never_happens() {
+    let mut text = String::new();
+    let mut tell = |about: &str, said: String| text.extend(["# ", about, "\n", &said, "\n\n"]);
+
     let never = |name: &str, total: f64| -> Vec<Look> {
         let looks = (0..240).map(|n| 15.0 * f64::from(n) - 3600.0);
         looks.map(|at| look(at, 0.0, &[(name, counts(0.0, total), None)])).collect()
@@ -164,16 +182,5 @@ fn sentences() {
         }
         tell("a rate of what never happens, with and without a floor", said(&calm));
     }
-
-    let nothing = Judge::new(&policy(&[0.1], Vec::new()), &[]).look(&look(15.0, 0.1, &[]));
-    tell("a policy without signals", nothing.why);
-
-    let watched = Signal { gates: false, ..ratio("errors") };
-    let nothing = judge(watched, &[]).look(&look(15.0, 0.1, &[]));
-    tell("a policy whose signals gate nothing", nothing.why);
-
-    let mut far = judge(ratio("errors"), &[]);
-    show(&mut far, 1, 8, |_| 120.0, 5.0);
-    tell("a canary far beyond what is told apart", said(&far));
     insta::assert_snapshot!(text);
 }

@@ -95,6 +95,9 @@ const MISTAKES: &[(&str, &str)] = &[
     ("use: http-errors", "name: errors\n    ratio: { events: requests_total, total: requests_total }"),
     ("margin: +20%", "margin: +20%\n    prove_within: +10%"),
     ("margin: +20%", "floor: 5%\n    limit: 1%"),
+    ("margin: +20%", "floor: 2/h"),
+    ("use: http-errors", "name: restarts\n    rate: restarts_total\n    floor: 1%"),
+    ("use: http-errors", "name: restarts\n    rate: restarts_total\n    floor: two/day"),
     // Queries.
     ("margin: +20%", "ratio: { events: 'http_requests_total{code=~\"5..\"' }"),
     ("margin: +20%", "ratio: { events: 'http_requests_total{code=~\"5(\"}' }"),
@@ -126,6 +129,7 @@ const MISTAKES: &[(&str, &str)] = &[
     (CANARY, "  bluegreen: {}\n"),
     ("mode: act", "workers: [web, consumer, consumer]"),
     ("mode: act", "autoscale: ignore"),
+    ("mode: act", "autoscale: swap\nkeep_for: 1h"),
     ("mode: act", "smoke: [{ http: healthz, status: 99 }]"),
     ("mode: act", "watch: 90d\nkeep_for: -1h"),
 ];

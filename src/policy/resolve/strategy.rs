@@ -117,6 +117,12 @@ impl Resolver<'_> {
         {
             let help = "`suspend` removes autoscalers for the rollout and makes them again";
             self.error(&field.at, "a rolling update needs units that only it changes", help);
+        } else if let Some(field) = file.autoscale.as_ref().filter(|_| swaps && file.keep_for.is_some()) {
+            let help =
+                "`suspend` removes autoscalers for the rollout and makes them again; or leave `keep_for` out";
+            let message = "while the baseline is kept, its autoscaler stays with it, and the canary would serve all users with the \
+                           one unit that it has";
+            self.error(&field.at, message, help);
         }
         workers
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Inputs, Smoke, finished, paused, react, rollback};
-use crate::policy::{Autoscale, Mode, Reaction};
+use crate::policy::{Autoscale, Mode, Reaction, Strategy};
+use crate::rollout::act::LAG;
 use crate::rollout::event::{Ending, Event, Kind, PauseCause};
 use crate::rollout::plan::{Footing, Plan, Routed, plan};
 use crate::rollout::state::Rollout;
@@ -21,7 +22,7 @@ pub(super) fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
     match r.kind {
         Kind::Beside => beside(r, o, i),
-        Kind::InPlace => in_place(r, o),
+        Kind::InPlace => in_place(r, o, i),
         Kind::Return => give_back(r, o),
     }
 }
@@ -38,7 +39,9 @@ fn unclear(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Option<String> {
 }
 
 fn beside(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
-    let (process, waited) = (r.process(), i.now.since(r.opened).rounded());
+    // A person may have agreed long after it was opened.
+    let since = r.entered.map_or(r.opened, |entered| entered.max(r.opened));
+    let (process, waited) = (r.process(), i.now.since(since).rounded());
     if r.policy.mode != Mode::Observe
         && let Some(why) = unclear(r, o, i)
     {
@@ -53,12 +56,12 @@ fn beside(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
     if canary == 0 || ready < canary as usize || o.serving(r.baseline, process) == 0 {
         return if waited < READY_WITHIN { Vec::new() } else { never_ready(r, canary, ready, waited) };
     }
-    let footing = footing(r, o);
-    let planned = match plan(&r.policy.strategy, &footing) {
+    let planned = match planned(r, o) {
         Ok(planned) => planned,
         Err(why) => return finished(Ending::Failed, why),
     };
-    let stands_ready_first = planned.steps.first().is_some_and(|step| step.routed == Routed::Baseline);
+    let first = if let Event::Planned { plan, .. } = &planned { plan.steps.first() } else { None };
+    let stands_ready_first = first.is_some_and(|step| step.routed == Routed::Baseline);
     let mut events = Vec::new();
     if !stands_ready_first && let Some(wait) = smoke(r, i, r.opened) {
         let passed = matches!(wait.as_slice(), [Event::Smoked]);
@@ -67,15 +70,43 @@ fn beside(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
         }
         events.extend(wait);
     }
-    let start = if r.policy.mode == Mode::Advise {
+    let start = if r.policy.mode == Mode::Advise && !r.agreed {
         let how = if stands_ready_first { "to set units of" } else { "to route users to" };
         let what = if stands_ready_first { " up beside the baseline" } else { "" };
         paused(PauseCause::Advice, format!("advises {how} {}{what}", r.canary))
     } else {
         Event::StepBegan { step: 0 }
     };
-    events.extend([planned_event(r, o, planned, footing.units), start]);
+    events.extend([planned, start]);
     events
+}
+
+/// The plan on what there is now.
+///
+/// # Errors
+/// In words, where the strategy cannot be carried out.
+pub(super) fn planned(r: &Rollout, o: &Observed) -> Result<Event, String> {
+    let footing = footing(r, o);
+    let planned = plan(&r.policy.strategy, &footing)?;
+    let keeps = r.policy.keep_for > Span::ZERO && r.policy.mode != Mode::Observe;
+    if let Some(why) = no_room_to_keep(&footing).filter(|_| keeps) {
+        return Err(why);
+    }
+    Ok(planned_event(r, o, planned, footing.units))
+}
+
+/// Whoever keeps the baseline's units after the end needs as many again for the canary.
+fn no_room_to_keep(footing: &Footing) -> Option<String> {
+    let all = footing
+        .workers
+        .values()
+        .fold(footing.units.saturating_add(footing.lacks), |sum, units| sum.saturating_add(*units));
+    let room = footing.room.filter(|room| *room < all)?;
+    Some(format!(
+        "`keep_for` needs room for {all} units of the canary beside the baseline's, and the quota leaves room for {room}; raise \
+         the quota by {}, or leave `keep_for` out",
+        all - room
+    ))
 }
 
 /// What keeps the rollout from beginning at all.
@@ -110,16 +141,34 @@ fn obstacle(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
             format!("somebody routed {} before the rollout began", r.canary),
         ));
     }
-    missing_process(r, o).map(|why| finished(Ending::Failed, why))
+    if let Some(why) = scaled_apart(r, o).filter(|_| acts) {
+        return Some(finished(Ending::Failed, why));
+    }
+    missing_process(r, o, r.baseline).map(|why| finished(Ending::Failed, why))
 }
 
-/// A process of the policy that the baseline does not have.
-fn missing_process(r: &Rollout, o: &Observed) -> Option<String> {
+/// An autoscaler of a process that is in no step, where the baseline is taken out with all of its processes before it goes:
+/// the canary's units of it cannot be brought to size, since the platform lets nobody but the autoscaler add any.
+fn scaled_apart(r: &Rollout, o: &Observed) -> Option<String> {
+    let taken_out = r.policy.keep_for > Span::ZERO || matches!(r.policy.strategy, Strategy::BlueGreen(_));
+    let apart = |process: &String| process != r.process() && !r.policy.workers.contains(process);
+    let scaler = o.autoscaled.iter().find(|a| apart(&a.process) && o.existing(r.canary, &a.process) > 0)?;
+    taken_out.then(|| {
+        format!(
+            "process `{0}` is scaled by the platform's autoscaler and is in no step, so its users would be left with one unit of \
+             {1} when {2} is taken out; name `{0}` in `workers`, leave `keep_for` out, or use `canary` or `rolling`",
+            scaler.process, r.canary, r.baseline
+        )
+    })
+}
+
+/// A process of the policy that a version does not have.
+fn missing_process(r: &Rollout, o: &Observed, version: Version) -> Option<String> {
     let mut has: Vec<&str> =
-        o.units.iter().filter(|u| u.version == r.baseline).map(|u| u.process.as_str()).collect();
+        o.units.iter().filter(|u| u.version == version).map(|u| u.process.as_str()).collect();
     has.sort_unstable();
     has.dedup();
-    // Without any unit of the baseline, its processes are not known.
+    // Without any unit of it, its processes are not known.
     let wanted = std::iter::once(r.process()).chain(r.policy.workers.iter().map(String::as_str));
     let missing = wanted.into_iter().find(|process| !has.is_empty() && !has.contains(process))?;
     Some(format!(
@@ -205,12 +254,21 @@ fn never_ready(r: &Rollout, units: u32, ready: usize, waited: Span) -> Vec<Event
 }
 
 /// The platform has moved everything by itself: what is left is to watch.
-fn in_place(r: &Rollout, o: &Observed) -> Vec<Event> {
+fn in_place(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
     let units = o.routed(r.canary, r.process());
+    let waited = i.now.since(r.opened);
     if o.serving(r.canary, r.process()) == 0 {
-        return Vec::new();
+        if let Some(why) = missing_process(r, o, r.canary) {
+            return finished(Ending::Failed, why);
+        }
+        let why = || format!("no unit of {} has served for {waited}, so there is nothing to watch", r.canary);
+        return if waited < READY_WITHIN { Vec::new() } else { finished(Ending::Failed, why()) };
     }
     if o.units.iter().any(|u| u.version != r.canary && u.routable) {
+        // The listing may be older than the end of the update.
+        if i.busy || waited < LAG {
+            return Vec::new();
+        }
         return finished(
             Ending::TakenOver,
             format!("other versions serve as well as {}: not ours to move", r.canary),

@@ -1,14 +1,14 @@
 //! The course of a rollout once traffic moves: steps, the last step, the watch, and the way back.
 
-use super::begin::smoke;
+use super::begin::{planned, smoke};
 use super::{Inputs, finished, paused, react, rollback};
 use crate::policy::{Mode, Reaction, Strategy};
 use crate::rollout::act::{Act, next_act};
-use crate::rollout::event::{Answer, Ending, Event, PauseCause};
+use crate::rollout::event::{Answer, Ending, Event, Kind, PauseCause};
 use crate::rollout::phase::Phase;
 use crate::rollout::plan::Routed;
 use crate::rollout::state::Rollout;
-use crate::rollout::traffic::Observed;
+use crate::rollout::traffic::{Command, Observed, PlatformErrorKind};
 use crate::words::{Share, Span, Time};
 
 /// Commands that may fail in a row before a promotion is given up.
@@ -67,6 +67,9 @@ fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     if let Some(over) = nothing_to_observe(r, o, i.now) {
         return over;
     }
+    if let Some(again) = replan(r, o) {
+        return again;
+    }
     if is_in_place(r, o) {
         let share = r.current().map_or(Share::NONE, |step| match step.routed {
             Routed::Both => o.share(r.canary, r.process()),
@@ -78,12 +81,14 @@ fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         (Some(step), Some(began))
             if r.policy.mode != Mode::Observe
                 && i.now.since(began) >= PLACE_WITHIN
-                && r.unanswered().is_none() =>
+                && r.unanswered().is_none()
+                && !i.busy =>
         {
             let waited = i.now.since(began).rounded();
             let ready = o.ready(r.canary, r.process());
             // Units that could not be asked for are not the canary's fault.
-            if ready < step.canary && !is_held_up(r) {
+            let there = o.existing(r.canary, r.process()) >= step.canary;
+            if ready < step.canary && there && !is_held_up(r) {
                 let why =
                     format!("{ready} of {} units of {} were ready after {waited}", step.canary, r.canary);
                 return react(r, Reaction::Rollback, why, vec!["ready".to_owned()], PauseCause::Fail);
@@ -93,6 +98,26 @@ fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         }
         _ => Vec::new(),
     }
+}
+
+/// An autoscaler that could not be removed at once may have changed the units that the plan stands on.
+fn replan(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
+    let issued = r.command.as_ref().filter(|_| r.step == 0)?;
+    let removed = matches!(issued.command, Command::SuspendAutoscaler { .. })
+        && matches!(issued.answered, Some((_, Answer::Done)))
+        && r.suspends.iter().all(|a| o.autoscaled.iter().all(|there| there.process != a.process));
+    let changed = removed && o.routed(r.baseline, r.process()) != r.units;
+    if !changed || !o.replacing().is_empty() || o.makes_anew(r.baseline, r.process()) {
+        return None;
+    }
+    let suspends = r.suspends.clone();
+    Some(match planned(r, o) {
+        Ok(Event::Planned { plan, units, others, .. }) => {
+            vec![Event::Planned { plan, units, others, suspends }, Event::StepBegan { step: 0 }]
+        }
+        Ok(event) => vec![event],
+        Err(why) => super::leave(r, Ending::Failed, why),
+    })
 }
 
 /// Who only observes waits for somebody else to send users to the canary; some day nobody will any more.
@@ -202,7 +227,13 @@ pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
             end(r, o, Ending::Promoted, r.reason.clone())
         };
     }
-    if r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 && is_late(r, i.now) {
+    // Before it was asked for what is to be done, the platform has not had its time.
+    if !i.busy
+        && !matches!(next_act(r, o, false, i.now), Act::Do { .. })
+        && r.unanswered().is_none()
+        && o.ready(r.baseline, r.process()) > 0
+        && is_late(r, i.now)
+    {
         let ready = o.ready(r.canary, r.process());
         let why = format!("{ready} of {} units of {} were ready after {PLACE_WITHIN}", r.units, r.canary);
         return vec![rollback(why, vec!["ready".to_owned()], Ending::RolledBack)];
@@ -265,6 +296,15 @@ pub(super) fn on_rolling_back(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
     if i.busy || r.unanswered().is_some() {
         return Vec::new();
+    }
+    // Nothing was moved yet, and nothing will be: an order to bring back what is not to be had ends here.
+    if r.kind == Kind::Return
+        && o.existing(r.baseline, r.process()) == 0
+        && let Some(issued) = &r.command
+        && let Some((_, Answer::Error { kind: PlatformErrorKind::Refused, message })) = &issued.answered
+        && matches!(issued.command, Command::MakeOnly { .. })
+    {
+        return finished(Ending::Failed, format!("{} is not brought back: {message}", r.baseline));
     }
     match next_act(r, o, false, i.now) {
         Act::Settled => end(r, o, r.ending, r.reason.clone()),

@@ -58,6 +58,26 @@ fn the_quota_bounds_the_canary() {
 }
 
 #[test]
+fn units_that_made_way_leave_room_for_more_of_the_canary() {
+    let shift = |room| {
+        counts(&super::plan(&canary(&[0.1, 0.3, 0.5], Capacity::Shift), &footing(10, Some(room))).unwrap())
+    };
+    assert_eq!(shift(2), [(9, 1), (7, 3), (5, 5)]);
+    assert_eq!(shift(1), [(9, 1), (8, 2), (7, 3)]);
+    let workers = BTreeMap::from([("worker".to_owned(), 4)]);
+    let rolls = |room| {
+        let footing = Footing { workers: workers.clone(), ..footing(4, Some(room)) };
+        let plan = super::plan(&rolling(0.5), &footing).ok()?;
+        let worker = |step: &Step| (step.workers["worker"].baseline, step.workers["worker"].canary);
+        Some(plan.steps.iter().map(|s| ((s.baseline, s.canary), worker(s))).collect::<Vec<_>>())
+    };
+    // The canary's first unit of each is there; two batches of two of each come before as many go.
+    assert_eq!(rolls(4).unwrap(), [((2, 2), (2, 2))]);
+    assert_eq!(rolls(2).unwrap(), [((3, 1), (3, 1)), ((2, 2), (2, 2)), ((1, 3), (1, 3))]);
+    assert_eq!(rolls(1), None, "not even one of each");
+}
+
+#[test]
 fn shifting_keeps_the_sum_until_half_is_gone() {
     let plan = super::plan(&canary(&[0.1, 0.5, 0.8], Capacity::Shift), &footing(10, None)).unwrap();
     assert_eq!(counts(&plan), [(9, 1), (5, 5), (5, 8)]);

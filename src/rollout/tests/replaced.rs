@@ -1,0 +1,150 @@
+//! Versions that the platform has replaced, in part or for good, and what an order to bring one back comes to.
+
+use super::*;
+use crate::policy::Rolling;
+
+fn back(ending: Ending) -> Event {
+    Event::RollbackDecided { why: "harm".to_owned(), culprits: vec![], ending }
+}
+
+fn answer(world: &mut World, answer: Answer) -> Command {
+    let Act::Do { command, expected } = next_act(&world.rollout, &world.observed(), false, world.now) else {
+        panic!("{:?}", next_act(&world.rollout, &world.observed(), false, world.now))
+    };
+    let number = world.rollout.command.as_ref().map_or(1, |c| c.number + 1);
+    world.record(Event::CommandIssued { number, command: command.clone(), expected });
+    world.record(Event::CommandAnswered { number, answer });
+    command
+}
+
+fn error(kind: PlatformErrorKind) -> Answer {
+    Answer::Error { kind, message: "as it says".to_owned() }
+}
+
+impl World {
+    fn add_of(&mut self, process: &str, version: Version, routable: bool, base: bool) {
+        self.add(version, routable, base);
+        self.units.last_mut().unwrap().process = process.to_owned();
+    }
+}
+
+/// Tsuru replaces one process after the other; it failed at the second.
+#[test]
+fn a_version_that_has_the_only_units_of_a_process_is_not_taken_away() {
+    let mut world = World::new(policy(), 3);
+    for _ in 0..3 {
+        world.add_of("api", B, true, true);
+    }
+    world.add_of("api", C, false, false);
+    world.look(Inputs::default());
+    world.pass(Span::seconds(15)).look(Inputs::default());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.units.retain(|u| u.process != "api");
+    for _ in 0..3 {
+        world.add_of("api", C, true, true);
+    }
+    world.record(back(Ending::RolledBack));
+    world.pass(Span::minutes(4));
+    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: B });
+}
+
+#[test]
+fn a_newer_version_takes_nothing_back_once_the_canary_is_the_only_one() {
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.pass(Span::minutes(1));
+    let came = Foreign::NewVersion(Some(Version(3)), "v3 was deployed".to_owned());
+    let decided =
+        |world: &World| decide(&world.rollout, &Inputs { foreign: Some(&came), ..Inputs::default() });
+    assert_eq!(decided(&world)[0].label(), "rollback_decided", "the baseline still serves");
+    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: C });
+    let after = decided(&world);
+    assert!(matches!(&after[..], [Event::Finished { ending: Ending::Promoted, .. }]), "{after:?}");
+}
+
+#[test]
+fn one_answer_that_something_is_in_the_way_does_not_leave_users_with_what_is_left() {
+    let rolling = Rolling {
+        batch: Share::new(0.9).unwrap(),
+        bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) },
+        process: "web".to_owned(),
+        native: false,
+    };
+    let mut world = World::new(Policy { strategy: Strategy::Rolling(rolling), ..policy() }, 10);
+    for _ in 0..3 {
+        world.pass(Span::seconds(15)).look(Inputs::default());
+    }
+    assert_eq!((world.count(B), world.count(C)), (1, 9));
+    world.record(back(Ending::RolledBack));
+    let bring = Command::AddUnits { version: B, process: "web".to_owned(), count: 9 };
+    for kind in [PlatformErrorKind::Busy, PlatformErrorKind::Unauthorized] {
+        world.pass(Span::minutes(1));
+        assert_eq!(answer(&mut world, error(kind)), bring);
+    }
+    // What is refused cannot be had: too few units are better than a version that does harm.
+    world.pass(Span::minutes(1));
+    assert_eq!(answer(&mut world, error(PlatformErrorKind::Refused)), bring);
+    world.pass(Span::minutes(1));
+    assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: C });
+}
+
+#[test]
+fn a_version_that_the_platform_refuses_to_bring_back_is_not_asked_for_without_end() {
+    let mut world = World::new(policy(), 0);
+    world.rollout.kind = Kind::Return;
+    world.units.iter_mut().for_each(|u| (u.routable, u.base) = (true, true));
+    let observed = world.observed();
+    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
+    for event in decide(&world.rollout, &inputs) {
+        world.record(event);
+    }
+    assert_eq!(answer(&mut world, error(PlatformErrorKind::Refused)), Command::MakeOnly { version: B });
+    let observed = world.observed();
+    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
+    let decided = decide(&world.rollout, &inputs);
+    let [Event::Finished { ending: Ending::Failed, why }] = &decided[..] else { panic!("{decided:?}") };
+    assert_eq!(why, "v1 is not brought back: as it says");
+}
+
+#[test]
+fn a_native_update_is_not_given_up_for_an_old_listing_and_is_for_a_process_that_is_not_there() {
+    let native = |process: &str| {
+        let bake = Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) };
+        let rolling = Rolling { batch: Share::ALL, bake, process: process.to_owned(), native: true };
+        let mut world = World::new(Policy { strategy: Strategy::Rolling(rolling), ..policy() }, 0);
+        world.rollout.kind = Kind::InPlace;
+        world.units.iter_mut().for_each(|u| (u.routable, u.base) = (true, true));
+        world
+    };
+    let mut world = native("web");
+    world.add(B, true, true);
+    world.pass(Span::seconds(3)).look(Inputs::default());
+    assert_eq!(world.log, [""; 0]);
+    world.units.retain(|u| u.version == C);
+    world.pass(Span::seconds(3)).look(Inputs::default());
+    assert_eq!(world.log, ["planned", "watch_began"]);
+    let mut other = native("http");
+    other.look(Inputs::default());
+    assert!(other.rollout.reason.contains("process `http`"), "{}", other.rollout.reason);
+}
+
+#[test]
+fn what_would_leave_users_with_too_few_units_is_refused_before_anything_is_touched() {
+    let keep = Policy { keep_for: Span::minutes(60), ..policy() };
+    // A process in no step, whose units only its autoscaler changes, would be left with the canary's one.
+    let mut world = World::new(keep.clone(), 3);
+    for (version, count) in [(B, 10), (C, 1)] {
+        (0..count).for_each(|_| world.add_of("api", version, version == B, version == B));
+    }
+    world.autoscaled = vec![Autoscaler { process: "api".to_owned(), version: Some(B), spec: String::new() }];
+    world.look(Inputs::default());
+    assert_eq!((world.rollout.phase, world.commands.len()), (Phase::Failed, 0));
+    assert!(world.rollout.reason.contains("process `api`"), "{}", world.rollout.reason);
+    // The old version's units are to be kept beside as many of the new.
+    let world = World::new(keep, 10);
+    for (left, label) in [(8, "finished"), (9, "planned")] {
+        let observed = Observed { quota_left: Some(left), ..world.observed() };
+        let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
+        assert_eq!(decide(&world.rollout, &inputs)[0].label(), label, "{left}");
+    }
+}
