@@ -205,8 +205,10 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         _ => format!("less than {} times is proven, as this step asks", times(v.within)),
     };
     if let Some(alone) = facts.alone {
-        let now = had(alone.about(facts.about), alone.seen);
-        return format!("{within}; now it serves alone: {now}, {}", size(facts, v));
+        let about = alone.about(facts.about);
+        let now = had(about, alone.seen);
+        let then = format!("up to {} passes for as good as the baseline", level(about, alone.most));
+        return format!("{within}; now it serves alone: {now}, and {then}");
     }
     if facts.below_floor {
         let had = had(facts.about, [v.seen[0], v.seen[1]]);

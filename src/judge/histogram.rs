@@ -27,7 +27,7 @@ pub(super) fn check(reading: &Reading) -> Result<(), Problem> {
         }
     }
     let ascends = le.windows(2).all(|pair| pair[0] < pair[1]);
-    if le.len() != counts.len() || !ascends || !le.iter().all(|bound| bound.is_finite()) {
+    if le.len() != counts.len() || !ascends || !le.iter().all(|bound| bound.is_finite() && *bound >= 0.0) {
         return Err(Problem::Buckets);
     }
     Ok(())

@@ -85,7 +85,7 @@ impl fmt::Display for Problem {
             Self::NotFinite { value } => write!(f, "a value is {value}; it must be finite"),
             Self::Above { events, total } => write!(f, "{events} events of only {total} in all"),
             Self::Buckets => f.write_str(
-                "the histogram's bounds must be finite and ascend, with one count for each, and no count above the total",
+                "the histogram's bounds must be finite, not negative, and ascend, with one count for each, and no count above the total",
             ),
         }
     }

@@ -26,6 +26,19 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// What is wrong with it as a whole; nothing: it can be used.
+    fn disorder(&self) -> Option<String> {
+        if self.rollout.trim().is_empty() {
+            return Some("`rollout` is empty; it tells one rollout's looks from another's".to_owned());
+        }
+        let times = self.history.iter().map(|look| look.at).chain([self.at]);
+        let mut pairs = times.clone().zip(times.skip(1));
+        let (before, at) = pairs.find(|(before, at)| before >= at)?;
+        Some(format!(
+            "the history has to be oldest first and end before the look, and {at} s comes after {before} s in it"
+        ))
+    }
+
     /// The rollout's name, its history, the look.
     pub(super) fn into_parts(self) -> (String, Vec<Look>, Look) {
         (self.rollout, self.history, Look { at: self.at, share: self.share, signals: self.signals })
@@ -57,7 +70,38 @@ pub(super) fn next(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result
     if text.is_empty() {
         return Ok(Next::Blank);
     }
-    Ok(serde_json::from_slice(text).map_or_else(|error| Next::Bad(fault(&error)), Next::Line))
+    if !text.starts_with(b"{") {
+        return Ok(Next::Bad(
+            "a look is an object, as `{\"rollout\": \"r1\", \"at\": 15.0, \"signals\": {…}}`".to_owned(),
+        ));
+    }
+    Ok(match serde_json::from_slice::<Line>(text) {
+        Err(error) => Next::Bad(fault(&error)),
+        Ok(line) => line.disorder().map_or_else(|| Next::Line(line), Next::Bad),
+    })
+}
+
+/// A reader's complaint without the words of the language that it is written in.
+fn in_words(what: &str) -> String {
+    let expected = [
+        ("f64", "a number"),
+        ("a string", "a text in quotes"),
+        ("a sequence", "a list"),
+        ("struct Arms", "an object with `baseline` and `canary`"),
+        ("struct Look", "a look, as an object"),
+    ];
+    if let Some(name) = what.strip_prefix("missing field ") {
+        return format!("{name} is missing");
+    }
+    let Some((is, wants)) =
+        what.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    else {
+        return what.to_owned();
+    };
+    let wants = expected.iter().find(|(word, _)| wants.starts_with(word)).map_or(wants, |(_, words)| words);
+    let is = is.replace("sequence", "a list").replace("map", "an object");
+    let help = if is.contains('%') { "; write a part of 1, as 0.1 for 10%" } else { "" };
+    format!("{wants} is expected where there is {is}{help}")
 }
 
 /// What is wrong with a line, with the column but without the line number, which would always be 1.
@@ -65,6 +109,7 @@ fn fault(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let place = if error.line() > 0 { format!(", column {}", error.column()) } else { String::new() };
+    let what = in_words(what);
     if error.is_syntax() || error.is_eof() {
         format!("unreadable JSON: {what}{place}")
     } else {
