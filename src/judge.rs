@@ -65,6 +65,7 @@ mod tests;
 
 pub use ahead::Ahead;
 pub use asks::{Ask, asks};
+pub(crate) use explain::count as grouped;
 pub use latency::SELDOM;
 pub(crate) use look::each_once;
 pub use look::{Look, Reading};

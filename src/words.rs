@@ -120,7 +120,13 @@ impl fmt::Display for Share {
     /// As a percentage with as many digits as it takes to tell it from its neighbours: `5%`, `9.1%`, `0.05%`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.0 * 100.0;
-        let text = if percent >= 10.0 { format!("{percent:.1}") } else { format!("{percent:.2}") };
+        // What is not nothing is not told as nothing.
+        let digits = match percent {
+            _ if percent >= 10.0 => 1,
+            _ if percent >= 0.005 || percent <= 0.0 => 2,
+            _ => 6,
+        };
+        let text = format!("{percent:.digits$}");
         let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
         write!(f, "{text}%")
     }

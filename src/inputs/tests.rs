@@ -286,8 +286,14 @@ fn what_makes_no_sense_is_refused_with_its_line_and_changes_nothing() {
         (errors(r#"{"events":10,"total":9}"#), "10 events of only 9 in all"),
         (errors("[1]"), "the signal needs `events` and `total`"),
         (errors(r#"{"events":1}"#), "`total` is missing, column"),
-        (latency(r#"{"le":[0.5,0.1],"counts":[1,2],"total":9}"#), "bounds must be finite, not negative, and ascend"),
-        (latency(r#"{"le":[0.1,0.1],"counts":[1,2],"total":9}"#), "bounds must be finite, not negative, and ascend"),
+        (
+            latency(r#"{"le":[0.5,0.1],"counts":[1,2],"total":9}"#),
+            "bounds must be finite, not negative, and ascend",
+        ),
+        (
+            latency(r#"{"le":[0.1,0.1],"counts":[1,2],"total":9}"#),
+            "bounds must be finite, not negative, and ascend",
+        ),
         (latency(r#"{"le":[0.1],"counts":[1,2],"total":9}"#), "with one count for each"),
         (latency(r#"{"le":[-0.1],"counts":[1],"total":9}"#), "not negative"),
         (r#"{"rollout":"r","at":20,"share":"10%"}"#.to_owned(), "write a part of 1, as 0.1 for 10%"),

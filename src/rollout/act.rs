@@ -256,7 +256,9 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     if !o.units.iter().any(|u| u.version == r.canary) {
         return Act::Stuck(format!("{} has no units any more, so it cannot be promoted", r.canary));
     }
-    if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 {
+    // A baseline some of whose units are never taken out, because the platform got stuck with them, is not kept.
+    let stays = r.is_in_vain(&Command::Unroute { version: r.baseline });
+    if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays {
         if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, r.units) {
             return act;
         }
@@ -351,6 +353,9 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
                 r.baseline, r.canary
             ));
         }
+        if let Some(process) = unready_apart(r, o).filter(|_| is_recent(r, now)) {
+            return Act::Wait(format!("no `{process}` unit of {} is ready yet", r.baseline));
+        }
     }
     // Where the platform got stuck making the baseline's units anew, those that it cannot replace are never routed.
     let route = Command::Route { version: r.baseline };
@@ -414,6 +419,18 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
 fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
     r.others.iter().any(|(process, units)| {
         *units > 0 && o.existing(r.baseline, process) == 0 && o.existing(r.canary, process) > 0
+    })
+}
+
+/// A process in no step that only the canary's units serve now, those of the baseline being about to: they are waited for, as
+/// long as they may come by themselves.
+fn unready_apart<'r>(r: &'r Rollout, o: &Observed) -> Option<&'r str> {
+    let follows = |process: &str| r.policy.workers.iter().any(|worker| worker == process);
+    let mut apart = r.others.keys().filter(|process| !follows(process)).map(String::as_str);
+    apart.find(|process| {
+        o.ready(r.baseline, process) == 0
+            && o.existing(r.baseline, process) > 0
+            && o.serving(r.canary, process) > 0
     })
 }
 

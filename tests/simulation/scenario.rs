@@ -252,6 +252,8 @@ fn policy(rng: &mut StdRng, kind: Kind) -> Policy {
     let smoke = if rng.random_bool(0.2) { vec![smoke] } else { Vec::new() };
     let autoscale = [Autoscale::Refuse, Autoscale::Suspend, Autoscale::Swap];
     let autoscale = *autoscale.choose(rng).unwrap_or(&Autoscale::Suspend);
+    // As policies are checked: what is kept beside the canary needs a canary that can grow.
+    let keep_for = if autoscale == Autoscale::Swap { Span::ZERO } else { keep_for };
     let quarantine = rng.random_bool(0.2);
     Policy {
         mode,

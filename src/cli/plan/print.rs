@@ -361,8 +361,15 @@ fn plot(step: &Step, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A ratio as policies write it: `+50%`.
+/// Ratios from here on are told as so many times.
+const MANY_TIMES: f64 = 50.0;
+
+/// A ratio as policies write it: `+50%`; a large one as so many times, in three digits: `x3,330`.
 pub(super) fn worse(ratio: f64) -> String {
+    if ratio >= MANY_TIMES {
+        let size = 10_f64.powf((ratio.log10() - 2.0).floor().max(0.0));
+        return format!("x{}", crate::judge::grouped((ratio / size).round() * size));
+    }
     format!("+{:.0}%", 100.0 * (ratio - 1.0))
 }
 

@@ -6,6 +6,12 @@ pub(super) fn percentage(text: &str) -> Result<Share, String> {
     let wrong = || format!("`{text}` is not a percentage between 0% and 100%; write it like `10%`");
     let number: f64 =
         text.strip_suffix('%').and_then(|digits| digits.trim().parse().ok()).ok_or_else(wrong)?;
+    if number == 0.0 {
+        return Err(
+            "of nothing, one and a half times is nothing: write how little it may be at most, as `0.001%`"
+                .to_owned(),
+        );
+    }
     Share::new(number / 100.0).filter(|share| *share > Share::NONE && *share < Share::ALL).ok_or_else(wrong)
 }
 

@@ -49,6 +49,38 @@ fn a_version_that_has_the_only_units_of_a_process_is_not_taken_away() {
 }
 
 #[test]
+fn a_process_in_no_step_is_waited_for_before_the_canary_is_taken_away() {
+    let mut world = World::new(policy(), 3);
+    for version in [B, C] {
+        world.add_of("api", version, version == B, version == B);
+    }
+    world.look(Inputs::default());
+    world.pass(Span::seconds(15)).look(Inputs::default());
+    let api = world.units.iter().position(|u| u.process == "api").unwrap();
+    world.units[api].ready = false;
+    world.record(back(Ending::RolledBack));
+    assert!(matches!(next_act(&world.rollout, &world.observed(), false, world.now), Act::Wait(_)));
+    // It may never come, and the rest of the app's users are harmed meanwhile.
+    world.pass(Span::minutes(4));
+    assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: C });
+}
+
+#[test]
+fn a_baseline_that_cannot_be_taken_out_is_not_kept() {
+    let mut world = in_step(Policy { keep_for: Span::minutes(60), ..policy() });
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.look(Inputs::default());
+    // A restart of somebody's gets stuck with units that stay routed.
+    world.route(B, true);
+    for _ in 0..2 {
+        world.pass(Span::seconds(31));
+        assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: B });
+    }
+    world.pass(Span::seconds(31));
+    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: C });
+}
+
+#[test]
 fn a_newer_version_takes_nothing_back_once_the_canary_is_the_only_one() {
     let mut world = in_step(policy());
     world.record(Event::PromotionDecided { why: "proven".to_owned() });
