@@ -224,10 +224,13 @@ impl Counts {
         if let Some(limit) = &mut self.limit {
             limit.take(dt, slice, self.evidence.noise())?;
         }
+        let never = self.evidence.seen().events() <= 0.0;
+        let assumed = self.evidence.noise().assumed_dispersion().filter(|_| never);
         self.evidence.look(dt, slice)?;
         let spread = self.evidence.spread().unwrap_or(Spread::NONE);
         if let Some(floor) = &mut self.floor {
-            let phi = alone(spread, floor.share, canary);
+            let noise = alone(spread, floor.share, canary);
+            let phi = assumed.map_or(noise, |assumed| assumed.min(noise));
             match self.kind {
                 CountKind::Ratio => {
                     floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?

@@ -162,7 +162,7 @@ impl NoiseModel {
 
     /// A model that has learnt from the baseline's looks before the rollout, oldest first. Looks without exposure are
     /// passed over. With at least 20 pairs of neighbouring looks the dispersion is known and stays as it is. If there was
-    /// no event in them, there is nothing to measure it by: [`UNKNOWN_DISPERSION`] is assumed then, until there is.
+    /// no event in them, there is nothing to measure it by ([`Self::assumed_dispersion`]).
     #[must_use]
     pub fn from_history(kind: CountKind, looks: &[ArmCount]) -> Self {
         let mut model = Self::new(kind);
@@ -187,6 +187,17 @@ impl NoiseModel {
     #[must_use]
     pub fn dispersion(&self) -> Option<f64> {
         self.dispersion.known
+    }
+
+    /// What may be assumed of the dispersion where safety is to be proven and no event was ever seen, in so many looks that it
+    /// would be measured, had there been any: [`UNKNOWN_DISPERSION`], and some more for what only the rollout saw.
+    ///
+    /// The absence of events tells nothing of how they would come. The posterior takes it for ever larger clusters that are
+    /// yet to come. That is the caution that harm needs: the first cluster ever may be the canary's. But no end of requests
+    /// without an event would prove a canary that never fails.
+    #[must_use]
+    pub fn assumed_dispersion(&self) -> Option<f64> {
+        self.dispersion.assumed.filter(|_| self.dispersion.known.is_none())
     }
 
     /// Whether the dispersion was measured before the rollout.
@@ -225,19 +236,17 @@ impl NoiseModel {
             frailty = 0.0;
         }
         let rate = self.baseline.rate();
-        let Dispersion { known, assumed, .. } = self.dispersion;
-        if known.is_none() {
-            frailty = frailty.max(FRAILTY_FLOOR);
-        }
-        if let (Some(dispersion), Some(rate)) = (known, rate) {
-            let independent = independent(rate * canary, rate * baseline);
-            let pays = phi * independent + 2.0 * frailty <= GAIN * dispersion * independent;
-            let matters = 2.0 * frailty >= LEAST_FRAILTY * phi * independent;
-            if !(pays && matters) {
-                (phi, frailty) = (dispersion, 0.0);
+        match (self.dispersion.known, rate) {
+            (None, _) => frailty = frailty.max(FRAILTY_FLOOR),
+            (Some(dispersion), Some(rate)) => {
+                let independent = independent(rate * canary, rate * baseline);
+                let pays = phi * independent + 2.0 * frailty <= GAIN * dispersion * independent;
+                let matters = 2.0 * frailty >= LEAST_FRAILTY * phi * independent;
+                if !(pays && matters) {
+                    (phi, frailty) = (dispersion, 0.0);
+                }
             }
-        } else if let Some(assumed) = assumed.filter(|assumed| *assumed < phi) {
-            (phi, frailty) = (assumed, 0.0);
+            (Some(_), None) => {}
         }
         if frailty > 0.0 && canary / (canary + baseline) > LARGEST_SHARE {
             let events = rate.map_or(f64::INFINITY, |rate| rate * canary.max(baseline));
@@ -324,9 +333,7 @@ fn pairs() -> impl Iterator<Item = (f64, f64)> + Clone {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Dispersion {
     known: Option<f64>,
-    /// What is assumed where it would be measured, had there been any event: their absence tells nothing of how they
-    /// would come. The posterior takes it for ever larger clusters, that are yet to come, and no end of requests
-    /// without any would prove a canary that never fails.
+    /// See [`NoiseModel::assumed_dispersion`].
     #[serde(default)]
     assumed: Option<f64>,
     /// It comes from history and is not measured again.

@@ -19,8 +19,6 @@ fn histories_teach_what_the_vectors_say() {
         if let Some(dispersion) = model.dispersion() {
             close(dispersion, number(case, "D"), 1e-9, &case["name"]);
         }
-        // The vectors assume nothing where there was no event.
-        model.dispersion.assumed = None;
         if model.is_clean() {
             // Nothing asks for the posterior then, so it was not taught.
             for look in &looks {
@@ -44,33 +42,30 @@ fn histories_teach_what_the_vectors_say() {
     }
 }
 
-/// Less is not worse: an app that never failed is judged at most as slowly as one of which nothing is known, and not
-/// much more slowly than one that failed once.
 #[test]
-fn looks_without_events_do_not_speak_for_clusters_that_are_yet_to_come() {
+fn looks_without_events_leave_a_dispersion_to_assume_until_there_is_one_to_measure() {
     let looks = |events: f64, count: usize| -> Vec<_> {
         let event = |t: usize| if t == count / 2 { events } else { 0.0 };
         (0..count).filter_map(|t| ArmCount::ratio(event(t), 1500.0).ok()).collect()
     };
-    let of = |history: &[ArmCount]| NoiseModel::from_history(CountKind::Ratio, history).spread(150.0, 1350.0);
-    assert_eq!(of(&looks(1.0, 240)), Spread::NONE);
-    assert_eq!(of(&looks(0.0, 240)), Spread { phi: UNKNOWN_DISPERSION, frailty: 0.0 });
-    assert!(of(&looks(0.0, 20)).phi > UNKNOWN_DISPERSION, "20 looks are 19 pairs");
-    // The same where the rollout's own looks are all that is known, with the care for a measurement of so few.
+    let of = |history: &[ArmCount]| NoiseModel::from_history(CountKind::Ratio, history).assumed_dispersion();
+    assert_eq!(of(&looks(0.0, 240)), Some(UNKNOWN_DISPERSION));
+    assert_eq!(of(&looks(0.0, 20)), None, "19 pairs");
+    assert_eq!(of(&looks(1.0, 240)), None, "it is measured");
+    // Where the rollout's own looks are all that is known, with the care for a measurement of so few.
     let mut model = NoiseModel::new(CountKind::Ratio);
+    let look = |events: f64| PairCount {
+        canary: ArmCount::ratio(0.0, 150.0).unwrap(),
+        baseline: ArmCount::ratio(events, 1350.0).unwrap(),
+    };
     for count in 0..240 {
-        let spread = model.spread(150.0, 1350.0);
-        assert_eq!(count > 20, spread.frailty <= 0.0, "{count}: {spread:?}");
-        let [canary, baseline] = [150.0, 1350.0].map(|total| ArmCount::ratio(0.0, total).unwrap());
-        model.learn(&PairCount { canary, baseline });
+        assert_eq!(model.assumed_dispersion().is_some(), count > 20, "{count}");
+        model.learn(&look(0.0));
     }
-    let phi = model.spread(150.0, 1350.0).phi;
-    assert!(phi > UNKNOWN_DISPERSION && phi < 1.8, "{phi}");
-    // As soon as there is something to measure it by, it is measured.
-    let [canary, baseline] =
-        [(0.0, 150.0), (30.0, 1350.0)].map(|(events, total)| ArmCount::ratio(events, total).unwrap());
-    model.learn(&PairCount { canary, baseline });
-    assert!(model.spread(150.0, 1350.0).phi > 10.0, "{:?}", model.spread(150.0, 1350.0));
+    let assumed = model.assumed_dispersion().unwrap();
+    assert!(assumed > UNKNOWN_DISPERSION && assumed < 1.8, "{assumed}");
+    model.learn(&look(30.0));
+    assert_eq!(model.assumed_dispersion(), None, "there is something to measure it by");
 }
 
 /// Both arms' rates waver by 8.7 % for themselves, at 5,000 events a look: the drift that the model forgives hides a part of it.
@@ -161,8 +156,6 @@ fn streams_agree_with_the_vectors() {
             Some(name) => NoiseModel::from_history(CountKind::Ratio, &history(&vectors, name)),
             None => NoiseModel::new(CountKind::Ratio),
         };
-        // The vectors assume nothing where there was no event.
-        model.dispersion.assumed = None;
         let mut tilt = engine(&stream["engine"]);
         let mut open = PairCount::default();
         for (t, look) in stream["looks"].as_array().unwrap().iter().enumerate() {
@@ -182,7 +175,6 @@ fn streams_agree_with_the_vectors() {
                 // The vectors know no clusters that are seen one by one.
                 tilt.look(1.0, &Likelihood::new(&counts, spread)).unwrap();
                 model.learn(&counts);
-                model.dispersion.assumed = None;
             } else {
                 tilt.wait(1.0).unwrap();
             }
