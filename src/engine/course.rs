@@ -183,7 +183,7 @@ impl Course {
             _ => None,
         };
         // One after the other, as if each had been seen alone; only then what else was seen.
-        let others_acted = writing.face(affairs)?;
+        let others_acted = writing.face(affairs, observed.as_ref())?;
         if !others_acted {
             let alarms = writing.memory.alarms().to_vec();
             let inputs = Inputs {
@@ -428,14 +428,19 @@ impl<'a> Writing<'a> {
     }
 
     /// Decides what follows from what others did. Says whether that was anything.
-    fn face(&mut self, affairs: Vec<(String, Affair)>) -> Result<bool, IllegalEvent> {
+    fn face(
+        &mut self,
+        affairs: Vec<(String, Affair)>,
+        observed: Option<&Observed>,
+    ) -> Result<bool, IllegalEvent> {
         let mut acted = false;
         for (id, affair) in affairs {
             self.heeded.disturbs |= !matches!(affair, Affair::Nothing);
             match affair {
                 Affair::Foreign(foreign) => {
                     acted = true;
-                    let inputs = Inputs { now: self.now, foreign: Some(&foreign), ..Inputs::default() };
+                    let inputs =
+                        Inputs { now: self.now, observed, foreign: Some(&foreign), ..Inputs::default() };
                     let events = decide(self.memory.rollout(), &inputs);
                     self.record_all(events)?;
                 }

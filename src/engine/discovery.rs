@@ -46,11 +46,16 @@ pub(super) struct Found {
     deploy: (String, Time),
 }
 
+/// How long the list of apps is gone by.
+const APPS_LAST: Span = Span::minutes(5);
+
 /// Asks the platform again and again.
 pub(super) struct Discovery<P> {
     house: Arc<House<P>>,
     progress: Progress,
     apps: BTreeMap<AppName, App>,
+    /// When they were read.
+    read: Option<Time>,
     /// Deploys that were said once to be nobody's.
     said: BTreeSet<String>,
 }
@@ -62,7 +67,7 @@ impl<P: Platform> Discovery<P> {
         let kept = house.store.reader().cursor(CURSOR).await?;
         let progress = kept.and_then(|text| serde_json::from_str(&text).ok());
         let progress = progress.unwrap_or(Progress { since: now - FIRST, handled: BTreeMap::new() });
-        Ok(Self { house, progress, apps: BTreeMap::new(), said: BTreeSet::new() })
+        Ok(Self { house, progress, apps: BTreeMap::new(), read: None, said: BTreeSet::new() })
     }
 
     /// One question; what it found. A deploy of an app whose rollout still runs waits for the next question.
@@ -94,9 +99,15 @@ impl<P: Platform> Discovery<P> {
             });
             if overtaken {
                 self.handled(deploy, ended);
-            } else if self.house.running.of(&deploy.app).is_none()
-                && let Some(opened) = self.consider(deploy, kind, canary, ended).await?
-            {
+            } else if self.house.running.of(&deploy.app).is_none() {
+                // What cannot be read of one app is no reason to overlook the others; it is asked again.
+                let opened = self.consider(deploy, kind, canary, ended).await.unwrap_or_else(|error| {
+                    if self.said.insert(format!("{}: {error}", deploy.id)) {
+                        warn!(app = %deploy.app, deploy = deploy.id, "a new version is not looked at yet: {error}");
+                    }
+                    None
+                });
+                let Some(opened) = opened else { continue };
                 let mut then = self.progress.clone();
                 then.handled.insert(deploy.id.clone(), ended);
                 found.push(Found { opened, cursor: cursor(&then), deploy: (deploy.id.clone(), ended) });
@@ -190,7 +201,11 @@ impl<P: Platform> Discovery<P> {
     }
 
     async fn policy_for(&mut self, app: &AppName) -> Result<Option<Policy>, PlatformError> {
-        if !self.apps.contains_key(app) {
+        // Apps move to other pools and teams.
+        let now = self.house.clock.now();
+        let old = self.read.is_none_or(|read| now.since(read) >= APPS_LAST || read > now);
+        if old || !self.apps.contains_key(app) {
+            self.read = Some(now);
             let apps = self.house.platform.apps().await?;
             self.apps = apps.into_iter().map(|a| (a.name.clone(), a)).collect();
         }

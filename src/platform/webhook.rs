@@ -172,11 +172,11 @@ impl Webhook {
     }
 
     /// Waits until the app shows the wanted traffic.
-    async fn settled(&self, action: &str, app: &AppName, wanted: &Traffic) -> Result<(), PlatformError> {
+    async fn settled(&self, action: &str, app: &AppName, change: &Change) -> Result<(), PlatformError> {
         let deadline = Instant::now() + self.settle;
         loop {
             let seen = self.read(action, app).await;
-            if seen.as_ref().is_ok_and(|seen| shows(seen, wanted)) {
+            if seen.as_ref().is_ok_and(|seen| change.is_shown(seen)) {
                 return Ok(());
             }
             if Instant::now() + self.look_every > deadline {
@@ -189,17 +189,28 @@ impl Webhook {
     }
 }
 
-/// The app has the wanted traffic, the numbers of autoscaled units apart.
-fn shows(observed: &Observed, wanted: &Traffic) -> bool {
-    let fixed = |traffic: Traffic| -> BTreeMap<_, _> {
-        let mut versions = traffic.versions;
-        for version in versions.values_mut() {
-            version.units.retain(|process, _| observed.autoscaled.iter().all(|a| a.process != *process));
-        }
-        versions
-    };
-    let seen = Traffic::of(observed);
-    seen.base == wanted.base && fixed(seen) == fixed(wanted.clone())
+/// What a command changes of an app's traffic.
+struct Change {
+    from: Traffic,
+    to: Traffic,
+}
+
+impl Change {
+    /// The app shows what was to change, the numbers of autoscaled units apart. What others change meanwhile is no part of it.
+    fn is_shown(&self, observed: &Observed) -> bool {
+        let fixed = |traffic: &Traffic| -> BTreeMap<_, _> {
+            let mut versions = traffic.versions.clone();
+            for version in versions.values_mut() {
+                version.units.retain(|process, _| observed.autoscaled.iter().all(|a| a.process != *process));
+            }
+            versions
+        };
+        let seen = Traffic::of(observed);
+        let (from, to, now) = (fixed(&self.from), fixed(&self.to), fixed(&seen));
+        let changes = from.keys().chain(to.keys()).filter(|version| from.get(version) != to.get(version));
+        let base = self.from.base == self.to.base || seen.base == self.to.base;
+        base && changes.into_iter().all(|version| to.get(version) == now.get(version))
+    }
 }
 
 fn refusal(status: StatusCode, answer: &[u8]) -> (PlatformErrorKind, String) {
@@ -262,7 +273,7 @@ impl Platform for Webhook {
         match sent {
             Err((kind, message)) if kind != PlatformErrorKind::Unknown => Err(error(&action, kind, message)),
             // The wanted state is absolute, so a lost answer is no different from a slow one.
-            _ => self.settled(&action, app, &wanted).await,
+            _ => self.settled(&action, app, &Change { from: Traffic::of(&before), to: wanted }).await,
         }
     }
 

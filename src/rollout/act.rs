@@ -189,9 +189,8 @@ fn to_step(r: &Rollout, o: &Observed, now: Time) -> Act {
         return Act::Settled;
     };
     let process = r.process();
-    let stays = |process: &str| r.suspends.iter().any(|a| a.process == process) && scaled(o, process);
-    if let Some(autoscaler) = o.autoscaled.iter().find(|a| stays(&a.process)) {
-        return act(Command::SuspendAutoscaler { process: autoscaler.process.clone() });
+    if let Some(process) = to_suspend(r, o) {
+        return act(Command::SuspendAutoscaler { process });
     }
     let canary = std::iter::once((process, step.canary))
         .chain(step.workers.iter().map(|(worker, units)| (worker.as_str(), units.canary)));
@@ -228,6 +227,12 @@ fn to_step(r: &Rollout, o: &Observed, now: Time) -> Act {
     Act::Settled
 }
 
+/// A process whose autoscaler is in the way and still there.
+fn to_suspend(r: &Rollout, o: &Observed) -> Option<String> {
+    let suspended = |process: &str| r.suspends.iter().any(|a| a.process == process);
+    o.autoscaled.iter().map(|a| &a.process).find(|process| suspended(process)).cloned()
+}
+
 /// Users away from the baseline, once the canary can take them all.
 fn take_baseline_out(r: &Rollout, o: &Observed, wanted: u32) -> Act {
     let serving = o.serving(r.canary, r.process());
@@ -259,6 +264,10 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     // A baseline some of whose units are never taken out, because the platform got stuck with them, is not kept.
     let stays = r.is_in_vain(&Command::Unroute { version: r.baseline });
     if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays {
+        // Whoever is promoted out of turn may have autoscalers yet, which let nobody bring the canary to size.
+        if let Some(process) = to_suspend(r, o) {
+            return act(Command::SuspendAutoscaler { process });
+        }
         if let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up(o, r.canary, process, r.units) {
             return act;
         }
@@ -319,6 +328,11 @@ fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
 fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
     let existing = o.existing(r.baseline, process);
+    // A newer version took over from both: whoever brought the baseline back would take that away.
+    let ours = |u: &Unit| u.version == r.baseline || u.version == r.canary;
+    if existing == 0 && r.ending == Ending::Superseded && o.units.iter().any(|u| u.routable && !ours(u)) {
+        return give_back(r, o, None, now);
+    }
     if existing == 0 || is_half_replaced(r, o) {
         // It was replaced already; the platform brings it back beside what serves and only then takes that away.
         if o.units.is_empty() {

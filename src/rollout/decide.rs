@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Answer, Ending, Event, Kind, PauseCause, Trouble};
 use super::phase::Phase;
-use super::state::{Issued, Rollout};
+use super::state::Rollout;
 use super::traffic::{Command, Observed};
 use crate::judge::Verdict;
 use crate::policy::{Hold, Mode, Reaction};
@@ -48,8 +48,13 @@ pub struct Inputs<'a> {
 pub enum Smoke {
     /// Every unit answered every check as it should.
     Passed,
-    /// A unit did not; which and how, as a sentence.
-    Failed(String),
+    /// A unit did not.
+    Failed {
+        /// Which and how, as a sentence.
+        why: String,
+        /// Since when, of all that do not.
+        since: Time,
+    },
 }
 
 /// An alert that concerns a rollout.
@@ -130,7 +135,7 @@ pub fn decide(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return on_order(r, order);
     }
     if let Some(foreign) = i.foreign {
-        return on_foreign(r, foreign);
+        return on_foreign(r, foreign, i);
     }
     if let Some(why) = displaced(r, i) {
         return leave(r, Ending::Superseded, why);
@@ -270,17 +275,12 @@ fn no_use(r: &Rollout) -> String {
     format!("that is of no use in phase `{}`{mode}", r.phase.label())
 }
 
-fn on_foreign(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
+fn on_foreign(r: &Rollout, foreign: &Foreign, i: &Inputs<'_>) -> Vec<Event> {
     if r.policy.mode == Mode::Observe {
         return on_foreign_observed(r, foreign);
     }
     // The canary has everything already: whatever comes now is about another rollout.
-    let replaced = matches!(
-        &r.command,
-        Some(Issued { command: Command::MakeOnly { version }, answered: Some((_, Answer::Done)), .. })
-            if r.phase == Phase::Promoting && *version == r.canary
-    );
-    let is_done = (r.watch_began.is_some() && r.phase != Phase::RollingBack) || replaced;
+    let is_done = (r.watch_began.is_some() && r.phase != Phase::RollingBack) || has_everything(r, i.observed);
     match foreign {
         Foreign::Removed(why) => finished(Ending::TakenOver, why.clone()),
         Foreign::Environment(why) if matches!(r.phase, Phase::Step | Phase::Paused | Phase::Watching) => {
@@ -294,18 +294,38 @@ fn on_foreign(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
         Foreign::NewVersion(_, why) if is_done => {
             leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
         }
-        Foreign::NewVersion(_, why) if r.phase == Phase::RollingBack => {
+        Foreign::NewVersion(_, why) if matches!(r.phase, Phase::RollingBack | Phase::Leaving) => {
             vec![Event::Noted { what: why.clone() }]
         }
         Foreign::NewVersion(_, why) if r.coexists() && r.step_reached.is_some() => {
             leave(r, Ending::Kept, format!("{why}, so which one to compare with which is not clear any more"))
         }
-        Foreign::NewVersion(_, why) => vec![rollback(why.clone(), Vec::new(), Ending::Superseded)],
+        // Who asks before each act has moved nothing yet.
+        Foreign::NewVersion(_, why) if r.policy.mode == Mode::Advise && r.step_began.is_none() => {
+            leave(r, Ending::Superseded, why.clone())
+        }
+        Foreign::NewVersion(_, why) => vec![go_back(r, why.clone(), Vec::new(), Ending::Superseded)],
         Foreign::Changed(why) if is_done => {
             leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
         }
         Foreign::Changed(why) => leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better")),
     }
+}
+
+/// The canary was made the only version, or all users were sent to it: the baseline has no unit left, or none that users
+/// reach.
+fn has_everything(r: &Rollout, observed: Option<&Observed>) -> bool {
+    let only = Command::MakeOnly { version: r.canary };
+    let replaced = r
+        .command
+        .iter()
+        .chain(&r.acted)
+        .any(|issued| issued.command == only && matches!(issued.answered, Some((_, Answer::Done))));
+    let alone = observed.is_some_and(|o| {
+        let process = r.process();
+        o.serving(r.canary, process) > 0 && o.routed(r.baseline, process) == 0
+    });
+    r.phase == Phase::Promoting && (replaced || alone)
 }
 
 /// Where Uguisu only observes, others do everything: they route the canary, give it units and make it the only version.
@@ -437,6 +457,15 @@ fn react(
         (Reaction::Pause, _) => vec![paused(cause, why)],
         (Reaction::Promote, _) => step_done(r, &why),
         (Reaction::Ignore, _) => Vec::new(),
+    }
+}
+
+/// Back to the baseline, or the advice to go there.
+fn go_back(r: &Rollout, why: String, culprits: Vec<String>, ending: Ending) -> Event {
+    if r.policy.mode == Mode::Advise {
+        paused(PauseCause::RollbackAdvice, format!("advises to roll back {}: {why}", r.canary))
+    } else {
+        rollback(why, culprits, ending)
     }
 }
 

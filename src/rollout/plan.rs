@@ -85,7 +85,7 @@ pub struct Footing {
 
 impl Footing {
     /// How many units the canary may have in all once `step` is in place, which may have taken some of the baseline's away.
-    fn room_after(&self, step: Option<&Step>) -> Option<u32> {
+    pub(super) fn room_after(&self, step: Option<&Step>) -> Option<u32> {
         let room = self.room?;
         let Some(step) = step else { return Some(room) };
         let workers = step.workers.iter().map(|(process, arms)| {

@@ -315,7 +315,7 @@ impl Rollout {
             }
             Event::WatchBegan => {
                 self.enter(at, Phase::Watching);
-                (self.watch_began, self.fresh) = (Some(at), Some(at));
+                (self.watch_began, self.fresh, self.held) = (Some(at), Some(at), Span::ZERO);
                 self.first_traffic.get_or_insert(at);
                 self.trouble = None;
             }
@@ -323,14 +323,7 @@ impl Rollout {
                 self.enter(at, Phase::Watching);
                 self.watch_ended = true;
             }
-            Event::BakeRestarted { .. } => {
-                if self.step_reached.is_some() {
-                    self.step_reached = Some(at);
-                }
-                self.fresh = self.fresh.map(|_| at);
-                self.held = Span::ZERO;
-                self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
-            }
+            Event::BakeRestarted { .. } => self.begin_bake_anew(at),
             Event::LeaveDecided { ending, why } => {
                 self.enter(at, Phase::Leaving);
                 self.ending = *ending;
@@ -338,7 +331,10 @@ impl Rollout {
             }
             Event::Looked { verdict, .. } => self.score = Some(verdict.score),
             Event::TroubleBegan { trouble, .. } => self.trouble = Some((*trouble, at)),
-            Event::TroubleEnded { .. } => self.end_trouble(at),
+            Event::TroubleEnded { .. } => {
+                self.end_trouble(at);
+                self.called = false;
+            }
             Event::Paused { cause, .. } => {
                 self.phase = Phase::Paused;
                 self.pause = Some(*cause);
@@ -414,7 +410,8 @@ impl Rollout {
             (None, Some(_)) => Phase::Step,
             (None, None) => Phase::Pending,
         };
-        // A person's word starts the bake anew; what is known of the canary stays known.
+        // A person's word starts the bake or the watch anew; what is known of the canary stays known.
+        self.watch_began = self.watch_began.map(|_| at);
         if self.step_reached.is_some() {
             self.step_reached = Some(at);
         } else {
@@ -423,6 +420,16 @@ impl Rollout {
         self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
         (self.pause, self.held) = (None, Span::ZERO);
         self.begin_to_count();
+    }
+
+    fn begin_bake_anew(&mut self, at: Time) {
+        if self.step_reached.is_some() {
+            self.step_reached = Some(at);
+        }
+        self.watch_began = self.watch_began.map(|_| at);
+        self.fresh = self.fresh.map(|_| at);
+        self.held = Span::ZERO;
+        self.trouble = self.trouble.map(|(trouble, _)| (trouble, at));
     }
 
     fn enter(&mut self, at: Time, phase: Phase) {
@@ -443,9 +450,9 @@ impl Rollout {
 
     fn end_trouble(&mut self, at: Time) {
         if let Some((_, since)) = self.trouble.take()
-            && let Some(reached) = self.step_reached
+            && let Some(began) = self.watch_began.or(self.step_reached)
         {
-            self.held = Span(self.held.0.saturating_add(at.since(since.max(reached)).0));
+            self.held = Span(self.held.0.saturating_add(at.since(since.max(began)).0));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::rollout::event::{Ending, Event, Kind, PauseCause};
 use crate::rollout::plan::{Footing, Plan, Routed, plan};
 use crate::rollout::state::Rollout;
 use crate::rollout::traffic::{Autoscaler, Observed};
-use crate::words::{Span, Time, Version};
+use crate::words::{Span, Version};
 
 /// How long a canary may take to get ready before its rollout is given up: the platform's own progress timer.
 pub const READY_WITHIN: Span = Span::minutes(10);
@@ -63,7 +63,7 @@ fn beside(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Vec<Event> {
     let first = if let Event::Planned { plan, .. } = &planned { plan.steps.first() } else { None };
     let stands_ready_first = first.is_some_and(|step| step.routed == Routed::Baseline);
     let mut events = Vec::new();
-    if !stands_ready_first && let Some(wait) = smoke(r, i, r.opened) {
+    if !stands_ready_first && let Some(wait) = smoke(r, i) {
         let passed = matches!(wait.as_slice(), [Event::Smoked]);
         if !passed {
             return wait;
@@ -89,19 +89,19 @@ pub(super) fn planned(r: &Rollout, o: &Observed) -> Result<Event, String> {
     let footing = footing(r, o);
     let planned = plan(&r.policy.strategy, &footing)?;
     let keeps = r.policy.keep_for > Span::ZERO && r.policy.mode != Mode::Observe;
-    if let Some(why) = no_room_to_keep(&footing).filter(|_| keeps) {
+    if let Some(why) = no_room_to_keep(&footing, &planned).filter(|_| keeps) {
         return Err(why);
     }
     Ok(planned_event(r, o, planned, footing.units))
 }
 
 /// Whoever keeps the baseline's units after the end needs as many again for the canary.
-fn no_room_to_keep(footing: &Footing) -> Option<String> {
+fn no_room_to_keep(footing: &Footing, plan: &Plan) -> Option<String> {
     let all = footing
         .workers
         .values()
         .fold(footing.units.saturating_add(footing.lacks), |sum, units| sum.saturating_add(*units));
-    let room = footing.room.filter(|room| *room < all)?;
+    let room = footing.room_after(plan.steps.last()).filter(|room| *room < all)?;
     Some(format!(
         "`keep_for` needs room for {all} units of the canary beside the baseline's, and the quota leaves room for {room}; raise \
          the quota by {}, or leave `keep_for` out",
@@ -225,13 +225,13 @@ fn suspended(r: &Rollout, o: &Observed) -> Vec<Autoscaler> {
 }
 
 /// What follows from the smoke checks before users are routed to the canary; nothing: go on.
-pub(super) fn smoke(r: &Rollout, i: &Inputs<'_>, since: Time) -> Option<Vec<Event>> {
+pub(super) fn smoke(r: &Rollout, i: &Inputs<'_>) -> Option<Vec<Event>> {
     if r.policy.smoke.is_empty() || r.smoked {
         return None;
     }
     Some(match i.smoke {
         Some(Smoke::Passed) => vec![Event::Smoked],
-        Some(Smoke::Failed(why)) if i.now.since(since) >= SMOKE_WITHIN => {
+        Some(Smoke::Failed { why, since }) if i.now.since(*since) >= SMOKE_WITHIN => {
             let why = format!("{why}; no user was sent to {}", r.canary);
             react(r, Reaction::Rollback, why, vec!["smoke".to_owned()], PauseCause::Fail)
         }

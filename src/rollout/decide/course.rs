@@ -1,7 +1,7 @@
 //! The course of a rollout once traffic moves: steps, the last step, the watch, and the way back.
 
 use super::begin::{planned, smoke};
-use super::{Inputs, finished, paused, react, rollback};
+use super::{Inputs, finished, go_back, paused, react};
 use crate::policy::{Mode, Reaction, Strategy};
 use crate::rollout::act::{Act, next_act};
 use crate::rollout::event::{Answer, Ending, Event, Kind, PauseCause};
@@ -31,7 +31,7 @@ pub(super) fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(reached) = r.step_reached else { return to_place(r, i) };
     let Some(step) = r.current() else { return Vec::new() };
     if step.routed == Routed::Baseline {
-        return stands_ready(r, i, reached);
+        return stands_ready(r, i);
     }
     let Some(verdict) = i.verdict else { return Vec::new() };
     if verdict.wrong_split && r.policy.on.wrong_split == Reaction::Pause {
@@ -136,8 +136,8 @@ fn nothing_to_observe(r: &Rollout, o: &Observed, now: Time) -> Option<Vec<Event>
 }
 
 /// The canary's units stand ready beside the baseline's: the smoke checks, then the switch.
-fn stands_ready(r: &Rollout, i: &Inputs<'_>, reached: Time) -> Vec<Event> {
-    match smoke(r, i, reached) {
+fn stands_ready(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
+    match smoke(r, i) {
         Some(events) => events,
         None => step_done(r, &format!("{} units of {} stand ready", r.units, r.canary)),
     }
@@ -236,12 +236,12 @@ pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     {
         let ready = o.ready(r.canary, r.process());
         let why = format!("{ready} of {} units of {} were ready after {PLACE_WITHIN}", r.units, r.canary);
-        return vec![rollback(why, vec!["ready".to_owned()], Ending::RolledBack)];
+        return vec![go_back(r, why, vec!["ready".to_owned()], Ending::RolledBack)];
     }
     // What was not taken up is tried on: an app that is locked, or a freeze of all deploys, says nothing of the canary.
     if r.tries >= PROMOTE_TRIES && r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 {
         let why = format!("the platform failed {} times to make {} the only version", r.tries, r.canary);
-        return vec![rollback(why, Vec::new(), Ending::RolledBack)];
+        return vec![go_back(r, why, Vec::new(), Ending::RolledBack)];
     }
     Vec::new()
 }

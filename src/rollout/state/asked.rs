@@ -69,10 +69,14 @@ impl Rollout {
         self.policy.keep_for > Span::ZERO && !self.watch_ended && self.watch_began.is_none_or(kept)
     }
 
-    /// Whether the watch is over at `now`.
+    /// Whether the watch is over at `now`: it has lasted, less the time without data.
     #[must_use]
     pub fn is_watched(&self, now: Time) -> bool {
-        self.watch_ended || self.watch_began.is_some_and(|began| now.since(began) >= self.watch_lasts())
+        let watched = |began: Time| {
+            let missing = self.trouble.map_or(Span::ZERO, |(_, since)| now.since(since.max(began)));
+            now.since(began).0.saturating_sub(self.held.0).saturating_sub(missing.0)
+        };
+        self.watch_ended || self.watch_began.is_some_and(|began| watched(began) >= self.watch_lasts().0)
     }
 
     /// The current step in whole units; nothing while pending.

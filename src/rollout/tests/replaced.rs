@@ -92,6 +92,106 @@ fn a_newer_version_takes_nothing_back_once_the_canary_is_the_only_one() {
     assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: C });
     let after = decided(&world);
     assert!(matches!(&after[..], [Event::Finished { ending: Ending::Promoted, .. }]), "{after:?}");
+    // The base has the units of both, and is on its way back to size.
+    world.obey(&Command::MakeOnly { version: C });
+    world.pass(Span::minutes(1));
+    let Command::RemoveUnits { version: C, .. } = answer(&mut world, error(PlatformErrorKind::Unknown))
+    else {
+        panic!("there are units too many")
+    };
+    let after = decided(&world);
+    assert!(matches!(&after[..], [Event::Finished { ending: Ending::Promoted, .. }]), "{after:?}");
+}
+
+#[test]
+fn a_newer_version_leaves_the_one_that_has_all_users_where_nobody_knows_how_it_got_there() {
+    // The daemon was started again while the canary was made the only version.
+    let mut world = in_step(policy());
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.pass(Span::minutes(1));
+    assert_eq!(answer(&mut world, error(PlatformErrorKind::Unknown)), Command::MakeOnly { version: C });
+    world.obey(&Command::MakeOnly { version: C });
+    world.add(Version(3), false, false);
+    let came = Foreign::NewVersion(Some(Version(3)), "v3 was deployed".to_owned());
+    let observed = world.observed();
+    let decided = decide(
+        &world.rollout,
+        &Inputs { observed: Some(&observed), foreign: Some(&came), ..Inputs::default() },
+    );
+    assert!(matches!(&decided[..], [Event::Finished { ending: Ending::Promoted, .. }]), "{decided:?}");
+}
+
+#[test]
+fn whoever_leaves_an_app_to_others_begins_no_way_back_for_a_newer_version() {
+    let mut world = in_step(policy());
+    world.record(Event::LeaveDecided { ending: Ending::Superseded, why: "v3 was deployed".to_owned() });
+    let came = Foreign::NewVersion(Some(Version(4)), "v4 was deployed".to_owned());
+    let decided = decide(&world.rollout, &Inputs { foreign: Some(&came), ..Inputs::default() });
+    assert!(matches!(&decided[..], [Event::Noted { .. }]), "{decided:?}");
+    // And where one was begun before, it does not take a newer version away.
+    let mut world = in_step(policy());
+    world.record(back(Ending::Superseded));
+    world.units.retain(|u| u.version != B);
+    world.add(Version(3), true, true);
+    world.pass(Span::minutes(4));
+    assert_eq!(next_act(&world.rollout, &world.observed(), false, world.now), Act::Settled);
+}
+
+#[test]
+fn whoever_only_advises_takes_nothing_back_for_a_newer_version_unasked() {
+    let mut world = World::new(Policy { mode: Mode::Advise, ..policy() }, 3);
+    world.look(Inputs::default());
+    let came = Foreign::NewVersion(Some(Version(3)), "v3 was deployed".to_owned());
+    let decided =
+        |world: &World| decide(&world.rollout, &Inputs { foreign: Some(&came), ..Inputs::default() });
+    assert!(matches!(&decided(&world)[..], [Event::Finished { ending: Ending::Superseded, .. }]));
+    world.record(Event::Approved { by: "ana".to_owned(), step: 0 });
+    for _ in 0..2 {
+        world.pass(Span::seconds(15)).look(Inputs::default());
+    }
+    let later = decided(&world);
+    assert!(matches!(&later[..], [Event::Paused { cause: PauseCause::RollbackAdvice, .. }]), "{later:?}");
+}
+
+#[test]
+fn a_promotion_out_of_turn_takes_autoscalers_out_of_the_way_first() {
+    let keep =
+        Policy { keep_for: Span::minutes(60), autoscale: crate::policy::Autoscale::Suspend, ..policy() };
+    let mut world = World::new(keep, 4);
+    world.autoscaled = vec![Autoscaler { process: "web".to_owned(), version: Some(B), spec: String::new() }];
+    let observed = world.observed();
+    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
+    for event in decide(&world.rollout, &inputs) {
+        world.record(event);
+    }
+    world.record(Event::PromotionDecided { why: "ana said so".to_owned() });
+    let suspend = Command::SuspendAutoscaler { process: "web".to_owned() };
+    assert_eq!(answer(&mut world, Answer::Done), suspend);
+    world.obey(&suspend);
+    let bring = Command::AddUnits { version: C, process: "web".to_owned(), count: 3 };
+    assert_eq!(answer(&mut world, Answer::Done), bring);
+}
+
+#[test]
+fn a_watch_lasts_as_long_as_it_sees_something() {
+    let mut world = in_step(Policy { watch: Span::minutes(30), ..policy() });
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.look(Inputs::default());
+    world.pass(Span::minutes(1)).look(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::Watching);
+    let began = world.now;
+    world.pass(Span::minutes(5));
+    let trouble = crate::rollout::Trouble::SourceDown;
+    world.record(Event::TroubleBegan { trouble, why: "nothing comes".to_owned() });
+    world.pass(Span::minutes(40));
+    assert!(!world.rollout.is_watched(world.now), "five minutes were seen");
+    world.record(Event::TroubleEnded { after: Span::minutes(40) });
+    assert!(!world.rollout.is_watched(began + Span::minutes(69)));
+    assert!(world.rollout.is_watched(began + Span::minutes(70)));
+    world.record(Event::Paused { cause: PauseCause::Operator, why: "ana said so".to_owned() });
+    world.pass(Span::minutes(40));
+    world.record(Event::Resumed { by: "ana".to_owned() });
+    assert!(!world.rollout.is_watched(world.now + Span::minutes(29)), "it begins anew");
 }
 
 #[test]
@@ -174,9 +274,19 @@ fn what_would_leave_users_with_too_few_units_is_refused_before_anything_is_touch
     assert!(world.rollout.reason.contains("process `api`"), "{}", world.rollout.reason);
     // The old version's units are to be kept beside as many of the new.
     let world = World::new(keep, 10);
-    for (left, label) in [(8, "finished"), (9, "planned")] {
+    let beginning = |world: &World, left: u32| {
         let observed = Observed { quota_left: Some(left), ..world.observed() };
         let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
-        assert_eq!(decide(&world.rollout, &inputs)[0].label(), label, "{left}");
-    }
+        decide(&world.rollout, &inputs)[0].label()
+    };
+    assert_eq!((beginning(&world, 8), beginning(&world, 9)), ("finished", "planned"));
+    // A baseline that made way is kept as small as it is then.
+    let rolling = Rolling {
+        batch: Share::new(0.25).unwrap(),
+        bake: Bake { at_least: Span::minutes(5), at_most: Span::minutes(30) },
+        process: "web".to_owned(),
+        native: false,
+    };
+    let keeps = Policy { keep_for: Span::minutes(60), strategy: Strategy::Rolling(rolling), ..policy() };
+    assert_eq!(beginning(&World::new(keeps, 10), 2), "planned");
 }

@@ -108,7 +108,11 @@ fn smoke_checks_come_before_any_user() {
                 world.pass(Span::seconds(5)).look(Inputs::default());
                 assert!(!world.is_routed(C), "no user before the smoke checks");
             }
-            let smoke = if passes { Smoke::Passed } else { Smoke::Failed("it answers with 500".to_owned()) };
+            let smoke = if passes {
+                Smoke::Passed
+            } else {
+                Smoke::Failed { why: "it answers with 500".to_owned(), since: Time(0) }
+            };
             for _ in 0..30 {
                 world.pass(Span::seconds(5)).look(Inputs { smoke: Some(&smoke), ..Inputs::default() });
             }

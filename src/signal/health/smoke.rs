@@ -75,6 +75,8 @@ pub struct SmokeBook {
 struct Asked {
     at: Option<Time>,
     answer: Option<Result<(), SmokeFault>>,
+    /// Since when it fails.
+    failing: Option<Time>,
 }
 
 impl SmokeBook {
@@ -108,6 +110,7 @@ impl SmokeBook {
     pub fn record(&mut self, probe: &SmokeProbe, answer: Result<(), SmokeFault>) {
         let unit = self.units.get_mut(&probe.unit);
         if let Some(asked) = unit.and_then(|unit| unit.get_mut(probe.number)) {
+            asked.failing = if answer.is_ok() { None } else { asked.failing.or(asked.at) };
             asked.answer = Some(answer);
         }
     }
@@ -116,18 +119,27 @@ impl SmokeBook {
     #[must_use]
     pub fn state(&self, observed: &Observed) -> Option<Smoke> {
         let mut any = false;
+        let mut failed: Option<(String, Time)> = None;
         for unit in observed.units.iter().filter(|unit| is_asked(unit, self.canary, &self.process)) {
             for (check, asked) in self.checks.iter().zip(self.units.get(&unit.name)?) {
                 match asked.answer.as_ref()? {
                     Ok(()) => any = true,
                     Err(fault) => {
-                        return Some(Smoke::Failed(format!(
-                            "unit `{}` of the canary failed the smoke check `{}`: {fault}",
-                            unit.name, check.path
-                        )));
+                        let since = asked.failing.unwrap_or(observed.at);
+                        let why = || {
+                            format!(
+                                "unit `{}` of the canary failed the smoke check `{}`: {fault}",
+                                unit.name, check.path
+                            )
+                        };
+                        let (why, first) = failed.take().unwrap_or_else(|| (why(), since));
+                        failed = Some((why, first.min(since)));
                     }
                 }
             }
+        }
+        if let Some((why, since)) = failed {
+            return Some(Smoke::Failed { why, since });
         }
         any.then_some(Smoke::Passed)
     }
@@ -193,7 +205,7 @@ mod tests {
         for probe in &probes {
             book.record(probe, if probe.unit == "c" { Err(SmokeFault::Status(503)) } else { Ok(()) });
         }
-        assert!(matches!(book.state(&seen), Some(Smoke::Failed(why)) if why.contains("`c`")));
+        assert!(matches!(book.state(&seen), Some(Smoke::Failed { why, .. }) if why.contains("`c`")));
         assert!(book.due(&seen, Time(1000)).is_empty(), "not asked at every moment");
         let again = book.due(&seen, Time(6000));
         assert_eq!(again.len(), 2, "who passed is left alone");
