@@ -4,6 +4,8 @@
 //! was done already is not done again, whoever did it. The order of acts keeps users served: more before less, route
 //! before unroute, and never away from the last version that can serve.
 
+mod listed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::READY_WITHIN;
@@ -13,6 +15,7 @@ use super::state::{Issued, REPEATS, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
 use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
+use listed::{is_current, is_listed};
 
 /// How long the platform's listing may lag behind an act that it reported as done.
 pub(super) const LAG: Span = Span::seconds(30);
@@ -101,52 +104,6 @@ fn is_twice(r: &Rollout, o: &Observed) -> bool {
     };
     let is_refused = r.command.as_ref().and_then(|issued| issued.answered.as_ref()).is_some_and(refused);
     o.has_twice(r.canary) || (is_refused && o.is_beside_base(r.canary))
-}
-
-/// Whether the listing can be taken for what is. What it shows may be old, and each read may be answered by another
-/// replica of the platform's API; one that shows the last act shows all acts before it. Whoever goes by an older one
-/// takes units away that are gone, or adds those that are there.
-fn is_current(rollout: &Rollout, observed: &Observed, now: Time) -> bool {
-    // Where the last command changed nothing, the act is one before it.
-    let last = rollout.command.iter().find(|issued| issued.may_have_acted()).or(rollout.acted.as_ref());
-    last.is_none_or(|issued| {
-        // A replacement that failed is taken back: what is listed of it is about to go.
-        let goes_back = matches!(issued.command, Command::MakeOnly { .. })
-            && !matches!(issued.answered, Some((_, Answer::Done)));
-        let is_shown = !goes_back && shows(observed, &issued.command, issued.expected);
-        is_shown || is_listed(rollout, issued, now)
-    })
-}
-
-/// Whether what was answered is listed by now, however late the listing is.
-fn is_listed(rollout: &Rollout, issued: &Issued, now: Time) -> bool {
-    let answered = issued.answered.as_ref().map(|(at, _)| *at);
-    answered.max(rollout.restarted).is_none_or(|at| now.since(at) >= LAG)
-}
-
-/// Whether the listing shows what the command was to do.
-fn shows(o: &Observed, command: &Command, expected: Option<u32>) -> bool {
-    let scalers = |process: &str| o.autoscaled.iter().filter(move |a| a.process == *process).count();
-    match command {
-        Command::Route { version } => all_routed(o, *version),
-        Command::Unroute { version } => !routed(o, *version),
-        Command::AddUnits { version, process, .. } => {
-            expected.is_some_and(|expected| o.existing(*version, process) >= expected)
-        }
-        Command::RemoveUnits { version, process, .. } => {
-            expected.is_some_and(|expected| o.existing(*version, process) <= expected)
-        }
-        Command::MakeOnly { version } => {
-            !o.units.is_empty() && o.units.iter().all(|u| u.version == *version && u.base)
-        }
-        Command::Delete { version } => o.units.iter().all(|u| u.version != *version),
-        Command::MoveAutoscalers { version } => {
-            o.autoscaled.iter().all(|a| a.version.is_none_or(|scales| scales == *version))
-        }
-        Command::SuspendAutoscaler { process } => scalers(process) == 0,
-        Command::RestoreAutoscaler { autoscaler } => scalers(&autoscaler.process) > 0,
-        Command::Quarantine { .. } => true,
-    }
 }
 
 /// Holds a command back while the one before has just failed.

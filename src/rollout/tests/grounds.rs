@@ -159,3 +159,25 @@ fn blue_green_brings_every_process_up_before_the_baseline_is_taken_out() {
         "the quota has to hold them all"
     );
 }
+
+#[test]
+fn an_autoscaler_that_is_listed_tells_nothing_of_units_that_are_not() {
+    let mut world = in_step(Policy { autoscale: crate::policy::Autoscale::Suspend, ..policy() });
+    let scaler = Autoscaler { process: "web".to_owned(), version: None, spec: String::new() };
+    world.rollout.suspends = vec![scaler.clone()];
+    world.record(Event::PromotionDecided { why: "proven".to_owned() });
+    world.pass(Span::minutes(1));
+    let only = world.issue(Answer::Done);
+    world.obey(&only);
+    let old = world.observed();
+    let less = world.issue(Answer::Done);
+    world.obey(&less);
+    assert_eq!(less, Command::RemoveUnits { version: C, process: "web".to_owned(), count: 1 });
+    let restore = world.issue(Answer::Done);
+    assert_eq!(restore, Command::RestoreAutoscaler { autoscaler: scaler.clone() });
+    world.obey(&restore);
+    // Another replica of the API answers: it lags, and lists autoscalers as they are.
+    let old = Observed { autoscaled: vec![scaler], ..old };
+    assert!(matches!(next_act(&world.rollout, &old, false, world.now), Act::Wait(_)));
+    assert_eq!(world.next(), Act::Settled);
+}

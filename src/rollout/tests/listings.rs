@@ -9,12 +9,12 @@ fn failed() -> Answer {
 }
 
 impl World {
-    fn next(&self) -> Act {
+    pub(super) fn next(&self) -> Act {
         next_act(&self.rollout, &self.observed(), false, self.now)
     }
 
     /// Issues the next command and answers it; the platform does nothing by itself.
-    fn issue(&mut self, answer: Answer) -> Command {
+    pub(super) fn issue(&mut self, answer: Answer) -> Command {
         let Act::Do { command, expected } = self.next() else { panic!("{:?}", self.next()) };
         let number = self.rollout.command.as_ref().map_or(1, |c| c.number + 1);
         self.record(Event::CommandIssued { number, command: command.clone(), expected });
