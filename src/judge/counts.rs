@@ -83,6 +83,8 @@ struct Floor {
     part: f64,
     /// Whether less is no harm either.
     is_of_harm: bool,
+    /// The noise that the last slice was judged by.
+    phi: f64,
 }
 
 /// What is asked of a ratio or a rate.
@@ -114,6 +116,7 @@ impl Counts {
             below,
             part: FLOOR_PART[2],
             is_of_harm: seldom <= 0.0,
+            phi: 1.0,
         });
         let mut bounds = rungs.to_vec();
         bounds.sort_by(f64::total_cmp);
@@ -231,6 +234,7 @@ impl Counts {
         if let Some(floor) = &mut self.floor {
             let noise = alone(spread, floor.share, canary);
             let phi = assumed.map_or(noise, |assumed| assumed.min(noise));
+            floor.phi = phi;
             match self.kind {
                 CountKind::Ratio => {
                     floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?
@@ -299,6 +303,14 @@ impl Counts {
 
     /// Whether the canary is called safe for what it has at all, rather than beside the baseline.
     pub(super) fn below_floor(&self, within: f64) -> bool {
+        if let Some(frozen) = &self.frozen
+            && self.safe_alone(within).is_some()
+        {
+            return self
+                .floor
+                .as_ref()
+                .is_some_and(|floor| frozen.refutes(self.index(within)) == Some(floor.share));
+        }
         let (by_ratio, by_floor) = self.safe_parts(within);
         by_floor.is_some_and(|by_floor| by_floor > by_ratio)
     }
@@ -313,8 +325,12 @@ impl Counts {
 
     /// The evidence of safety after 100 %, where it has to come from there.
     fn safe_alone(&self, within: f64) -> Option<f64> {
-        let index = self.bounds.iter().position(|bound| *bound >= within).unwrap_or(self.bounds.len());
-        self.frozen.as_ref().and_then(|frozen| frozen.log_e_safe(index))
+        self.frozen.as_ref().and_then(|frozen| frozen.log_e_safe(self.index(within)))
+    }
+
+    /// The bound that is proven where this one is asked for.
+    fn index(&self, within: f64) -> usize {
+        self.bounds.iter().position(|bound| *bound >= within).unwrap_or(self.bounds.len())
     }
 
     /// What the canary is held against after 100 %; nothing before.
@@ -353,7 +369,7 @@ impl Counts {
         let by_floor =
             self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
                 let lack = threshold - floor.part.ln() - floor.below.log_e();
-                self.pace.until_below(floor.share, lack, self.slow)
+                self.pace.until_below(floor.share, lack, floor.phi)
             });
         by_ratio.into_iter().chain(by_floor).min_by(f64::total_cmp)
     }

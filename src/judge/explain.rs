@@ -204,15 +204,20 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         About::Falling => format!("more than {} times is proven, as this step asks", times(1.0 / v.within)),
         _ => format!("less than {} times is proven, as this step asks", times(v.within)),
     };
+    let few = match facts.about {
+        // Of slow requests harm is found however few they are.
+        About::Slower(_) => "so few are no reason not to go on, whatever the baseline has",
+        _ => "so few harm nobody, whatever the baseline has",
+    };
     if let Some(alone) = facts.alone {
         let about = alone.about(facts.about);
         let now = had(about, alone.seen);
         let then = format!("up to {} passes for as good as the baseline", level(about, alone.most));
-        return format!("{within}; now it serves alone: {now}, and {then}");
+        let proven = if facts.below_floor { few } else { &within };
+        return format!("{proven}; now it serves alone: {now}, and {then}");
     }
     if facts.below_floor {
-        let had = had(facts.about, [v.seen[0], v.seen[1]]);
-        return format!("{had}; so few harm nobody, whatever the baseline has");
+        return format!("{}; {few}", had(facts.about, [v.seen[0], v.seen[1]]));
     }
     format!("{}; {within}", size(facts, v))
 }

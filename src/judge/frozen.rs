@@ -202,6 +202,11 @@ impl Frozen {
         })
     }
 
+    /// The rate that safety refutes for the bound of this index.
+    pub(super) fn refutes(&self, index: usize) -> Option<f64> {
+        self.against.as_ref()?.safe.get(index).map(|(least, _)| *least)
+    }
+
     /// What the canary had alone.
     pub(super) fn seen(&self) -> ArmCount {
         self.seen

@@ -47,8 +47,14 @@ const LONG: f64 = 32.0;
 const UNKNOWN: f64 = 9.0;
 const UNKNOWN_EVENTS: f64 = 10.0;
 
-/// Slices of a unit-second, each too short for two events: a rate is a proportion of them.
+/// Slices of a unit-second, each too short for two events: a rate is a proportion of them. Where there is more than one event
+/// in a unit-second, as many times more slices.
 const SLICES: f64 = 1000.0;
+
+fn slices(events: f64, exposure: f64) -> f64 {
+    let rate = events / exposure.max(f64::MIN_POSITIVE);
+    if rate.is_finite() { SLICES * rate.max(1.0) } else { SLICES }
+}
 
 /// What one arm did so far. Of fixed size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,8 +213,9 @@ impl Known {
         match self.kind {
             CountKind::Ratio => chernoff(events, exposure, nats),
             CountKind::Rate => {
-                let (low, high) = chernoff(events, exposure * SLICES, nats);
-                (low * SLICES, high * SLICES)
+                let slices = slices(events, exposure);
+                let (low, high) = chernoff(events, exposure * slices, nats);
+                (low * slices, high * slices)
             }
         }
     }
@@ -248,8 +255,9 @@ pub fn rate_interval(kind: CountKind, events: f64, exposure: f64, error: f64) ->
     match kind {
         CountKind::Ratio => ends(events, exposure),
         CountKind::Rate => {
-            let (low, high) = ends(events, exposure * SLICES);
-            (low * SLICES, high * SLICES)
+            let slices = slices(events, exposure);
+            let (low, high) = ends(events, exposure * slices);
+            (low * slices, high * slices)
         }
     }
 }

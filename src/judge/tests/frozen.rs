@@ -480,3 +480,28 @@ fn figures() {
     tally("gauge, drift +10 %", &memory(), SIDE, Since { drift: 1.1, ..Since::GOOD }, 200, large);
     tally("gauge, canary +50 %", &memory(), SIDE, Since { fault: 1.5, ..Since::GOOD }, 200, large);
 }
+
+/// Slices too short for two events have to be that short.
+#[test]
+fn a_rate_of_thousands_a_second_is_held_against_what_it_was() {
+    let counter = Counter("ticks".to_owned());
+    let measure = Measure::Rate { events: counter, floor: 0.0 };
+    let at = |n: f64| 15.0 * n;
+    let history: Vec<Look> = (0..240)
+        .map(|n| {
+            look(
+                at(f64::from(n)) - 3600.0,
+                0.0,
+                &[("ticks", counts(75_000.0 + f64::from(n % 7), 15.0), None)],
+            )
+        })
+        .collect();
+    for (ticks, harm) in [(75_000.0, false), (750_000.0, true)] {
+        let mut judge = Judge::new(&policy(&[0.5], vec![signal("ticks", measure.clone())]), &history);
+        judge.freeze_baseline();
+        for n in 1..40_u32 {
+            judge.take(&look(at(f64::from(n)), 1.0, &[("ticks", None, counts(ticks, 15.0))]));
+        }
+        assert_eq!(judge.harm(), harm, "{}", judge.verdict().why);
+    }
+}

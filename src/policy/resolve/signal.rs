@@ -19,6 +19,9 @@ const SOURCE_LABELS: [&str; 7] = ["app", "app_name", "version", "app_version", "
 const COUNTER_ENDINGS: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
 const FLOOR: f64 = 0.0005;
 const MIN_EVENTS: u32 = 5;
+/// The largest floor of a rate, in events of a unit a second.
+const LARGEST_RATE: f64 = 1e6;
+
 /// Of a floor as high as this, or so many events, hardly anybody can mean what it says.
 const HIGH_FLOOR: f64 = 0.1;
 const MANY_EVENTS: u32 = 1000;
@@ -268,10 +271,14 @@ impl Resolver<'_> {
         let events = self.counter(signal.rate.as_ref()?)?;
         let floor = match signal.floor.as_ref().map(|field| (field, self.get(field).copied())) {
             None | Some((_, None)) => 0.0,
-            Some((_, Some(Floor::Rate(floor)))) if floor > 0.0 => floor,
+            Some((_, Some(Floor::Rate(floor)))) if floor > 0.0 && floor <= LARGEST_RATE => floor,
             Some((field, Some(_))) => {
                 let message = "a rate's floor is a number of events of a unit in a time";
-                self.error(&field.at, message, "write it like `2/h`, more than nothing, or leave it out");
+                self.error(
+                    &field.at,
+                    message,
+                    "write it like `2/h`, more than nothing and up to a million a second, or leave it out",
+                );
                 0.0
             }
         };

@@ -11,9 +11,11 @@ use crate::policy::{Measure, Policy, Signal, rate_floor};
 use crate::stats::power::{DETECTION_NATS, LATE_NATS, SAFETY_NATS, Traffic, divergence};
 use crate::words::Share;
 
-/// The part of the evidence of safety that "less than the floor" has where the past says nothing, and where it lies below the
-/// floor; elsewhere it has next to nothing.
-const FLOOR_PARTS: [f64; 2] = [0.1, 0.9];
+/// The part of the evidence of safety that "less than the floor" has where the past lies below it, as an hour of it is reckoned
+/// with.
+const FLOOR_PART: f64 = 0.9;
+/// What not knowing how far below it lies costs, in nats: the past tells about how far. In simulated rollouts 0.3 to 0.5.
+const FLOOR_NATS: f64 = 0.5;
 /// Bad events without which rates and latencies are never called harmful.
 const MIN_EVENTS: u32 = 5;
 /// The largest regression of a rate that is looked for.
@@ -25,7 +27,6 @@ pub(super) struct CountSight<'a> {
     ask: &'a Ask,
     traffic: Traffic,
     is_rate: bool,
-    read: bool,
     floor: f64,
     /// Below which a canary is proven, whatever the baseline has.
     harmless: f64,
@@ -47,7 +48,6 @@ impl<'a> CountSight<'a> {
             ask,
             traffic: Traffic { requests: counts.exposure, share, base: counts.base, phi },
             is_rate: matches!(signal.measure, Measure::Rate { .. }),
-            read: counts.past.is_some(),
             floor,
             harmless: if matches!(signal.measure, Measure::Latency { .. }) { SELDOM } else { floor },
             min_events,
@@ -61,7 +61,12 @@ impl<'a> CountSight<'a> {
 
     /// What the floor hides, where that is more than the margin allows.
     pub(super) fn hidden(&self) -> Option<String> {
-        let hidden = self.floor / self.traffic.base;
+        let hidden = self.harmless / self.traffic.base;
+        if self.floor < self.harmless {
+            let few = Share::new(self.harmless).unwrap_or(Share::NONE);
+            return (hidden > self.ask.allowed)
+                .then(|| format!("up to {} so few requests are slow ({few}) that it is promoted unless harm is found first", worse(hidden)));
+        }
         let floor = if self.is_rate {
             rate_floor(self.floor)
         } else {
@@ -104,11 +109,10 @@ impl<'a> CountSight<'a> {
         let nats = self.ask.safe_threshold;
         let relative = traffic.safety_seconds(1.0, within, (-nats).exp());
         // "Less than the floor" proves it, too; its part of the evidence depends on what the past says.
-        let part = FLOOR_PARTS[usize::from(self.read)];
-        let by_floor =
-            (traffic.base < self.harmless).then(|| self.below(traffic, self.harmless, nats - part.ln()));
+        let by_floor = (traffic.base < self.harmless)
+            .then(|| self.below(traffic, self.harmless, nats - FLOOR_PART.ln() + FLOOR_NATS));
         let compared = by_floor.map_or(relative, |by_floor| by_floor.min(relative));
-        let by_limit = self.limit.map_or(0.0, |limit| self.below(traffic, limit, nats));
+        let by_limit = self.limit.map_or(0.0, |limit| self.below(traffic, limit, nats + SAFETY_NATS));
         let step = STEP_REQUESTS / (traffic.requests * traffic.share);
         let seconds = compared.max(by_limit).max(if self.is_rate { 0.0 } else { step });
         seconds.is_finite().then_some(seconds)
@@ -135,7 +139,7 @@ impl<'a> CountSight<'a> {
             return f64::INFINITY;
         }
         let seen = traffic.requests * traffic.share * self.apart(traffic.base, bound);
-        traffic.phi * (nats + SAFETY_NATS) / seen
+        traffic.phi * nats / seen
     }
 
     /// What tells one ratio or rate from another, in nats a request or unit-second.
