@@ -218,7 +218,7 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     if !o.units.iter().any(|u| u.version == r.canary) {
         return Act::Stuck(format!("{} has no units any more, so it cannot be promoted", r.canary));
     }
-    // A baseline some of whose units are never taken out, because the platform got stuck with them, is not kept.
+    // A baseline some of whose units are never taken out, because the platform got stuck with them, is replaced with them.
     let stays = r.is_in_vain(&Command::Unroute { version: r.baseline });
     if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays {
         // Whoever is promoted out of turn may have autoscalers yet, which let nobody bring the canary to size.
@@ -246,7 +246,7 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
     // A failed try brings the baseline back with its users, where the canary had them all before.
     let had_all = r.watch_began.is_some() || r.current().is_some_and(|step| !step.routed.baseline());
-    if had_all && routed(o, r.baseline) && o.serving(r.canary, process) >= r.units.max(1) {
+    if had_all && !stays && routed(o, r.baseline) && o.serving(r.canary, process) >= r.units.max(1) {
         return act(Command::Unroute { version: r.baseline });
     }
     if o.units.iter().any(|u| u.version != r.canary || !u.base) {

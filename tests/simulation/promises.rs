@@ -378,7 +378,9 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
             }
             Event::RollbackDecided { why, .. }
                 if ahead
-                    && ["platform failed", "deployed", "were ready"].iter().all(|w| !why.contains(w)) =>
+                    && ["platform failed", "deployed", "were ready", "approved"]
+                        .iter()
+                        .all(|w| !why.contains(w)) =>
             {
                 return Err(Stop::Broken(format!("a person said to promote, and then: {why}")));
             }

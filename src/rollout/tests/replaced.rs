@@ -67,9 +67,25 @@ fn a_process_in_no_step_is_waited_for_before_the_canary_is_taken_away() {
 
 #[test]
 fn a_baseline_that_cannot_be_taken_out_is_not_kept() {
-    let mut world = in_step(Policy { keep_for: Span::minutes(60), ..policy() });
+    for keep_for in [Span::minutes(60), Span::ZERO] {
+        stuck_units_stay_routed(keep_for);
+    }
+}
+
+fn stuck_units_stay_routed(keep_for: Span) {
+    let mut world = in_step(Policy { keep_for, ..policy() });
     world.record(Event::PromotionDecided { why: "proven".to_owned() });
-    world.look(Inputs::default());
+    if keep_for > Span::ZERO {
+        world.look(Inputs::default());
+    } else {
+        // A step in which the canary had all users, as in blue-green.
+        world.rollout.step = 1;
+        let plan = world.rollout.plan.as_mut().unwrap();
+        plan.steps[1].routed = plan::Routed::Canary;
+        (0..2).for_each(|_| world.add(C, true, false));
+        world.pass(Span::seconds(31));
+        assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: B });
+    }
     // A restart of somebody's gets stuck with units that stay routed.
     world.route(B, true);
     for _ in 0..2 {
