@@ -14,6 +14,7 @@ mod frozen;
 mod gauge;
 mod latency;
 pub(super) mod properties;
+mod quiet;
 mod words;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.
