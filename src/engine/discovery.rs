@@ -24,6 +24,9 @@ const OVERLAP: Span = Span::minutes(60);
 /// How long a canary whose units do not show up is waited for.
 const SHOW_UP: Span = Span::minutes(5);
 
+/// How long a deploy waits to be looked at: behind a rollout of the app, or because the app cannot be read.
+const WAITS: Span = Span::minutes(24 * 60);
+
 /// The cursor's name in the journal.
 const CURSOR: &str = "discovery";
 
@@ -77,6 +80,8 @@ impl<P: Platform> Discovery<P> {
     pub(super) async fn ask(&mut self) -> Result<Vec<Found>, PlatformError> {
         let activity = self.house.platform.activity(None, self.progress.since - OVERLAP).await?;
         let mut found = Vec::new();
+        // The earliest deploy that is still to be looked at.
+        let mut waits = self.house.clock.now();
         for deploy in activity.iter().filter(|a| !a.ours && a.error.is_none()) {
             let (kind, canary, ended) = match (&deploy.kind, deploy.ended) {
                 (ActivityKind::NewVersion { version: Some(version) }, Some(ended)) => {
@@ -90,6 +95,10 @@ impl<P: Platform> Discovery<P> {
             if ended < self.progress.since || self.progress.handled.contains_key(&deploy.id) {
                 continue;
             }
+            if self.house.clock.now().since(ended) > WAITS {
+                self.leave(deploy, ended, "it waited for a day, and could not be looked at");
+                continue;
+            }
             let overtaken = activity.iter().any(|a| {
                 a.app == deploy.app
                     && a.started > deploy.started
@@ -99,9 +108,14 @@ impl<P: Platform> Discovery<P> {
             });
             if overtaken {
                 self.handled(deploy, ended);
-            } else if self.house.running.of(&deploy.app).is_none() {
+            } else {
+                waits = waits.min(ended);
+                if self.house.running.of(&deploy.app).is_some() {
+                    continue;
+                }
                 // What cannot be read of one app is no reason to overlook the others; it is asked again.
-                let opened = self.consider(deploy, kind, canary, ended).await.unwrap_or_else(|error| {
+                let policy = self.policy_for(&deploy.app).await?;
+                let opened = self.consider(deploy, kind, canary, ended, policy).await.unwrap_or_else(|error| {
                     if self.said.insert(format!("{}: {error}", deploy.id)) {
                         warn!(app = %deploy.app, deploy = deploy.id, "a new version is not looked at yet: {error}");
                     }
@@ -113,7 +127,7 @@ impl<P: Platform> Discovery<P> {
                 found.push(Found { opened, cursor: cursor(&then), deploy: (deploy.id.clone(), ended) });
             }
         }
-        self.forget_old();
+        self.forget_old(waits);
         Ok(found)
     }
 
@@ -124,8 +138,9 @@ impl<P: Platform> Discovery<P> {
         kind: Kind,
         canary: Version,
         ended: Time,
+        policy: Option<Policy>,
     ) -> Result<Option<Event>, PlatformError> {
-        let Some(policy) = self.policy_for(&deploy.app).await? else {
+        let Some(policy) = policy else {
             self.leave(deploy, ended, "no policy is for it");
             return Ok(None);
         };
@@ -226,9 +241,9 @@ impl<P: Platform> Discovery<P> {
         self.progress.handled.insert(deploy.id.clone(), ended);
     }
 
-    /// Moves the beginning on, so that what is kept stays small.
-    fn forget_old(&mut self) {
-        let since = self.progress.since.max(self.house.clock.now() - OVERLAP - FIRST);
+    /// Moves the beginning on, so that what is kept stays small, but not beyond what `waits`.
+    fn forget_old(&mut self, waits: Time) {
+        let since = self.progress.since.max(waits.min(self.house.clock.now() - OVERLAP - FIRST));
         self.progress.since = since;
         self.progress.handled.retain(|_, ended| *ended >= since);
         if self.said.len() > 10_000 {

@@ -9,7 +9,7 @@ mod listed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::READY_WITHIN;
-use super::event::{Answer, Ending, PauseCause};
+use super::event::{Answer, Ending, Kind, PauseCause};
 use super::phase::Phase;
 use super::state::{Issued, REPEATS, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
@@ -220,7 +220,10 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
     // A baseline some of whose units are never taken out, because the platform got stuck with them, is replaced with them.
     let stays = r.is_in_vain(&Command::Unroute { version: r.baseline });
-    if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays {
+    // Nor is one beside which the quota leaves too little room, as where a person promotes out of turn.
+    let lacks = r.units.saturating_sub(o.existing(r.canary, process));
+    let fits = scaled(o, process) || o.quota_left.is_none_or(|left| lacks <= left);
+    if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays && fits {
         // Whoever is promoted out of turn may have autoscalers yet, which let nobody bring the canary to size.
         if let Some(process) = to_suspend(r, o) {
             return act(Command::SuspendAutoscaler { process });
@@ -388,9 +391,11 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
 /// Whether the platform stopped half way through replacing the baseline: of another process that it had, all that is left is
 /// the canary's. Whoever takes that away takes the process from its users.
 fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
-    r.others.iter().any(|(process, units)| {
-        *units > 0 && o.existing(r.baseline, process) == 0 && o.existing(r.canary, process) > 0
-    })
+    // Whoever is wanted back may never have had it.
+    r.kind != Kind::Return
+        && r.others.iter().any(|(process, units)| {
+            *units > 0 && o.existing(r.baseline, process) == 0 && o.existing(r.canary, process) > 0
+        })
 }
 
 /// A process in no step that only the canary's units serve now, those of the baseline being about to: they are waited for, as

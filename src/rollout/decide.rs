@@ -200,7 +200,8 @@ const UNSEEN_FOR: Span = Span::minutes(15);
 /// A platform that cannot be observed where traffic is on its way: nothing can be done before it can, and somebody has to
 /// know. In the steps and the watch, [`track_data`] takes note of the trouble.
 fn unseen(r: &Rollout, i: &Inputs<'_>) -> Option<Vec<Event>> {
-    let notes = matches!(r.phase, Phase::Promoting | Phase::RollingBack | Phase::Leaving);
+    let ordered = r.phase == Phase::Pending && r.kind == Kind::Return;
+    let notes = ordered || matches!(r.phase, Phase::Promoting | Phase::RollingBack | Phase::Leaving);
     match (i.observed, r.trouble) {
         (None, Some((Trouble::PlatformDown, since))) => {
             let missing = i.now.since(since);
@@ -235,9 +236,18 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
         (OrderKind::Pause, Phase::Pending | Phase::Step | Phase::Paused | Phase::Watching) => {
             vec![paused(PauseCause::Operator, format!("{by} said so"))]
         }
+        // Whoever promoted it would take the newer version away.
+        (OrderKind::Promote | OrderKind::Resume, Phase::Paused)
+            if r.pause == Some(PauseCause::SupersededAdvice) =>
+        {
+            refused(
+                "go on, and a newer version was deployed; approve that this one goes, or remove the newer one",
+            )
+        }
         (OrderKind::Resume, Phase::Paused) => vec![Event::Resumed { by }],
-        (OrderKind::Approve, Phase::Paused) if r.pause == Some(PauseCause::RollbackAdvice) => {
-            vec![rollback(format!("{by} approved the advice to roll back"), Vec::new(), Ending::RolledBack)]
+        (OrderKind::Approve, Phase::Paused) if advised(r).is_some() => {
+            let ending = advised(r).unwrap_or(Ending::RolledBack);
+            vec![rollback(format!("{by} approved the advice to roll back"), Vec::new(), ending)]
         }
         (OrderKind::Approve, Phase::Paused)
             if matches!(r.pause, Some(PauseCause::Approval | PauseCause::Advice)) && r.plan.is_some() =>
@@ -460,10 +470,21 @@ fn react(
     }
 }
 
+/// How the way back ends that a person is advised to agree to.
+fn advised(r: &Rollout) -> Option<Ending> {
+    match r.pause? {
+        PauseCause::RollbackAdvice => Some(Ending::RolledBack),
+        PauseCause::SupersededAdvice => Some(Ending::Superseded),
+        _ => None,
+    }
+}
+
 /// Back to the baseline, or the advice to go there.
 fn go_back(r: &Rollout, why: String, culprits: Vec<String>, ending: Ending) -> Event {
     if r.policy.mode == Mode::Advise {
-        paused(PauseCause::RollbackAdvice, format!("advises to roll back {}: {why}", r.canary))
+        let newer = ending == Ending::Superseded;
+        let cause = if newer { PauseCause::SupersededAdvice } else { PauseCause::RollbackAdvice };
+        paused(cause, format!("advises to roll back {}: {why}", r.canary))
     } else {
         rollback(why, culprits, ending)
     }

@@ -253,6 +253,8 @@ pub enum PauseCause {
     Advice,
     /// The policy's mode is `advise`: the way back waits for agreement.
     RollbackAdvice,
+    /// The policy's mode is `advise`, and a newer version was deployed: to take the canary back for it waits for agreement.
+    SupersededAdvice,
     /// Neither harm nor safety was shown in the longest bake.
     Inconclusive,
     /// Data was missing for longer than the policy allows.

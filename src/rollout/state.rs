@@ -299,7 +299,10 @@ impl Rollout {
                 self.plan = Some(plan.clone());
                 self.units = *units;
                 self.others.clone_from(others);
-                self.suspends.clone_from(suspends);
+                // What is planned anew does not show what was taken away for the plan before.
+                let before = std::mem::replace(&mut self.suspends, suspends.clone());
+                let missing = |a: &Autoscaler| suspends.iter().all(|there| there.process != a.process);
+                self.suspends.extend(before.into_iter().filter(missing));
             }
             Event::Smoked => self.smoked = true,
             Event::StepBegan { step } => {

@@ -344,9 +344,12 @@ impl<'a> World<'a> {
             return self.visit(Visit::Somebody(Foreign::Override));
         }
         let answers: &[OrderKind] = match pause {
-            Some(PauseCause::Approval | PauseCause::Advice | PauseCause::RollbackAdvice) => {
-                &[OrderKind::Approve, OrderKind::Approve, OrderKind::Approve, OrderKind::Rollback]
-            }
+            Some(
+                PauseCause::Approval
+                | PauseCause::Advice
+                | PauseCause::RollbackAdvice
+                | PauseCause::SupersededAdvice,
+            ) => &[OrderKind::Approve, OrderKind::Approve, OrderKind::Approve, OrderKind::Rollback],
             _ => &[OrderKind::Resume, OrderKind::Promote, OrderKind::Rollback, OrderKind::Keep],
         };
         let answer = answers[self.rng.random_range(0..answers.len())];

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::Judge;
-use crate::rollout::{Alarm, Event, IllegalEvent, PauseCause, Recorded, Rollout};
+use crate::rollout::{Alarm, Event, IllegalEvent, Phase, Recorded, Rollout};
 use crate::words::{RolloutId, Time};
 
 /// What a rollout needs to go on as if it had never stopped, besides its sources' state.
@@ -19,6 +19,9 @@ pub struct Memory {
     heard: BTreeSet<(String, Time)>,
     /// Alerts that were heard and not dealt with yet, oldest first.
     alarms: Vec<Alarm>,
+    /// Alerts came while it waited for a person, who had to see to them.
+    #[serde(default)]
+    left: bool,
     /// What a person was last told that they are needed for.
     called: Option<String>,
     /// The time of the last look.
@@ -38,6 +41,7 @@ impl Memory {
             heeded: BTreeSet::new(),
             heard: BTreeSet::new(),
             alarms: Vec::new(),
+            left: false,
             called: None,
             looked: None,
             look: 0,
@@ -112,7 +116,7 @@ impl Memory {
 
     /// Takes an event whose look the judge has seen.
     pub(super) fn take(&mut self, recorded: &Recorded) -> Result<(), IllegalEvent> {
-        let waited_for_person = self.rollout.pause == Some(PauseCause::Operator);
+        let waits = self.rollout.phase == Phase::Paused;
         self.rollout.apply(recorded)?;
         match &recorded.event {
             Event::Learnt { look } | Event::Looked { look, .. } => {
@@ -121,6 +125,7 @@ impl Memory {
             }
             Event::Alerted { fingerprint, starts, alarm, .. } => {
                 self.heard.insert((fingerprint.clone(), *starts));
+                self.left |= waits;
                 self.alarms.extend(alarm.clone());
             }
             Event::Heeded { acts, alerts, .. } => {
@@ -133,8 +138,8 @@ impl Memory {
             Event::RollbackDecided { .. } | Event::PromotionDecided { .. } => self.called = None,
             Event::Resumed { .. } => {
                 self.called = None;
-                // In a person's pause alerts were theirs to answer. One that fires still is told again, and counts.
-                if waited_for_person {
+                // What came meanwhile was the person's to answer. What fires still is told again, and counts.
+                if std::mem::take(&mut self.left) {
                     self.heard.clear();
                 }
             }

@@ -252,6 +252,32 @@ fn an_alert_that_still_fires_after_a_persons_pause_counts_when_it_is_told_again(
 }
 
 #[test]
+fn an_alert_that_came_while_the_daemon_itself_waited_counts_when_it_is_told_again() {
+    let mut bench = in_step(fixture::policy(&[]));
+    let starts = bench.now;
+    let alert = |bench: &mut Bench, fingerprint: &str| {
+        let action = Reaction::Pause;
+        let alarm =
+            Alarm { name: fingerprint.to_owned(), action, sentence: format!("`{fingerprint}` fires") };
+        let heard = Heard { fingerprint: fingerprint.to_owned(), starts, means: Ok(alarm) };
+        let written = bench.course.hear(bench.now, heard);
+        bench.write(written)
+    };
+    alert(&mut bench, "first");
+    bench.pass(Span::seconds(15)).round();
+    assert_eq!(bench.course.rollout().pause, Some(PauseCause::Fail));
+    alert(&mut bench, "second");
+    bench.pass(Span::seconds(15)).round();
+    bench.order(OrderKind::Resume);
+    bench.restart();
+    bench.pass(Span::seconds(15)).round();
+    assert_eq!(bench.phase(), Phase::Step);
+    assert_eq!(alert(&mut bench, "second"), ["alerted"]);
+    bench.pass(Span::seconds(15)).round();
+    assert_eq!(bench.phase(), Phase::Paused);
+}
+
+#[test]
 fn an_alert_waits_while_what_others_did_is_dealt_with() {
     let mut bench = in_step(Policy { mode: Mode::Observe, ..fixture::policy(&[]) });
     bench.hear(Reaction::Rollback);

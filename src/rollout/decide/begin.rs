@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Inputs, Smoke, finished, paused, react, rollback};
+use super::{Inputs, Smoke, finished, leave, paused, react, rollback};
 use crate::policy::{Autoscale, Mode, Reaction, Strategy};
 use crate::rollout::act::LAG;
 use crate::rollout::event::{Ending, Event, Kind, PauseCause};
@@ -130,13 +130,15 @@ fn obstacle(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
     if let Some(other) =
         o.units.iter().find(|u| u.routable && u.version != r.baseline && u.version != r.canary)
     {
-        return Some(finished(
+        return Some(leave(
+            r,
             Ending::TakenOver,
             format!("{} serves as well as {}: not ours to move", other.version, r.baseline),
         ));
     }
     if acts && routed(r.canary) {
-        return Some(finished(
+        return Some(leave(
+            r,
             Ending::TakenOver,
             format!("somebody routed {} before the rollout began", r.canary),
         ));

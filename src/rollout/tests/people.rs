@@ -149,6 +149,38 @@ fn a_platform_that_cannot_be_observed_on_the_way_back_calls_a_person_once() {
 }
 
 #[test]
+fn an_order_that_cannot_begin_because_nothing_can_be_observed_calls_a_person() {
+    let mut world = World::new(policy(), 0);
+    world.rollout.kind = Kind::Return;
+    for _ in 0..20 {
+        world.pass(Span::minutes(1));
+        for event in decide(&world.rollout, &Inputs { now: world.now, ..Inputs::default() }) {
+            world.record(event);
+        }
+    }
+    assert_eq!(world.log, ["trouble_began", "person_needed"]);
+}
+
+#[test]
+fn an_autoscaler_that_was_taken_away_is_given_back_whatever_is_planned_later() {
+    let mut world = World::new(Policy { autoscale: Autoscale::Suspend, ..policy() }, 4);
+    let scaler = Autoscaler { process: "web".to_owned(), version: Some(B), spec: String::new() };
+    world.autoscaled = vec![scaler.clone()];
+    for scaled in [true, false] {
+        if !scaled {
+            world.autoscaled.clear();
+        }
+        let observed = world.observed();
+        let planned = decide(
+            &world.rollout,
+            &Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() },
+        );
+        world.record(planned[0].clone());
+    }
+    assert_eq!(world.rollout.suspends, [scaler]);
+}
+
+#[test]
 fn somebody_elses_lock_is_no_fault_of_the_canary() {
     let mut world = World::new(policy(), 9);
     let observed = world.observed();

@@ -166,7 +166,52 @@ fn whoever_only_advises_takes_nothing_back_for_a_newer_version_unasked() {
         world.pass(Span::seconds(15)).look(Inputs::default());
     }
     let later = decided(&world);
-    assert!(matches!(&later[..], [Event::Paused { cause: PauseCause::RollbackAdvice, .. }]), "{later:?}");
+    let [paused @ Event::Paused { cause: PauseCause::SupersededAdvice, .. }] = &later[..] else {
+        panic!("{later:?}")
+    };
+    world.record(paused.clone());
+    // Promoting it would take the newer version away, and taking it back is no verdict on it.
+    let says = |world: &World, kind| {
+        let order = Order { kind, by: "ana".to_owned() };
+        decide(&world.rollout, &Inputs { order: Some(&order), ..Inputs::default() })
+    };
+    for kind in [OrderKind::Promote, OrderKind::Resume] {
+        assert!(matches!(&says(&world, kind)[..], [Event::Noted { .. }]));
+    }
+    let approved = says(&world, OrderKind::Approve);
+    assert!(
+        matches!(&approved[..], [Event::RollbackDecided { ending: Ending::Superseded, .. }]),
+        "{approved:?}"
+    );
+}
+
+#[test]
+fn an_old_version_that_stands_ready_is_toggled_though_the_new_one_has_a_process_more() {
+    let mut world = World::new(policy(), 2);
+    world.rollout.kind = Kind::Return;
+    world.route(B, false);
+    world.route(C, true);
+    world.add(C, true, false);
+    world.add_of("api", C, true, false);
+    let observed = world.observed();
+    for event in
+        decide(&world.rollout, &Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() })
+    {
+        world.record(event);
+    }
+    assert_eq!(answer(&mut world, Answer::Done), Command::Route { version: B });
+}
+
+#[test]
+fn whoever_is_promoted_out_of_turn_where_the_quota_is_tight_keeps_no_baseline() {
+    let mut world = in_step(Policy { keep_for: Span::minutes(60), ..policy() });
+    world.record(Event::PromotionDecided { why: "ana said so".to_owned() });
+    world.pass(Span::minutes(1));
+    let with = |left: u32| Observed { quota_left: Some(left), ..world.observed() };
+    let next = |left| next_act(&world.rollout, &with(left), false, world.now);
+    let bring = Command::AddUnits { version: C, process: "web".to_owned(), count: 2 };
+    assert_eq!(next(2), Act::Do { command: bring, expected: Some(3) });
+    assert_eq!(next(1), Act::Do { command: Command::MakeOnly { version: C }, expected: None });
 }
 
 #[test]
