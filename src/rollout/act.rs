@@ -222,7 +222,8 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     let stays = r.is_in_vain(&Command::Unroute { version: r.baseline });
     // Nor is one beside which the quota leaves too little room, as where a person promotes out of turn.
     let lacks = r.units.saturating_sub(o.existing(r.canary, process));
-    let fits = scaled(o, process) || o.quota_left.is_none_or(|left| lacks <= left);
+    let begun = r.watch_began.is_some() || scaled(o, process);
+    let fits = begun || o.quota_left.is_none_or(|left| lacks <= left);
     if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays && fits {
         // Whoever is promoted out of turn may have autoscalers yet, which let nobody bring the canary to size.
         if let Some(process) = to_suspend(r, o) {
