@@ -9,7 +9,7 @@ mod listed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::READY_WITHIN;
-use super::event::{Answer, Ending, Kind, PauseCause};
+use super::event::{Answer, Ending, PauseCause};
 use super::phase::Phase;
 use super::state::{Issued, REPEATS, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
@@ -340,7 +340,8 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
     // Units that the platform made before the canary was taken out, and cannot replace, it takes out no more: they go with
     // the canary.
-    let in_vain = r.is_in_vain(&Command::Unroute { version: r.canary }) && !r.cannot_delete;
+    let others = o.units.iter().any(|u| u.version != r.canary && u.version != r.baseline);
+    let in_vain = r.is_in_vain(&Command::Unroute { version: r.canary }) && !(r.cannot_delete && others);
     if canary_routed && may_be_out(r, now) {
         return if r.failures < REPEATS {
             act(Command::Route { version: r.baseline })
@@ -375,7 +376,6 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         return act(Command::MoveAutoscalers { version: r.baseline });
     }
     if o.units.iter().any(|u| u.version == r.canary) {
-        let others = o.units.iter().any(|u| u.version != r.canary && u.version != r.baseline);
         match (r.cannot_delete, others) {
             (false, _) => return act(Command::Delete { version: r.canary }),
             (true, false) => return make_only(r, o, r.baseline),
@@ -389,14 +389,17 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
 }
 
-/// Whether the platform stopped half way through replacing the baseline: of another process that it had, all that is left is
-/// the canary's. Whoever takes that away takes the process from its users.
+/// Whether the platform stopped half way through replacing one version by the other: the base of one process is the
+/// baseline's, and that of another, which the baseline has no unit of any more, the canary's. Whoever takes the canary away takes
+/// that process from its users.
 fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
-    // Whoever is wanted back may never have had it.
-    r.kind != Kind::Return
-        && r.others.iter().any(|(process, units)| {
-            *units > 0 && o.existing(r.baseline, process) == 0 && o.existing(r.canary, process) > 0
-        })
+    let is_base = |version: Version| o.units.iter().any(|u| u.base && u.version == version);
+    let of_canary =
+        |process: &str| o.units.iter().any(|u| u.base && u.version == r.canary && u.process == process);
+    is_base(r.baseline)
+        && r.others
+            .iter()
+            .any(|(process, units)| *units > 0 && o.existing(r.baseline, process) == 0 && of_canary(process))
 }
 
 /// A process in no step that only the canary's units serve now, those of the baseline being about to: they are waited for, as

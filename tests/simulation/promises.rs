@@ -338,7 +338,8 @@ pub(crate) fn answered(before: &Rollout, order: OrderKind, written: &[Recorded])
         (OrderKind::Pause, Phase::Pending | Phase::Step | Phase::Paused | Phase::Watching) => {
             ("paused", true)
         }
-        (OrderKind::Resume, Phase::Paused) => ("resumed", true),
+        // Nobody goes on over a newer version.
+        (OrderKind::Resume, Phase::Paused) => ("resumed", before.pause != Some(PauseCause::SupersededAdvice)),
         (OrderKind::Promote, Phase::Step) => ("promotion_decided", acts),
         _ => ("", false),
     };

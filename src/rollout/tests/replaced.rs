@@ -48,6 +48,43 @@ fn a_version_that_has_the_only_units_of_a_process_is_not_taken_away() {
     assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: B });
 }
 
+/// The other way round: the version that is wanted back has one process of two.
+#[test]
+fn a_return_that_stopped_half_way_is_done_again_and_not_toggled() {
+    let mut world = World::new(policy(), 0);
+    world.rollout.kind = Kind::Return;
+    world.units.clear();
+    for process in ["web", "api"] {
+        (0..2).for_each(|_| world.add_of(process, C, true, true));
+    }
+    let observed = world.observed();
+    for event in
+        decide(&world.rollout, &Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() })
+    {
+        world.record(event);
+    }
+    let again = Command::MakeOnly { version: B };
+    assert_eq!(answer(&mut world, error(PlatformErrorKind::Failed)), again);
+    world.units.retain(|u| u.process == "api");
+    (0..2).for_each(|_| world.add_of("web", B, true, true));
+    world.pass(Span::minutes(4));
+    assert_eq!(answer(&mut world, Answer::Done), again);
+}
+
+#[test]
+fn a_base_that_can_neither_be_taken_out_nor_deleted_is_replaced() {
+    let mut world = in_step(policy());
+    world.units.iter_mut().for_each(|u| u.base = u.version == C);
+    world.record(back(Ending::RolledBack));
+    world.rollout.cannot_delete = true;
+    world.pass(Span::minutes(4));
+    for _ in 0..3 {
+        assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: C });
+        world.pass(Span::seconds(31));
+    }
+    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: B });
+}
+
 #[test]
 fn a_process_in_no_step_is_waited_for_before_the_canary_is_taken_away() {
     let mut world = World::new(policy(), 3);
