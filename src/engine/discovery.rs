@@ -27,6 +27,9 @@ const SHOW_UP: Span = Span::minutes(5);
 /// How long a deploy waits to be looked at: behind a rollout of the app, or because the app cannot be read.
 const WAITS: Span = Span::minutes(24 * 60);
 
+/// How long the list of apps is gone by.
+const APPS_LAST: Span = Span::minutes(5);
+
 /// The cursor's name in the journal.
 const CURSOR: &str = "discovery";
 
@@ -48,9 +51,6 @@ pub(super) struct Found {
     pub(super) cursor: (String, String),
     deploy: (String, Time),
 }
-
-/// How long the list of apps is gone by.
-const APPS_LAST: Span = Span::minutes(5);
 
 /// Asks the platform again and again.
 pub(super) struct Discovery<P> {

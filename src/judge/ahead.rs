@@ -3,8 +3,8 @@
 //! as often in their favour as against them.
 
 use super::Ask;
-use super::SELDOM;
 use super::counts::alone;
+use super::evidence::harmless;
 use super::evidence::{MIN_EVENTS, Terms};
 use super::frozen::{After, Asked, Frozen};
 use super::level::Level;
@@ -77,8 +77,7 @@ impl Ahead {
         };
         let (after, bounds) = begin(policy, ask);
         let limit = limit.map(Share::get);
-        let is_latency = matches!(signal.measure, Measure::Latency { .. });
-        let harmless = if is_latency { SELDOM } else { floor };
+        let harmless = harmless(&signal.measure);
         let asked = Asked { margin: signal.margin, floor, harmless, limit, bounds: &bounds };
         let frozen = Frozen::new(kind, past.reference(), &asked, after.one_of(together));
         frozen.most()?;

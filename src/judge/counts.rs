@@ -94,8 +94,8 @@ pub(super) struct Asked {
     pub(super) margin: f64,
     /// The share of bad events, or the rate of events, below which nobody is harmed; 0 for none.
     pub(super) floor: f64,
-    /// The share below which a canary is proven safe, where harm needs no floor; 0 for none.
-    pub(super) seldom: f64,
+    /// The same below which a canary is proven safe; 0 for none.
+    pub(super) harmless: f64,
     /// The canary's bad events without which there is no harm.
     pub(super) min_events: f64,
     /// An absolute limit on the share of bad events.
@@ -107,15 +107,14 @@ pub(super) struct Asked {
 impl Counts {
     /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
     pub(super) fn new(asked: &Asked, rungs: &[f64], after: After) -> Self {
-        let Asked { kind, margin, floor, seldom, min_events, limit, horizon } = *asked;
-        let harmless = floor.max(seldom);
+        let Asked { kind, margin, floor, harmless, min_events, limit, horizon } = *asked;
         let below = Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start);
         let is_floor = harmless > 0.0 && (harmless < 1.0 || kind == CountKind::Rate);
         let floor = is_floor.then(|| Floor {
             share: harmless,
             below,
             part: FLOOR_PART[2],
-            is_of_harm: seldom <= 0.0,
+            is_of_harm: floor > 0.0,
             phi: 1.0,
         });
         let mut bounds = rungs.to_vec();

@@ -9,7 +9,7 @@ use super::gauge::{self, Gauge};
 use super::histogram;
 use super::kayenta::Series;
 use super::ladder::{horizon, watch};
-use super::latency::Latency;
+use super::latency::{Latency, SELDOM};
 use super::level;
 use super::look::Reading;
 use super::noise::Noise;
@@ -79,6 +79,16 @@ pub(super) enum Evidence {
     Series(Box<Series>),
 }
 
+/// The share or rate below which a canary is proven, whatever the baseline has; 0 for none.
+#[must_use]
+pub fn harmless(measure: &Measure) -> f64 {
+    match measure {
+        Measure::Ratio { floor, .. } | Measure::Rate { floor, .. } => *floor,
+        Measure::Latency { .. } => SELDOM,
+        Measure::Gauge { .. } => 0.0,
+    }
+}
+
 impl Evidence {
     /// Nothing seen yet. `rungs`: what must be proven at each step, as a ratio.
     pub(super) fn new(signal: &Signal, rungs: &[f64], terms: &Terms, after: After) -> Self {
@@ -89,7 +99,7 @@ impl Evidence {
                 kind: CountKind::Ratio,
                 margin,
                 floor: *floor,
-                seldom: 0.0,
+                harmless: *floor,
                 min_events: f64::from(*min_events),
                 limit: *limit,
                 horizon,
@@ -98,7 +108,7 @@ impl Evidence {
                 kind: CountKind::Rate,
                 margin,
                 floor: *floor,
-                seldom: 0.0,
+                harmless: *floor,
                 min_events: MIN_EVENTS,
                 limit: None,
                 horizon,

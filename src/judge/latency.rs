@@ -29,7 +29,7 @@ const MIN_SLOW: f64 = 5.0;
 
 /// A share of slow requests that is no reason not to go on, whatever the baseline has: without it a canary none of whose requests
 /// is ever slow could not be told from one that has twice as many as none. Harm is found below it all the same.
-pub const SELDOM: f64 = 0.0005;
+pub(super) const SELDOM: f64 = 0.0005;
 
 /// The part of requests that is slower than the bound at which safety is proven.
 const TAIL: f64 = 0.1;
@@ -91,7 +91,7 @@ impl Latency {
             kind: CountKind::Ratio,
             margin,
             floor: 0.0,
-            seldom: SELDOM,
+            harmless: SELDOM,
             min_events: MIN_SLOW,
             limit,
             horizon: terms.horizon,

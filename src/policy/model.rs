@@ -60,6 +60,12 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether `process` is in the steps: the one that serves users, or one that follows it.
+    #[must_use]
+    pub fn takes_part(&self, process: &str) -> bool {
+        process == self.strategy.process() || self.workers.iter().any(|worker| worker == process)
+    }
+
     /// A policy with this name and strategy and every default: it selects no app and compares nothing, acts, may roll
     /// back 1 % of good canaries and promote 5 % of bad ones, looks every 15 s and leaves out no warm-up.
     #[must_use]

@@ -202,10 +202,11 @@ fn take_baseline_out(r: &Rollout, o: &Observed, wanted: u32) -> Act {
 /// As many of the canary's units as the baseline has, of the processes that are in no step. Whoever takes the baseline out of
 /// routing takes out all of its processes, and what users' requests lead to may be another process than theirs.
 fn bring_up_others(r: &Rollout, o: &Observed) -> Act {
-    let in_step = |process: &str| process == r.process() || r.policy.workers.iter().any(|w| w == process);
     // A process that the canary does not have is not ours to add.
-    let others =
-        r.others.iter().filter(|(process, _)| !in_step(process) && o.existing(r.canary, process) > 0);
+    let others = r
+        .others
+        .iter()
+        .filter(|(process, _)| !r.policy.takes_part(process) && o.existing(r.canary, process) > 0);
     others
         .map(|(process, units)| bring_up(o, r.canary, process, *units))
         .find(|act| *act != Act::Settled)
@@ -290,8 +291,8 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
     let existing = o.existing(r.baseline, process);
     // A newer version took over from both: whoever brought the baseline back would take that away.
-    let ours = |u: &Unit| u.version == r.baseline || u.version == r.canary;
-    if existing == 0 && r.ending == Ending::Superseded && o.units.iter().any(|u| u.routable && !ours(u)) {
+    let newer = o.units.iter().any(|u| u.routable && !r.is_ours(u.version));
+    if existing == 0 && r.ending == Ending::Superseded && newer {
         return give_back(r, o, None, now);
     }
     if existing == 0 || is_half_replaced(r, o) {
@@ -340,7 +341,7 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
     // Units that the platform made before the canary was taken out, and cannot replace, it takes out no more: they go with
     // the canary.
-    let others = o.units.iter().any(|u| u.version != r.canary && u.version != r.baseline);
+    let others = o.units.iter().any(|u| !r.is_ours(u.version));
     let in_vain = r.is_in_vain(&Command::Unroute { version: r.canary }) && !(r.cannot_delete && others);
     if canary_routed && may_be_out(r, now) {
         return if r.failures < REPEATS {
@@ -405,8 +406,7 @@ fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
 /// A process in no step that only the canary's units serve now, those of the baseline being about to: they are waited for, as
 /// long as they may come by themselves.
 fn unready_apart<'r>(r: &'r Rollout, o: &Observed) -> Option<&'r str> {
-    let follows = |process: &str| r.policy.workers.iter().any(|worker| worker == process);
-    let mut apart = r.others.keys().filter(|process| !follows(process)).map(String::as_str);
+    let mut apart = r.others.keys().filter(|process| !r.policy.takes_part(process)).map(String::as_str);
     apart.find(|process| {
         o.ready(r.baseline, process) == 0
             && o.existing(r.baseline, process) > 0
@@ -505,8 +505,8 @@ fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> A
     if let Some(autoscaler) = r.suspends.iter().find(|a| !scaled(o, &a.process)) {
         return act(Command::RestoreAutoscaler { autoscaler: autoscaler.clone() });
     }
-    let takes_part = |process: &str| process == r.process() || r.policy.workers.iter().any(|w| w == process);
-    let elsewhere = |a: &Autoscaler| takes_part(&a.process) && a.version.is_some() && a.version != serves;
+    let elsewhere =
+        |a: &Autoscaler| r.policy.takes_part(&a.process) && a.version.is_some() && a.version != serves;
     match serves {
         Some(version) if o.autoscaled.iter().any(elsewhere) => act(Command::MoveAutoscalers { version }),
         _ => Act::Settled,

@@ -164,10 +164,9 @@ const DISPLACED_FOR: Span = Span::minutes(1);
 /// Neither version has a unit any more, and another one has: whoever put it there was told that it failed, or told nobody.
 fn displaced(r: &Rollout, i: &Inputs<'_>) -> Option<String> {
     let o = i.observed.filter(|_| !i.busy && r.unanswered().is_none() && r.phase != Phase::Leaving)?;
-    let ours = |version: Version| version == r.baseline || version == r.canary;
     let other = o.units.iter().find(|u| u.ready && u.routable)?.version;
     let quiet = i.now.since(r.quiet_since()) >= DISPLACED_FOR;
-    (quiet && !o.units.iter().any(|u| ours(u.version)))
+    (quiet && !o.units.iter().any(|u| r.is_ours(u.version)))
         .then(|| format!("{other} serves instead: {} and {} have no units any more", r.baseline, r.canary))
 }
 
@@ -230,6 +229,9 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
     let refused =
         |what: &str| vec![Event::Noted { what: format!("{} asked to {what}; {}", order.by, no_use(r)) }];
     let observes = r.policy.mode == Mode::Observe;
+    if let (OrderKind::Approve, Phase::Paused, Some(ending)) = (order.kind, r.phase, advised(r)) {
+        return vec![rollback(format!("{by} approved the advice to roll back"), Vec::new(), ending)];
+    }
     match (order.kind, r.phase) {
         (OrderKind::Promote, _) if observes => refused("promote"),
         (OrderKind::Rollback, _) if observes => refused("roll back"),
@@ -245,10 +247,6 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
             )
         }
         (OrderKind::Resume, Phase::Paused) => vec![Event::Resumed { by }],
-        (OrderKind::Approve, Phase::Paused) if advised(r).is_some() => {
-            let ending = advised(r).unwrap_or(Ending::RolledBack);
-            vec![rollback(format!("{by} approved the advice to roll back"), Vec::new(), ending)]
-        }
         (OrderKind::Approve, Phase::Paused)
             if matches!(r.pause, Some(PauseCause::Approval | PauseCause::Advice)) && r.plan.is_some() =>
         {
@@ -461,8 +459,7 @@ fn react(
             Vec::new()
         }
         (Reaction::Rollback, Mode::Advise) => {
-            let why = format!("advises to roll back {}: {why}", r.canary);
-            vec![paused(PauseCause::RollbackAdvice, why)]
+            vec![go_back(r, why, culprits, Ending::RolledBack)]
         }
         (Reaction::Pause, _) => vec![paused(cause, why)],
         (Reaction::Promote, _) => step_done(r, &why),

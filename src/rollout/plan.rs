@@ -84,6 +84,11 @@ pub struct Footing {
 }
 
 impl Footing {
+    /// Units of a canary as large as the baseline, of all processes.
+    pub(super) fn all(&self) -> u32 {
+        self.workers.values().copied().fold(self.units.saturating_add(self.lacks), u32::saturating_add)
+    }
+
     /// How many units the canary may have in all once `step` is in place, which may have taken some of the baseline's away.
     pub(super) fn room_after(&self, step: Option<&Step>) -> Option<u32> {
         let room = self.room?;
@@ -191,8 +196,7 @@ fn side_by_side(
 
 /// A full set of units beside the old one, then every user at once.
 fn switch(blue_green: &BlueGreen, footing: &Footing, plan: &mut Plan) -> Result<(), String> {
-    let all = footing.workers.values().fold(footing.units, |sum, units| sum.saturating_add(*units));
-    let all = all.saturating_add(footing.lacks);
+    let all = footing.all();
     if let Some(room) = footing.room.filter(|room| *room < all) {
         return Err(format!(
             "blue-green needs room for {all} units of the canary beside the baseline's, and the quota leaves room for {room}; \

@@ -121,13 +121,22 @@ impl World {
         self.rollout.apply(&Recorded { at: self.now, event }).unwrap();
     }
 
-    /// One decision, then every act that follows, as a platform that obeys at once.
-    fn look(&mut self, given: Inputs<'_>) {
+    /// What is decided on what is seen.
+    fn decided(&self, given: Inputs<'_>) -> Vec<Event> {
         let observed = self.observed();
-        let inputs = Inputs { now: self.now, observed: Some(&observed), ..given };
-        for event in decide(&self.rollout, &inputs) {
+        decide(&self.rollout, &Inputs { now: self.now, observed: Some(&observed), ..given })
+    }
+
+    /// One decision, and no act.
+    fn decide(&mut self, given: Inputs<'_>) {
+        for event in self.decided(given) {
             self.record(event);
         }
+    }
+
+    /// One decision, then every act that follows, as a platform that obeys at once.
+    fn look(&mut self, given: Inputs<'_>) {
+        self.decide(given);
         for _ in 0..20 {
             let Act::Do { command, expected } = next_act(&self.rollout, &self.observed(), false, self.now)
             else {

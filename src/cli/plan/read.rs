@@ -85,8 +85,7 @@ impl Known {
             (worker.clone(), u32::try_from(units).unwrap_or(u32::MAX))
         });
         // The platform makes one unit of each process of a new version.
-        let apart =
-            has.iter().filter(|other| **other != process && !policy.workers.iter().any(|w| w == *other));
+        let apart = has.iter().filter(|other| !policy.takes_part(other));
         let lacks: usize =
             apart.map(|other| self.of_version().filter(|unit| unit.process == *other).count() - 1).sum();
         Ok(Footing {

@@ -71,16 +71,18 @@ impl Resolver<'_> {
     pub(super) fn share(&mut self, field: Option<&Field<Share>>, default: f64, below: f64) -> f64 {
         let Some(field) = field else { return default };
         let Some(share) = self.get(field).copied() else { return default };
+        self.within(share, &field.at, below).unwrap_or(default)
+    }
+
+    /// A share that was read, if it is above nothing and below `below`.
+    pub(super) fn within(&mut self, share: Share, at: &Range<usize>, below: f64) -> Option<f64> {
         if share.get() > 0.0 && share.get() < below {
-            return share.get();
+            return Some(share.get());
         }
         let below = Share::new(below).unwrap_or(Share::ALL);
-        self.error(
-            &field.at,
-            format!("`{share}` is out of range"),
-            format!("write more than 0% and less than {below}"),
-        );
-        default
+        let help = format!("write more than 0% and less than {below}");
+        self.error(at, format!("`{share}` is out of range"), help);
+        None
     }
 
     /// The bytes of the file that stand for some bytes of a field's text, for carets inside of a query.

@@ -289,12 +289,7 @@ impl Resolver<'_> {
         let Some(field) = signal.floor.as_ref() else { return FLOOR };
         match self.get(field).copied() {
             None => FLOOR,
-            Some(Floor::Share(share)) if share.get() > 0.0 && share.get() < 1.0 => share.get(),
-            Some(Floor::Share(share)) => {
-                let message = format!("`{share}` is out of range");
-                self.error(&field.at, message, "write more than 0% and less than 100%");
-                FLOOR
-            }
+            Some(Floor::Share(share)) => self.within(share, &field.at, 1.0).unwrap_or(FLOOR),
             Some(Floor::Rate(_)) => {
                 let message = "a ratio's floor is a share of all events";
                 self.error(&field.at, message, "write it like `0.05%`");

@@ -97,10 +97,7 @@ pub(super) fn planned(r: &Rollout, o: &Observed) -> Result<Event, String> {
 
 /// Whoever keeps the baseline's units after the end needs as many again for the canary.
 fn no_room_to_keep(footing: &Footing, plan: &Plan) -> Option<String> {
-    let all = footing
-        .workers
-        .values()
-        .fold(footing.units.saturating_add(footing.lacks), |sum, units| sum.saturating_add(*units));
+    let all = footing.all();
     let room = footing.room_after(plan.steps.last()).filter(|room| *room < all)?;
     Some(format!(
         "`keep_for` needs room for {all} units of the canary beside the baseline's, and the quota leaves room for {room}; raise \
@@ -112,8 +109,7 @@ fn no_room_to_keep(footing: &Footing, plan: &Plan) -> Option<String> {
 /// What keeps the rollout from beginning at all.
 fn obstacle(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
     let acts = r.policy.mode != Mode::Observe;
-    let takes_part = |process: &String| process == r.process() || r.policy.workers.contains(process);
-    if let Some(scaler) = o.autoscaled.iter().find(|a| takes_part(&a.process))
+    if let Some(scaler) = o.autoscaled.iter().find(|a| r.policy.takes_part(&a.process))
         && acts
         && r.policy.autoscale == Autoscale::Refuse
     {
@@ -127,9 +123,7 @@ fn obstacle(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
         ));
     }
     let routed = |v: Version| o.units.iter().any(|u| u.version == v && u.routable);
-    if let Some(other) =
-        o.units.iter().find(|u| u.routable && u.version != r.baseline && u.version != r.canary)
-    {
+    if let Some(other) = o.units.iter().find(|u| u.routable && !r.is_ours(u.version)) {
         return Some(leave(
             r,
             Ending::TakenOver,
@@ -153,7 +147,7 @@ fn obstacle(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
 /// the canary's units of it cannot be brought to size, since the platform lets nobody but the autoscaler add any.
 fn scaled_apart(r: &Rollout, o: &Observed) -> Option<String> {
     let taken_out = r.policy.keep_for > Span::ZERO || matches!(r.policy.strategy, Strategy::BlueGreen(_));
-    let apart = |process: &String| process != r.process() && !r.policy.workers.contains(process);
+    let apart = |process: &str| !r.policy.takes_part(process);
     let scaler = o.autoscaled.iter().find(|a| apart(&a.process) && o.existing(r.canary, &a.process) > 0)?;
     taken_out.then(|| {
         format!(
@@ -190,7 +184,7 @@ fn footing(r: &Rollout, o: &Observed) -> Footing {
         .fold(0, u32::saturating_add);
     let lacks = sizes(o, r.baseline)
         .into_iter()
-        .filter(|(process, _)| process != r.process() && !r.policy.workers.contains(process))
+        .filter(|(process, _)| !r.policy.takes_part(process))
         .map(|(process, units)| match of(r.canary, &process) {
             0 => 0,
             made => units.saturating_sub(made),
@@ -222,8 +216,7 @@ fn suspended(r: &Rollout, o: &Observed) -> Vec<Autoscaler> {
     if r.policy.autoscale != Autoscale::Suspend || r.policy.mode == Mode::Observe {
         return Vec::new();
     }
-    let takes_part = |process: &String| process == r.process() || r.policy.workers.contains(process);
-    o.autoscaled.iter().filter(|a| takes_part(&a.process)).cloned().collect()
+    o.autoscaled.iter().filter(|a| r.policy.takes_part(&a.process)).cloned().collect()
 }
 
 /// What follows from the smoke checks before users are routed to the canary; nothing: go on.

@@ -220,7 +220,8 @@ pub(super) fn leave_step(r: &Rollout, why: &str) -> Vec<Event> {
 
 pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
-    if !i.busy && r.unanswered().is_none() && next_act(r, o, false, i.now) == Act::Settled {
+    let next = next_act(r, o, false, i.now);
+    if !i.busy && r.unanswered().is_none() && next == Act::Settled {
         return if r.watch_lasts() > Span::ZERO {
             vec![Event::WatchBegan]
         } else {
@@ -229,7 +230,7 @@ pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     }
     // Before it was asked for what is to be done, the platform has not had its time.
     if !i.busy
-        && !matches!(next_act(r, o, false, i.now), Act::Do { .. })
+        && !matches!(next, Act::Do { .. })
         && r.unanswered().is_none()
         && o.ready(r.baseline, r.process()) > 0
         && is_late(r, i.now)

@@ -6,13 +6,19 @@ use crate::rollout::event::Kind;
 use crate::rollout::phase::Phase;
 use crate::rollout::plan::{Routed, Step};
 use crate::rollout::traffic::{Command, Observed};
-use crate::words::{Share, Span, Time};
+use crate::words::{Share, Span, Time, Version};
 
 impl Rollout {
     /// The process whose units are scaled.
     #[must_use]
     pub fn process(&self) -> &str {
         self.policy.strategy.process()
+    }
+
+    /// Whether a version is one of the two.
+    #[must_use]
+    pub fn is_ours(&self, version: Version) -> bool {
+        version == self.baseline || version == self.canary
     }
 
     /// Whether the canary is to be asked by smoke checks now: it is not served yet and has not passed them.

@@ -128,11 +128,7 @@ fn a_replacement_that_failed_is_not_believed_while_it_may_be_taken_back() {
 /// A rollout whose first step was decided and not begun, with the canary in routing already.
 fn decided(policy: Policy) -> World {
     let mut world = World::new(policy, 4);
-    let observed = world.observed();
-    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
-    for event in decide(&world.rollout, &inputs) {
-        world.record(event);
-    }
+    world.decide(Inputs::default());
     assert_eq!(world.rollout.phase, Phase::Step);
     world.route(C, true);
     world

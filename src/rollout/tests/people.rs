@@ -105,11 +105,7 @@ fn what_was_advised_long_ago_is_planned_on_the_units_of_now() {
 fn units_that_an_autoscaler_made_before_it_could_be_removed_are_planned_with() {
     let mut world = World::new(Policy { autoscale: Autoscale::Suspend, ..policy() }, 4);
     world.autoscaled = vec![Autoscaler { process: "web".to_owned(), version: Some(B), spec: String::new() }];
-    let observed = world.observed();
-    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
-    for event in decide(&world.rollout, &inputs) {
-        world.record(event);
-    }
+    world.decide(Inputs::default());
     for _ in 0..6 {
         world.add(B, true, true);
     }
@@ -183,11 +179,7 @@ fn an_autoscaler_that_was_taken_away_is_given_back_whatever_is_planned_later() {
 #[test]
 fn somebody_elses_lock_is_no_fault_of_the_canary() {
     let mut world = World::new(policy(), 9);
-    let observed = world.observed();
-    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
-    for event in decide(&world.rollout, &inputs) {
-        world.record(event);
-    }
+    world.decide(Inputs::default());
     // Units are missing, and could not be asked for while a build held the app.
     world.pass(Span::minutes(16));
     for busy in [true, false] {

@@ -7,16 +7,6 @@ fn back(ending: Ending) -> Event {
     Event::RollbackDecided { why: "harm".to_owned(), culprits: vec![], ending }
 }
 
-fn answer(world: &mut World, answer: Answer) -> Command {
-    let Act::Do { command, expected } = next_act(&world.rollout, &world.observed(), false, world.now) else {
-        panic!("{:?}", next_act(&world.rollout, &world.observed(), false, world.now))
-    };
-    let number = world.rollout.command.as_ref().map_or(1, |c| c.number + 1);
-    world.record(Event::CommandIssued { number, command: command.clone(), expected });
-    world.record(Event::CommandAnswered { number, answer });
-    command
-}
-
 fn error(kind: PlatformErrorKind) -> Answer {
     Answer::Error { kind, message: "as it says".to_owned() }
 }
@@ -45,7 +35,7 @@ fn a_version_that_has_the_only_units_of_a_process_is_not_taken_away() {
     }
     world.record(back(Ending::RolledBack));
     world.pass(Span::minutes(4));
-    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: B });
+    assert_eq!(world.issue(Answer::Done), Command::MakeOnly { version: B });
 }
 
 /// The other way round: the version that is wanted back has one process of two.
@@ -57,18 +47,13 @@ fn a_return_that_stopped_half_way_is_done_again_and_not_toggled() {
     for process in ["web", "api"] {
         (0..2).for_each(|_| world.add_of(process, C, true, true));
     }
-    let observed = world.observed();
-    for event in
-        decide(&world.rollout, &Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() })
-    {
-        world.record(event);
-    }
+    world.decide(Inputs::default());
     let again = Command::MakeOnly { version: B };
-    assert_eq!(answer(&mut world, error(PlatformErrorKind::Failed)), again);
+    assert_eq!(world.issue(error(PlatformErrorKind::Failed)), again);
     world.units.retain(|u| u.process == "api");
     (0..2).for_each(|_| world.add_of("web", B, true, true));
     world.pass(Span::minutes(4));
-    assert_eq!(answer(&mut world, Answer::Done), again);
+    assert_eq!(world.issue(Answer::Done), again);
 }
 
 #[test]
@@ -79,10 +64,10 @@ fn a_base_that_can_neither_be_taken_out_nor_deleted_is_replaced() {
     world.rollout.cannot_delete = true;
     world.pass(Span::minutes(4));
     for _ in 0..3 {
-        assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: C });
+        assert_eq!(world.issue(Answer::Done), Command::Unroute { version: C });
         world.pass(Span::seconds(31));
     }
-    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: B });
+    assert_eq!(world.issue(Answer::Done), Command::MakeOnly { version: B });
 }
 
 #[test]
@@ -99,7 +84,7 @@ fn a_process_in_no_step_is_waited_for_before_the_canary_is_taken_away() {
     assert!(matches!(next_act(&world.rollout, &world.observed(), false, world.now), Act::Wait(_)));
     // It may never come, and the rest of the app's users are harmed meanwhile.
     world.pass(Span::minutes(4));
-    assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: C });
+    assert_eq!(world.issue(Answer::Done), Command::Unroute { version: C });
 }
 
 #[test]
@@ -121,16 +106,16 @@ fn stuck_units_stay_routed(keep_for: Span) {
         plan.steps[1].routed = plan::Routed::Canary;
         (0..2).for_each(|_| world.add(C, true, false));
         world.pass(Span::seconds(31));
-        assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: B });
+        assert_eq!(world.issue(Answer::Done), Command::Unroute { version: B });
     }
     // A restart of somebody's gets stuck with units that stay routed.
     world.route(B, true);
     for _ in 0..2 {
         world.pass(Span::seconds(31));
-        assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: B });
+        assert_eq!(world.issue(Answer::Done), Command::Unroute { version: B });
     }
     world.pass(Span::seconds(31));
-    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: C });
+    assert_eq!(world.issue(Answer::Done), Command::MakeOnly { version: C });
 }
 
 #[test]
@@ -142,14 +127,13 @@ fn a_newer_version_takes_nothing_back_once_the_canary_is_the_only_one() {
     let decided =
         |world: &World| decide(&world.rollout, &Inputs { foreign: Some(&came), ..Inputs::default() });
     assert_eq!(decided(&world)[0].label(), "rollback_decided", "the baseline still serves");
-    assert_eq!(answer(&mut world, Answer::Done), Command::MakeOnly { version: C });
+    assert_eq!(world.issue(Answer::Done), Command::MakeOnly { version: C });
     let after = decided(&world);
     assert!(matches!(&after[..], [Event::Finished { ending: Ending::Promoted, .. }]), "{after:?}");
     // The base has the units of both, and is on its way back to size.
     world.obey(&Command::MakeOnly { version: C });
     world.pass(Span::minutes(1));
-    let Command::RemoveUnits { version: C, .. } = answer(&mut world, error(PlatformErrorKind::Unknown))
-    else {
+    let Command::RemoveUnits { version: C, .. } = world.issue(error(PlatformErrorKind::Unknown)) else {
         panic!("there are units too many")
     };
     let after = decided(&world);
@@ -162,7 +146,7 @@ fn a_newer_version_leaves_the_one_that_has_all_users_where_nobody_knows_how_it_g
     let mut world = in_step(policy());
     world.record(Event::PromotionDecided { why: "proven".to_owned() });
     world.pass(Span::minutes(1));
-    assert_eq!(answer(&mut world, error(PlatformErrorKind::Unknown)), Command::MakeOnly { version: C });
+    assert_eq!(world.issue(error(PlatformErrorKind::Unknown)), Command::MakeOnly { version: C });
     world.obey(&Command::MakeOnly { version: C });
     world.add(Version(3), false, false);
     let came = Foreign::NewVersion(Some(Version(3)), "v3 was deployed".to_owned());
@@ -230,13 +214,8 @@ fn an_old_version_that_stands_ready_is_toggled_though_the_new_one_has_a_process_
     world.route(C, true);
     world.add(C, true, false);
     world.add_of("api", C, true, false);
-    let observed = world.observed();
-    for event in
-        decide(&world.rollout, &Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() })
-    {
-        world.record(event);
-    }
-    assert_eq!(answer(&mut world, Answer::Done), Command::Route { version: B });
+    world.decide(Inputs::default());
+    assert_eq!(world.issue(Answer::Done), Command::Route { version: B });
 }
 
 #[test]
@@ -257,17 +236,13 @@ fn a_promotion_out_of_turn_takes_autoscalers_out_of_the_way_first() {
         Policy { keep_for: Span::minutes(60), autoscale: crate::policy::Autoscale::Suspend, ..policy() };
     let mut world = World::new(keep, 4);
     world.autoscaled = vec![Autoscaler { process: "web".to_owned(), version: Some(B), spec: String::new() }];
-    let observed = world.observed();
-    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
-    for event in decide(&world.rollout, &inputs) {
-        world.record(event);
-    }
+    world.decide(Inputs::default());
     world.record(Event::PromotionDecided { why: "ana said so".to_owned() });
     let suspend = Command::SuspendAutoscaler { process: "web".to_owned() };
-    assert_eq!(answer(&mut world, Answer::Done), suspend);
+    assert_eq!(world.issue(Answer::Done), suspend);
     world.obey(&suspend);
     let bring = Command::AddUnits { version: C, process: "web".to_owned(), count: 3 };
-    assert_eq!(answer(&mut world, Answer::Done), bring);
+    assert_eq!(world.issue(Answer::Done), bring);
 }
 
 #[test]
@@ -309,13 +284,13 @@ fn one_answer_that_something_is_in_the_way_does_not_leave_users_with_what_is_lef
     let bring = Command::AddUnits { version: B, process: "web".to_owned(), count: 9 };
     for kind in [PlatformErrorKind::Busy, PlatformErrorKind::Unauthorized] {
         world.pass(Span::minutes(1));
-        assert_eq!(answer(&mut world, error(kind)), bring);
+        assert_eq!(world.issue(error(kind)), bring);
     }
     // What is refused cannot be had: too few units are better than a version that does harm.
     world.pass(Span::minutes(1));
-    assert_eq!(answer(&mut world, error(PlatformErrorKind::Refused)), bring);
+    assert_eq!(world.issue(error(PlatformErrorKind::Refused)), bring);
     world.pass(Span::minutes(1));
-    assert_eq!(answer(&mut world, Answer::Done), Command::Unroute { version: C });
+    assert_eq!(world.issue(Answer::Done), Command::Unroute { version: C });
 }
 
 #[test]
@@ -323,12 +298,8 @@ fn a_version_that_the_platform_refuses_to_bring_back_is_not_asked_for_without_en
     let mut world = World::new(policy(), 0);
     world.rollout.kind = Kind::Return;
     world.units.iter_mut().for_each(|u| (u.routable, u.base) = (true, true));
-    let observed = world.observed();
-    let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
-    for event in decide(&world.rollout, &inputs) {
-        world.record(event);
-    }
-    assert_eq!(answer(&mut world, error(PlatformErrorKind::Refused)), Command::MakeOnly { version: B });
+    world.decide(Inputs::default());
+    assert_eq!(world.issue(error(PlatformErrorKind::Refused)), Command::MakeOnly { version: B });
     let observed = world.observed();
     let inputs = Inputs { now: world.now, observed: Some(&observed), ..Inputs::default() };
     let decided = decide(&world.rollout, &inputs);

@@ -6,7 +6,7 @@ use super::super::course::Leg;
 use super::super::load::Counts;
 use super::super::print::worse;
 use super::Sight;
-use crate::judge::{Ask, SELDOM};
+use crate::judge::{Ask, harmless};
 use crate::policy::{Measure, Policy, Signal, rate_floor};
 use crate::stats::power::{DETECTION_NATS, LATE_NATS, SAFETY_NATS, Traffic, divergence};
 use crate::words::Share;
@@ -49,7 +49,7 @@ impl<'a> CountSight<'a> {
             traffic: Traffic { requests: counts.exposure, share, base: counts.base, phi },
             is_rate: matches!(signal.measure, Measure::Rate { .. }),
             floor,
-            harmless: if matches!(signal.measure, Measure::Latency { .. }) { SELDOM } else { floor },
+            harmless: harmless(&signal.measure),
             min_events,
             limit: limit.map(Share::get),
         }
