@@ -429,6 +429,7 @@ impl Judge {
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
             below_floor: watch.evidence.below_floor(within),
+            harmless: watch.evidence.harmless(),
             needs_floor: watch.evidence.needs_floor(),
             clearest: watch.evidence.clearest(),
             alone: watch.evidence.alone(),

@@ -155,7 +155,7 @@ const CASES: &[Case] = &[
     Case {
         name: "counts that fall from one bound to the next, since the scrape raced with requests",
         signal: "latency",
-        arms: [|_| histogram(&[0.1, 0.5], &[90.0, 60.0]), |_| histogram(&[0.1, 0.5], &[90.0, 60.0])],
+        arms: [|_| histogram(&[0.1, 0.5], &[90.0, 84.0]), |_| histogram(&[0.1, 0.5], &[90.0, 84.0])],
         history: 0,
         sequential: ["pass", "requests slower than 100 ms: 1.0 times the baseline's"],
         kayenta: ["pass", "Pass"],
@@ -206,6 +206,17 @@ const CASES: &[Case] = &[
         arms: [|_| json!([0.0, 0.0]), |_| json!([0.0])],
         history: 240,
         sequential: ["inconclusive", "no verdict"],
+        kayenta: ["pass", "Pass"],
+    },
+    Case {
+        name: "values that may be negative",
+        signal: "memory",
+        arms: [|n| wobbling(n, -2.0), |n| wobbling(7 * n, -2.0)],
+        history: 240,
+        sequential: [
+            "pass",
+            "some values are not above 0, so differences are measured by their usual size, 2",
+        ],
         kayenta: ["pass", "Pass"],
     },
     Case {
@@ -296,6 +307,10 @@ fn what_makes_no_sense_is_refused_with_its_line_and_changes_nothing() {
         ),
         (latency(r#"{"le":[0.1],"counts":[1,2],"total":9}"#), "with one count for each"),
         (latency(r#"{"le":[-0.1],"counts":[1],"total":9}"#), "not negative"),
+        (
+            latency(r#"{"le":[0.1,0.5],"counts":[90,30],"total":120}"#),
+            "90 requests within one bound, and only 30 within a larger one",
+        ),
         (r#"{"rollout":"r","at":20,"share":"10%"}"#.to_owned(), "write a part of 1, as 0.1 for 10%"),
         (r#"{"rollout":"","at":20}"#.to_owned(), "`rollout` is empty"),
         ("[]".to_owned(), "a look is an object"),

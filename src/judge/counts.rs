@@ -314,6 +314,11 @@ impl Counts {
         by_floor.is_some_and(|by_floor| by_floor > by_ratio)
     }
 
+    /// The share or rate of the floor, if there is one.
+    pub(super) fn harmless(&self) -> Option<f64> {
+        self.floor.as_ref().map(|floor| floor.share)
+    }
+
     pub(super) fn needs_floor(&self) -> bool {
         let PairCount { canary, baseline } = *self.evidence.seen();
         self.floor.is_none()

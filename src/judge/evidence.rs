@@ -116,11 +116,12 @@ impl Evidence {
             Measure::Latency { over, limit, .. } => {
                 Self::Latency(Box::new(Latency::new(margin, *over, *limit, rungs, terms, after)))
             }
-            Measure::Gauge { worse, form, .. } => {
+            Measure::Gauge { worse, form, floor, .. } => {
                 let asked = gauge::Asked {
                     margin,
                     worse: *worse,
                     form: *form,
+                    floor: *floor,
                     horizon,
                     look_every: terms.look_every,
                 };
@@ -232,6 +233,14 @@ impl Evidence {
     /// Whether the canary is called safe for what it has at all, rather than beside the baseline.
     pub(super) fn below_floor(&self, within: f64) -> bool {
         matches!(self.part(), Part::Proportion(counts) if counts.below_floor(within))
+    }
+
+    /// The share or rate below which the canary is called safe whatever the baseline has.
+    pub(super) fn harmless(&self) -> Option<f64> {
+        match self.part() {
+            Part::Proportion(counts) => counts.harmless(),
+            Part::Gauge(_) | Part::Series(_) => None,
+        }
     }
 
     /// Whether there was nothing yet that could be compared, and no number of requests without any would prove anything.

@@ -8,8 +8,8 @@ use super::{FrozenBaseline, Outcome, SignalVerdict, Verdict};
 use crate::words::Arms;
 
 pub(crate) use numbers::count;
+pub(super) use numbers::{amount, seconds, times};
 use numbers::{chance, lasting, measured, more, percent};
-pub(super) use numbers::{seconds, times};
 
 /// Seconds since 1970 of a moment before any look: September 2001.
 const MODERN: f64 = 1e9;
@@ -71,6 +71,8 @@ pub(super) struct Facts<'a> {
     pub(super) limit: Option<(f64, bool)>,
     /// Whether it is called safe for what it has at all, rather than beside the baseline.
     pub(super) below_floor: bool,
+    /// The share or rate below which it is called that.
+    pub(super) harmless: Option<f64>,
     /// Neither arm has had anything to compare, and there is no floor.
     pub(super) needs_floor: bool,
     /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there, as
@@ -312,8 +314,12 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         }
         (_, None) => "how long it still needs cannot be said".to_owned(),
     };
+    let few = facts.harmless.filter(|floor| v.seen[1] > 0.0 && v.seen[0] < floor * v.seen[1]);
+    let few = few.map_or_else(String::new, |floor| {
+        format!("; nor that it has less than {}, which would do", level(facts.about, floor))
+    });
     format!(
-        "{name}: neither harm nor safety shown yet: {}{}; {missing}",
+        "{name}: neither harm nor safety shown yet: {}{}{few}; {missing}",
         bounds(facts.about, v),
         so_far(facts.about, v)
     )

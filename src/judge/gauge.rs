@@ -3,12 +3,13 @@
 //! Without a past that is long enough nothing is rolled back for a gauge: what it looks like is told, and if the baseline has
 //! several units, their first looks of the rollout serve as the past of what follows.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use super::counts::{INTERVAL_ERROR, UNKNOWN};
-use super::explain::{About, times};
+use super::explain::{About, amount, times};
 use super::frozen::After;
 use super::level::{self, Level};
 use super::look::Reading;
@@ -33,6 +34,9 @@ pub(super) struct Asked {
     pub(super) margin: f64,
     pub(super) worse: Direction,
     pub(super) form: GaugeForm,
+    /// Values up to this are taken for it, in both arms: how little of it there is harms nobody.
+    #[serde(default)]
+    pub(super) floor: Option<f64>,
     /// The longest that the rollout may be analysed, in seconds.
     pub(super) horizon: f64,
     /// Seconds between looks.
@@ -40,6 +44,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The values of a reading that was checked, none below the floor. A canary that is not worse by more than the margin is
+    /// none after that either, so it is only another value that is compared.
+    pub(super) fn values<'a>(&self, reading: Option<&'a Reading>) -> Cow<'a, [f64]> {
+        let Some(Reading::Values(values)) = reading else { return Cow::Borrowed(&[]) };
+        self.floor
+            .map_or(Cow::Borrowed(values), |floor| values.iter().map(|value| value.max(floor)).collect())
+    }
+
     /// The same for a test that begins with so many units in each arm.
     pub(super) fn settings(&self, canary: usize, baseline: usize) -> GaugeSettings {
         let units = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
@@ -84,6 +96,9 @@ enum State {
         test: Box<AdvisoryTest>,
         /// Why.
         why: String,
+        /// The past is mostly zero.
+        #[serde(default)]
+        zero: bool,
         /// Looks so far.
         looks: u32,
     },
@@ -118,7 +133,7 @@ impl Gauge {
 
     pub(super) fn learn(&mut self, at: f64, baseline: &Reading) {
         if at.is_finite() {
-            self.remember(at, values(Some(baseline)));
+            self.remember(at, &self.asked.values(Some(baseline)));
         }
     }
 
@@ -130,7 +145,8 @@ impl Gauge {
     }
 
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
-        let (canary, baseline) = (values(arms.canary), values(arms.baseline));
+        let asked = self.asked;
+        let (canary, baseline) = (&*asked.values(arms.canary), &*asked.values(arms.baseline));
         if self.frozen {
             // Units of the baseline that are kept warm have nothing to do.
             if let Some(level) = &mut self.level {
@@ -164,10 +180,14 @@ impl Gauge {
         }
         if looks == LATE {
             self.find_level();
-            if baseline.len() >= LATE_UNITS
-                && let Ok(test) = self.fit(canary.len(), baseline.len())
-            {
-                self.state = State::Tested(test);
+            if baseline.len() >= LATE_UNITS {
+                match (self.fit(canary.len(), baseline.len()), &mut self.state) {
+                    (Ok(test), state) => *state = State::Tested(test),
+                    (Err(still), State::Advisory { why, zero, .. }) => {
+                        (*why, *zero) = (still.to_string(), still == NoFit::MostlyZero);
+                    }
+                    (Err(_), _) => {}
+                }
             }
         }
     }
@@ -180,7 +200,8 @@ impl Gauge {
             Err(why) => {
                 let worse = worse(self.asked.worse);
                 let test = Box::new(AdvisoryTest::new(worse, self.asked.margin, self.asked.look_every));
-                State::Advisory { test, why: why.to_string(), looks: 0 }
+                let zero = why == NoFit::MostlyZero;
+                State::Advisory { test, why: why.to_string(), zero, looks: 0 }
             }
         };
         self.past = VecDeque::new();
@@ -269,8 +290,10 @@ impl Gauge {
         if self.frozen {
             return self.level.is_none().then(|| UNKNOWN.to_owned());
         }
-        let State::Advisory { test, why, looks } = &self.state else { return None };
-        let then = if *looks < LATE {
+        let State::Advisory { test, why, zero, looks } = &self.state else { return None };
+        let then = if *zero && self.asked.worse == Direction::Up {
+            "; a `floor` would tell how little of it harms nobody".to_owned()
+        } else if *looks < LATE {
             format!("; after {LATE} looks at both versions, {looks} so far, the baseline's units tell it")
         } else {
             format!(
@@ -296,15 +319,25 @@ impl Gauge {
         Some(Noise::Gauge(test.fit().summary()))
     }
 
-    /// A ramp that is clearly there, in words.
+    /// What else its numbers need to be understood, in words: what they are measured by, and a ramp that is clearly there.
     pub(super) fn note(&self) -> Option<String> {
         let test = match (&self.state, self.level()) {
-            (_, Some(level)) => level.test(),
-            (State::Tested(test), None) => test,
-            _ => return None,
+            (_, Some(level)) => Some(level.test()),
+            (State::Tested(test), None) => Some(&**test),
+            _ => None,
         };
-        let leak = test.leak(1.0 + self.asked.margin)?;
-        (leak.per_hour > 0.0).then(|| format!("it gets worse by {:.0}% an hour", 100.0 * leak.per_hour))
+        let floor = self.asked.floor.map(|floor| format!("up to {} counts as that much", amount(floor)));
+        let unit = test.and_then(|test| test.fit().usual_size()).map(|size| {
+            format!(
+                "some values are not above 0, so differences are measured by their usual size, {}",
+                amount(size)
+            )
+        });
+        let ramp =
+            test.and_then(|test| test.leak(1.0 + self.asked.margin)).filter(|leak| leak.per_hour > 0.0);
+        let ramp = ramp.map(|leak| format!("it gets worse by {:.0}% an hour", 100.0 * leak.per_hour));
+        let notes: Vec<String> = floor.into_iter().chain(unit).chain(ramp).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 }
 
@@ -315,13 +348,5 @@ fn worse(direction: Direction) -> Worse {
     match direction {
         Direction::Up => Worse::Up,
         Direction::Down => Worse::Down,
-    }
-}
-
-/// The values of a reading that was checked.
-fn values(reading: Option<&Reading>) -> &[f64] {
-    match reading {
-        Some(Reading::Values(values)) => values,
-        _ => &[],
     }
 }

@@ -13,18 +13,30 @@ const MOST: usize = 24;
 /// How a histogram's bounds may differ from one another and still be the same, relatively.
 const SAME: f64 = 1e-9;
 
-/// That a reading is a histogram whose numbers make sense. Counts that fall from one bound to the next are none of its
-/// faults: they come from scrapes that race with requests.
+/// Cumulative counts may fall by so many requests,
+const RACE: f64 = 10.0;
+
+/// and so large a part of all. More is another kind of count, such as that of each bucket for itself.
+const RACE_PART: f64 = 0.05;
+
+/// That a reading is a histogram whose numbers make sense. Counts that fall a little from one bound to the next are none of
+/// its faults: they come from scrapes that race with requests, and from increments that a source extrapolates. The most so
+/// far counts then.
 pub(super) fn check(reading: &Reading) -> Result<(), Problem> {
     let Reading::Histogram { le, counts, total } = reading else {
         return Err(Problem::Kind { needs: "`le`, `counts` and `total`".to_owned() });
     };
     let total = count("`total`", *total)?;
+    let mut most = 0.0_f64;
     for value in counts {
         let value = count("a bucket's count", *value)?;
         if value > total {
             return Err(Problem::Above { events: value, total });
         }
+        if most - value > RACE + RACE_PART * total {
+            return Err(Problem::Falls { from: most, to: value });
+        }
+        most = most.max(value);
     }
     let ascends = le.windows(2).all(|pair| pair[0] < pair[1]);
     if le.len() != counts.len() || !ascends || !le.iter().all(|bound| bound.is_finite() && *bound >= 0.0) {

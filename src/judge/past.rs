@@ -93,11 +93,12 @@ fn of(signal: &Signal, terms: &Terms, history: &[Look]) -> Option<Past> {
         Measure::Latency { over, .. } => {
             Level::Counts(Box::new(CountPast::of_latency(&readings, *over, every)?))
         }
-        Measure::Gauge { worse, form, .. } => {
+        Measure::Gauge { worse, form, floor, .. } => {
             let asked = Asked {
                 margin: signal.margin,
                 worse: *worse,
                 form: *form,
+                floor: *floor,
                 horizon: terms.horizon,
                 look_every: terms.look_every,
             };
@@ -210,10 +211,11 @@ impl GaugePast {
         let mut history = History::new(asked.look_every);
         let (mut units, mut means) = (0, Vec::new());
         for (at, reading) in readings {
-            if let Reading::Values(values) = reading {
-                history.push(*at, values);
+            let values = asked.values(Some(reading));
+            if !values.is_empty() {
+                history.push(*at, &values);
                 units = values.len();
-                means.extend(mean(values).map(|mean| (*at, mean)));
+                means.extend(mean(&values).map(|mean| (*at, mean)));
             }
         }
         (units > 0).then_some(Self { asked, history, means, units })

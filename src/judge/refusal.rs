@@ -57,6 +57,13 @@ pub enum Problem {
         /// All events.
         total: f64,
     },
+    /// Counts of a histogram that are not cumulative.
+    Falls {
+        /// Requests within one bound.
+        from: f64,
+        /// Requests within a larger one.
+        to: f64,
+    },
     /// Bounds that do not ascend, or another number of counts than of bounds.
     Buckets,
 }
@@ -84,6 +91,10 @@ impl fmt::Display for Problem {
             }
             Self::NotFinite { value } => write!(f, "a value is {value}; it must be finite"),
             Self::Above { events, total } => write!(f, "{events} events of only {total} in all"),
+            Self::Falls { from, to } => write!(
+                f,
+                "{from} requests within one bound, and only {to} within a larger one; `counts` are cumulative, as Prometheus has them"
+            ),
             Self::Buckets => f.write_str(
                 "the histogram's bounds must be finite, not negative, and ascend, with one count for each, and no count above the total",
             ),

@@ -218,7 +218,7 @@ fn signal(signal: &Signal) -> String {
             format!("share of {} over {over}{}", histogram.0, limit_text(*limit))
         }
         Measure::Latency { histogram, over: None, .. } => format!("all of {}", histogram.0),
-        Measure::Gauge { query, worse, form } => {
+        Measure::Gauge { query, worse, form, floor } => {
             let worse = match worse {
                 Direction::Up => "more is worse",
                 Direction::Down => "less is worse",
@@ -227,7 +227,8 @@ fn signal(signal: &Signal) -> String {
                 GaugeForm::Strict => "",
                 GaugeForm::Loose => ", small shifts count",
             };
-            format!("{query}; {worse}{form}")
+            let floor = floor.map_or_else(String::new, |floor| format!(", up to {floor} nobody is harmed"));
+            format!("{query}; {worse}{form}{floor}")
         }
     };
     let mut roles = vec![format!("up to {} worse is good enough", percent(signal.margin))];

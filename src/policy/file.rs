@@ -200,9 +200,10 @@ pub(in crate::policy) struct Signal {
     #[schemars(extend("examples" = ["2%"]))]
     pub(in crate::policy) limit: Given<Field<Share>>,
     /// Below which nobody is harmed, whatever the comparison says. For `ratio`: a share of bad events, by default
-    /// `0.05%`. For `rate`: so many events of a unit in a time, as `2/h`; without it there is no such number.
+    /// `0.05%`. For `rate`: so many events of a unit in a time, as `2/h`; for `gauge`: a value, as `50`; without it there is
+    /// no such number.
     #[serde(default)]
-    #[schemars(extend("examples" = ["0.05%", "2/h"]))]
+    #[schemars(extend("examples" = ["0.05%", "2/h", 50]))]
     pub(in crate::policy) floor: Given<Field<Floor>>,
     /// For `ratio`: bad canary events without which there is no rollback. Default: `5`.
     #[serde(default)]

@@ -197,6 +197,9 @@ pub enum Measure {
         worse: Direction,
         /// What the margin means.
         form: GaugeForm,
+        /// Values up to this harm nobody, whatever the ratio; nothing: there is no such value.
+        #[serde(default)]
+        floor: Option<f64>,
     },
 }
 

@@ -51,7 +51,7 @@ pub fn latency(name: &str) -> Signal {
 /// A value of each unit with a margin of 10 %.
 #[must_use]
 pub fn gauge(name: &str, form: GaugeForm) -> Signal {
-    signal(name, Measure::Gauge { query: "value".to_owned(), worse: Direction::Up, form }, 0.1)
+    signal(name, Measure::Gauge { query: "value".to_owned(), worse: Direction::Up, form, floor: None }, 0.1)
 }
 
 fn signal(name: &str, measure: Measure, margin: f64) -> Signal {

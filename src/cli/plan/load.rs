@@ -223,6 +223,14 @@ const ASSUMED: u32 = 240;
 /// What of a difference is still there at the next look, where nobody says otherwise.
 const STAYS: f64 = 0.8;
 
+/// What a gauge that nothing is known of usually shows: well more than what harms nobody.
+pub(super) fn usual(measure: &Measure) -> f64 {
+    match measure {
+        Measure::Gauge { floor: Some(floor), .. } => 10.0 * floor,
+        _ => 100.0,
+    }
+}
+
 /// A gauge's past whose units differ by so much.
 pub(super) fn assumed(policy: &Policy, signal: &Signal, deviation: f64) -> Option<GaugePast> {
     use rand::{RngExt as _, SeedableRng as _};
@@ -235,7 +243,8 @@ pub(super) fn assumed(policy: &Policy, signal: &Signal, deviation: f64) -> Optio
             for unit in &mut units {
                 *unit = STAYS * *unit + deviation * (1.0 - STAYS * STAYS).sqrt() * next();
             }
-            let values = Reading::Values(units.iter().map(|unit| 100.0 * unit.exp()).collect());
+            let values =
+                Reading::Values(units.iter().map(|unit| usual(&signal.measure) * unit.exp()).collect());
             let arms = Arms { baseline: Some(values), canary: None };
             let signals = std::iter::once((signal.name.clone(), arms)).collect();
             Look { at: f64::from(look) * every, share: None, signals }

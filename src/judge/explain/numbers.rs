@@ -17,6 +17,11 @@ pub(in crate::judge) fn chance(log_e: f64) -> String {
     format!("under 1 in {}", count((one_in / size + 1e-9).floor() * size))
 }
 
+/// A gauge's value: two or three digits that tell something.
+pub(in crate::judge) fn amount(value: f64) -> String {
+    if (0.01..1e9).contains(&value) { times(value) } else { format!("{value:.2e}") }
+}
+
 /// A ratio with as many digits as it takes.
 pub(in crate::judge) fn times(ratio: f64) -> String {
     let text = if ratio < 2.0 {

@@ -114,8 +114,12 @@ fn latency() -> Signal {
 }
 
 fn memory() -> Signal {
-    let measure =
-        Measure::Gauge { query: "memory".to_owned(), worse: Direction::Up, form: GaugeForm::Strict };
+    let measure = Measure::Gauge {
+        query: "memory".to_owned(),
+        worse: Direction::Up,
+        form: GaugeForm::Strict,
+        floor: None,
+    };
     Signal { margin: 0.2, ..signal("memory", measure) }
 }
 

@@ -6,8 +6,12 @@ use super::*;
 use crate::policy::{Direction, GaugeForm};
 
 fn memory() -> Signal {
-    let measure =
-        Measure::Gauge { query: "memory".to_owned(), worse: Direction::Up, form: GaugeForm::Strict };
+    let measure = Measure::Gauge {
+        query: "memory".to_owned(),
+        worse: Direction::Up,
+        form: GaugeForm::Strict,
+        floor: None,
+    };
     Signal { margin: 0.2, ..signal("memory", measure) }
 }
 
@@ -109,4 +113,47 @@ fn units_that_give_no_values_are_silent() {
         ));
     }
     assert!(judge.verdict().no_data);
+}
+
+/// A queue that is nearly always empty, held in three units of the baseline and one of the canary.
+fn queue(
+    floor: Option<f64>,
+    canary: impl Fn(u32) -> f64,
+    done: impl Fn(&Verdict) -> bool,
+) -> (Option<u32>, Verdict) {
+    let Measure::Gauge { query, worse, form, .. } = memory().measure else { unreachable!() };
+    let measure = Measure::Gauge { query, worse, form, floor };
+    let signal = Signal { measure, gates: true, ..memory() };
+    let waiting =
+        |n: u32| Some(Reading::Values(vec![0.0, f64::from(u8::from(n.is_multiple_of(7))) * 3.0, 0.0]));
+    let at = |n: u32| 15.0 * f64::from(n);
+    let history: Vec<Look> = (0..240).map(|n| look(at(n), 0.0, &[("memory", waiting(n), None)])).collect();
+    let mut judge = Judge::new(&policy(&[0.2], vec![signal]), &history);
+    let found = (1..=120).find(|n| {
+        let canary = Some(Reading::Values(vec![canary(*n)]));
+        done(&judge.look(&look(at(240 + n), 0.2, &[("memory", waiting(*n), canary)])))
+    });
+    (found, judge.verdict())
+}
+
+#[test]
+fn what_is_mostly_zero_is_judged_by_a_floor() {
+    let (found, verdict) = queue(None, |_| 500.0, |verdict| verdict.harm);
+    assert_eq!(found, None);
+    let why = &verdict.signals["memory"].why;
+    assert!(
+        why.contains("mostly zero, so nothing says how much a change is worth; a `floor` would tell"),
+        "{why}"
+    );
+
+    let (found, verdict) = queue(Some(10.0), |_| 500.0, |verdict| verdict.harm);
+    assert!(found.is_some_and(|looks| looks <= 8), "{found:?}");
+    let why = &verdict.signals["memory"].why;
+    assert!(why.ends_with("; up to 10 counts as that much"), "{why}");
+
+    // Many times as much as the baseline has, and harmless all the same.
+    let busy = |n: u32| f64::from(n % 10);
+    assert_eq!(queue(Some(10.0), busy, |verdict| verdict.harm).0, None);
+    let (proven, _) = queue(Some(10.0), busy, |verdict| verdict.safe);
+    assert!(proven.is_some_and(|looks| looks <= 30), "{proven:?}");
 }

@@ -68,7 +68,8 @@ fn rules() -> Policy {
         |over: Option<f64>, limit| Measure::Latency { histogram: Counter("h".to_owned()), over, limit };
     let whole = signal("latency", latency(None, None));
     let slow = signal("slow", latency(Some(0.3), Share::new(0.2)));
-    let gauge = Measure::Gauge { query: "m".to_owned(), worse: Direction::Down, form: GaugeForm::Loose };
+    let gauge =
+        Measure::Gauge { query: "m".to_owned(), worse: Direction::Down, form: GaugeForm::Loose, floor: None };
     policy(&[0.05, 0.5], vec![limited, rate, whole, slow, signal("memory", gauge)])
 }
 

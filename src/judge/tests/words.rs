@@ -39,7 +39,7 @@ fn limited(limit: f64) -> Signal {
 
 /// A gauge of two baseline units that wander by little, and a canary unit that is `times` as large.
 fn gauge(worse: Direction, times: f64) -> Judge {
-    let measure = Measure::Gauge { query: "free".to_owned(), worse, form: GaugeForm::Strict };
+    let measure = Measure::Gauge { query: "free".to_owned(), worse, form: GaugeForm::Strict, floor: None };
     let value = |n: u32, unit: u32| 100.0 + f64::from((n * (7 + 4 * unit)) % 13) / 6.0;
     let units = |n: u32| Some(Reading::Values(vec![value(n, 0), value(n, 1)]));
     let history: Vec<Look> =

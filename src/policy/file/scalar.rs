@@ -34,7 +34,7 @@ fn percent(text: &str, example: &str) -> Result<f64, Misread> {
 
 const PERCENT: &str = r"^[0-9]+(\.[0-9]+)?%$";
 const CHANGE: &str = r"^\+?[0-9]+(\.[0-9]+)?%$";
-const FLOOR: &str = r"^[0-9]+(\.[0-9]+)?(%|/(s|m|min|h|d))$";
+const FLOOR: &str = r"^[0-9]+(\.[0-9]+)?(%|/(s|m|min|h|d)|)$";
 const DURATION: &str = r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 
 /// A part of a whole: `5%`.
@@ -77,16 +77,21 @@ impl Scalar for Change {
     }
 }
 
-/// What harms nobody: a part of a whole, `0.05%`, or a number in a time, `2/h`.
+/// What harms nobody: a part of a whole, `0.05%`, a number in a time, `2/h`, or a value, `50`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::policy) enum Floor {
     Share(Share),
     /// Events per second.
     Rate(f64),
+    /// A gauge's value.
+    Value(f64),
 }
 
 impl Scalar for Floor {
     fn read(text: &str) -> Result<Self, Misread> {
+        if let Some(value) = text.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0) {
+            return Ok(Self::Value(value));
+        }
         let Some((number, time)) = text.split_once('/') else {
             return Share::read(text).map(Self::Share);
         };
@@ -109,7 +114,7 @@ impl Scalar for Floor {
     }
 
     fn schema() -> Schema {
-        json_schema!({ "type": "string", "pattern": FLOOR })
+        json_schema!({ "type": ["string", "number"], "pattern": FLOOR, "minimum": 0 })
     }
 }
 

@@ -22,6 +22,9 @@ const MIN_EVENTS: u32 = 5;
 /// The largest floor of a rate, in events of a unit a second.
 const LARGEST_RATE: f64 = 1e6;
 
+/// The largest floor of a gauge.
+const LARGEST_VALUE: f64 = 1e18;
+
 /// Of a floor as high as this, or so many events, hardly anybody can mean what it says.
 const HIGH_FLOOR: f64 = 0.1;
 const MANY_EVENTS: u32 = 1000;
@@ -199,8 +202,8 @@ impl Resolver<'_> {
             (
                 "floor",
                 signal.floor.as_ref().map(|f| &f.at),
-                matches!(kind, Kind::Ratio | Kind::Rate),
-                "for `ratio` and `rate`",
+                kind != Kind::Latency,
+                "for `ratio`, `rate` and `gauge`",
             ),
             ("min_events", signal.min_events.as_ref().map(|f| &f.at), kind == Kind::Ratio, "for `ratio`"),
             ("over", signal.over.as_ref().map(|f| &f.at), kind == Kind::Latency, "for `latency`"),
@@ -290,7 +293,7 @@ impl Resolver<'_> {
         match self.get(field).copied() {
             None => FLOOR,
             Some(Floor::Share(share)) => self.within(share, &field.at, 1.0).unwrap_or(FLOOR),
-            Some(Floor::Rate(_)) => {
+            Some(Floor::Rate(_) | Floor::Value(_)) => {
                 let message = "a ratio's floor is a share of all events";
                 self.error(&field.at, message, "write it like `0.05%`");
                 FLOOR
@@ -338,11 +341,31 @@ impl Resolver<'_> {
                 }
             }
         };
+        let worse = self.or(signal.worse.as_ref(), Direction::Up);
         Some(Measure::Gauge {
             query,
-            worse: self.or(signal.worse.as_ref(), Direction::Up),
+            worse,
             form: self.or(signal.form.as_ref(), GaugeForm::Strict),
+            floor: self.floor_of_gauge(signal, worse),
         })
+    }
+
+    fn floor_of_gauge(&mut self, signal: &file::Signal, worse: Direction) -> Option<f64> {
+        let field = signal.floor.as_ref()?;
+        let floor = self.get(field).copied()?;
+        if worse == Direction::Down {
+            let message = "a floor says how little harms nobody, and of this gauge less is worse";
+            self.error(&field.at, message, "leave it out");
+            return None;
+        }
+        match floor {
+            Floor::Value(value) if value > 0.0 && value <= LARGEST_VALUE => Some(value),
+            _ => {
+                let message = "a gauge's floor is a value of a unit, more than 0";
+                self.error(&field.at, message, "write it like `50`: up to so much harms nobody");
+                None
+            }
+        }
     }
 
     fn counter_or(&mut self, field: Option<&Field<Text>>, default: &str) -> Option<SeriesSelector> {

@@ -54,6 +54,7 @@ fn policy() -> Policy {
                 query: "rss{app=\"{{ app }}\",version=\"{{ version }}\"}".to_owned(),
                 worse: crate::policy::Direction::Up,
                 form: crate::policy::GaugeForm::Strict,
+                floor: None,
             },
         ),
     ];

@@ -157,6 +157,7 @@ async fn what_is_asked_is_what_was_configured() {
         query: "avg(depth{v=\"{{ version }}\"})".to_owned(),
         worse: Direction::Up,
         form: GaugeForm::Strict,
+        floor: None,
     };
     let mut gatherer = gatherer(&policy(vec![errors(), ("depth", gauge)]), config);
     gatherer.gather(&observed(vec![]), Time(1_700_000_000_250)).await;
@@ -257,6 +258,7 @@ async fn a_query_that_fails_leaves_its_signal_alone() {
         query: "avg by (pod) (depth{v=\"{{ version }}\"})".to_owned(),
         worse: Direction::Up,
         form: GaugeForm::Strict,
+        floor: None,
     };
     let mut gatherer = gatherer(&policy(vec![errors(), ("depth", gauge)]), config(&server));
     let before = gatherer.state().clone();
@@ -327,6 +329,7 @@ async fn the_past_is_read_in_looks_of_even_length() {
         query: "max(depth{v=\"{{ version }}\"})".to_owned(),
         worse: Direction::Up,
         form: GaugeForm::Strict,
+        floor: None,
     };
     let mut policy = policy(vec![errors(), ("depth", gauge)]);
     policy.look_every = Span::seconds(30);

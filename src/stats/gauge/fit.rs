@@ -244,6 +244,13 @@ impl GaugeFit {
         self.scale.effect_of(1.0 + if margin.is_finite() { margin.max(0.0) } else { 0.0 })
     }
 
+    /// What differences are measured by where the baseline's past has values that are not above 0, and no ratio would mean
+    /// anything: the median size of a value. Nothing where ratios are compared.
+    #[must_use]
+    pub fn usual_size(&self) -> Option<f64> {
+        self.scale.unit()
+    }
+
     /// The strict branch on the values' own scale.
     pub(super) fn plain(&self) -> &Branch {
         self.unranked.as_ref().unwrap_or(&self.strict)

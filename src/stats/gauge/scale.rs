@@ -66,6 +66,14 @@ impl Scale {
         usable.then_some(Self { worse, form })
     }
 
+    /// What differences are measured by; `None` where ratios are compared.
+    pub(super) fn unit(self) -> Option<f64> {
+        match self.form {
+            Form::Linear { unit } => Some(unit),
+            Form::Log { .. } => None,
+        }
+    }
+
     /// A value on this scale; `None` if it has no place there.
     pub(super) fn place(self, value: f64) -> Option<f64> {
         let placed = match self.form {

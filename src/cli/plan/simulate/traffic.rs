@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Binomial, Distribution as _, Gamma, Geometric, Poisson, StandardNormal};
 
 use super::super::course::{Course, Leg};
-use super::super::load::{Counts, Load};
+use super::super::load::{Counts, Load, usual};
 use crate::judge::{Look, Reading};
 use crate::policy::{Direction, Measure, Policy};
 use crate::stats::CountKind;
@@ -207,7 +207,7 @@ impl<'a> Traffic<'a> {
         let NoiseSummary { deviation, offset, correlation, white, .. } = gauge.noise;
         let lasting = (1.0 - white).max(0.0);
         let memory = if lasting > 0.0 { (correlation / lasting).min(0.999) } else { 0.0 };
-        let level = SHARED.1 * gauge.shared;
+        let level = usual(&self.policy.signals[index].measure).ln() + SHARED.1 * gauge.shared;
         let factor = if worse == Direction::Up { regression } else { 1.0 / regression };
         let mut arm = |units: &mut Vec<Unit>, serving: u32, factor: f64| {
             let mut values = Vec::with_capacity(units.len());
@@ -215,7 +215,7 @@ impl<'a> Traffic<'a> {
                 unit.lasting = drift(unit.lasting, memory, &mut self.random);
                 let own = offset * unit.offset
                     + deviation * (lasting.sqrt() * unit.lasting + white.sqrt() * normal(&mut self.random));
-                values.push(100.0 * (level + own).exp() * factor);
+                values.push((level + own).exp() * factor);
             }
             values.truncate(serving as usize);
             (!values.is_empty()).then_some(Reading::Values(values))
