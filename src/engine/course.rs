@@ -161,6 +161,16 @@ impl Course {
         self.write(now, vec![Event::Alerted { fingerprint, starts, alarm, says }])
     }
 
+    /// Takes that an alert is over. What was not answered yet is not answered any more.
+    ///
+    /// # Errors
+    /// As [`Self::round`].
+    pub fn calm(&mut self, now: Time, fingerprint: &str) -> Written {
+        let Some(alarm) = self.memory.waiting(fingerprint) else { return Ok(Vec::new()) };
+        let says = format!("alert `{}` is over before anything followed from it", alarm.name);
+        self.write(now, vec![Event::AlertEnded { fingerprint: fingerprint.to_owned(), says }])
+    }
+
     /// One round: decides what follows from what was seen, and names the next command.
     ///
     /// # Errors
@@ -185,7 +195,7 @@ impl Course {
         // One after the other, as if each had been seen alone; only then what else was seen.
         let others_acted = writing.face(affairs, observed.as_ref())?;
         if !others_acted {
-            let alarms = writing.memory.alarms().to_vec();
+            let alarms: Vec<Alarm> = writing.memory.alarms().cloned().collect();
             let inputs = Inputs {
                 now,
                 observed: observed.as_ref(),
@@ -240,7 +250,7 @@ impl Course {
         let Some((at, Some(_))) = &self.saw else { return true };
         self.is_moving()
             || self.command().is_some()
-            || (!self.memory.alarms().is_empty() && answers_alerts(self.memory.rollout()))
+            || (self.memory.alarms().len() > 0 && answers_alerts(self.memory.rollout()))
             || now.since(*at) >= self.rollout().policy.look_every
     }
 

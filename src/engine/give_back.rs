@@ -28,7 +28,10 @@ pub(super) async fn opened<P: Platform>(
     };
     let before = match to {
         Some(to) => Some(to),
-        None => house.platform.replaced(&app, canary).await.map_err(|e| e.to_string())?,
+        // What served before a version that was itself brought back is what it was brought back from.
+        None => {
+            house.platform.replaced(&app, canary).await.map_err(|e| e.to_string())?.filter(|v| *v < canary)
+        }
     };
     // What still runs without users is the quickest way back.
     let baseline = before.or_else(|| idle.into_iter().filter(|version| *version < canary).max());

@@ -20,7 +20,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::rollout::{Command, Event, Observed, Order, PlatformErrorKind, Recorded};
 use crate::signal::{Gathered, Gatherer, Subject};
 use crate::store::StoreError;
-use crate::web::{Alert, Match, match_alert};
+use crate::web::{Alert, AlertStatus, Match, match_alert};
 use crate::words::{Arms, Time};
 
 /// How long a command that runs at shutdown is waited for. Its outcome is looked up after the next start.
@@ -225,6 +225,10 @@ impl<P: Platform> Runner<P> {
 
     /// An alert that was sent to the daemon: is it about this canary, and what does the policy make of it?
     async fn hear(&mut self, alert: &Alert) -> Result<(), StoreError> {
+        if alert.status == AlertStatus::Resolved {
+            let events = self.course.calm(self.now(), &alert.fingerprint)?;
+            return self.record(events).await;
+        }
         let means = match match_alert(alert, self.course.rollout(), &self.house.alert_labels) {
             Match::Unrelated => return Ok(()),
             Match::Raised(alarm) => Ok(alarm),

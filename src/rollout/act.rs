@@ -202,15 +202,26 @@ fn take_baseline_out(r: &Rollout, o: &Observed, wanted: u32) -> Act {
 /// As many of the canary's units as the baseline has, of the processes that are in no step. Whoever takes the baseline out of
 /// routing takes out all of its processes, and what users' requests lead to may be another process than theirs.
 fn bring_up_others(r: &Rollout, o: &Observed) -> Act {
-    // A process that the canary does not have is not ours to add.
-    let others = r
-        .others
-        .iter()
-        .filter(|(process, _)| !r.policy.takes_part(process) && o.existing(r.canary, process) > 0);
-    others
-        .map(|(process, units)| bring_up(o, r.canary, process, *units))
+    bring_up_each(r, o, |process| !r.policy.takes_part(process))
+}
+
+/// As many of the canary's units as the baseline has, of these processes beside the one that serves.
+fn bring_up_each(r: &Rollout, o: &Observed, of: impl Fn(&str) -> bool) -> Act {
+    others(r, o)
+        .filter(|(process, _)| of(process))
+        .map(|(process, units)| bring_up(o, r.canary, process, units))
         .find(|act| *act != Act::Settled)
         .unwrap_or(Act::Settled)
+}
+
+/// The other processes that the canary has, with the units that the baseline had of them. One that the canary does not have
+/// is not ours to add.
+fn others<'r>(r: &'r Rollout, o: &Observed) -> impl Iterator<Item = (&'r str, u32)> {
+    let has = |process: &str| o.existing(r.canary, process) > 0;
+    r.others
+        .iter()
+        .filter(move |(process, _)| has(process))
+        .map(|(process, units)| (process.as_str(), *units))
 }
 
 /// Towards the canary alone, at the size that the baseline had; the baseline's units are kept while the policy says so.
@@ -222,10 +233,15 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     // A baseline some of whose units are never taken out, because the platform got stuck with them, is replaced with them.
     let stays = r.is_in_vain(&Command::Unroute { version: r.baseline });
     // Nor is one beside which the quota leaves too little room, as where a person promotes out of turn.
-    let lacks = r.units.saturating_sub(o.existing(r.canary, process));
-    let begun = r.watch_began.is_some() || scaled(o, process);
-    let fits = begun || o.quota_left.is_none_or(|left| lacks <= left);
-    if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays && fits {
+    let all =
+        std::iter::once((process, r.units)).chain(others(r, o)).filter(|(process, _)| !scaled(o, process));
+    let lacks = all.fold(0_u32, |lacks, (process, units)| {
+        lacks.saturating_add(units.saturating_sub(o.existing(r.canary, process)))
+    });
+    let fits = r.watch_began.is_some() || o.quota_left.is_none_or(|left| lacks <= left);
+    // What an earlier rollout left goes with the baseline, lest idle versions pile up.
+    let older = o.units.iter().any(|u| !r.is_ours(u.version) && u.version < r.canary);
+    if r.keeps_baseline(now) && o.existing(r.baseline, process) > 0 && !stays && fits && !older {
         // Whoever is promoted out of turn may have autoscalers yet, which let nobody bring the canary to size.
         if let Some(process) = to_suspend(r, o) {
             return act(Command::SuspendAutoscaler { process });
@@ -234,7 +250,7 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
             return act;
         }
         if routed(o, r.baseline)
-            && let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up_others(r, o)
+            && let act @ (Act::Do { .. } | Act::Wait(_)) = bring_up_each(r, o, |_| true)
         {
             return act;
         }
@@ -290,8 +306,9 @@ fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
 fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
     let existing = o.existing(r.baseline, process);
-    // A newer version took over from both: whoever brought the baseline back would take that away.
-    let newer = o.units.iter().any(|u| u.routable && !r.is_ours(u.version));
+    // A newer version took over from both, or is about to: whoever brought the baseline back would take that away.
+    let serves = o.serving(r.canary, process) > 0;
+    let newer = o.units.iter().any(|u| !r.is_ours(u.version) && (u.routable || serves));
     if existing == 0 && r.ending == Ending::Superseded && newer {
         return give_back(r, o, None, now);
     }
@@ -316,12 +333,13 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         // cannot be had, too few of them are better than a version that does harm.
         let room = o.quota_left.map_or(wanted, |left| wanted.min(existing.saturating_add(left)));
         // That something is in the way for the moment does not say that they cannot be had.
-        if ready.saturating_mul(2) < wanted
-            && r.tries == 0
-            && r.failures <= REPEATS
-            && let act @ Act::Do { .. } = bring_up(o, r.baseline, process, room)
-        {
-            return act;
+        if ready.saturating_mul(2) < wanted && r.tries == 0 && r.failures <= REPEATS {
+            match bring_up(o, r.baseline, process, room) {
+                // Those that were just asked for: not every platform answers once they are ready.
+                act @ Act::Wait(_) if is_recent(r, now) && has_added(r) => return act,
+                act @ Act::Do { .. } => return act,
+                _ => {}
+            }
         }
         if ready == 0 {
             return Act::Stuck(format!(
@@ -388,6 +406,14 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         Act::Settled => give_back(r, o, Some(r.baseline), now),
         act => act,
     }
+}
+
+/// Whether units of the baseline are what was last asked for, and given.
+fn has_added(r: &Rollout) -> bool {
+    r.command.as_ref().is_some_and(|issued| {
+        matches!(issued.command, Command::AddUnits { version, .. } if version == r.baseline)
+            && matches!(issued.answered, Some((_, Answer::Done)))
+    })
 }
 
 /// Whether the platform stopped half way through replacing one version by the other: the base of one process is the

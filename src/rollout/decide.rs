@@ -75,8 +75,10 @@ pub enum Foreign {
     NewVersion(Option<Version>, String),
     /// Another version, or ours, was made the only one.
     Replaced(Option<Version>, String),
-    /// Routing, units or processes were changed by hand.
+    /// Routing was changed by hand.
     Changed(String),
+    /// Units were added, removed or restarted by hand.
+    Resized(String),
     /// The environment was changed, which restarts every version.
     Environment(String),
     /// The app is gone.
@@ -235,6 +237,8 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
     match (order.kind, r.phase) {
         (OrderKind::Promote, _) if observes => refused("promote"),
         (OrderKind::Rollback, _) if observes => refused("roll back"),
+        // It waits already, and what it waits for must not be forgotten.
+        (OrderKind::Pause, Phase::Paused) if advised(r).is_some() => refused("pause"),
         (OrderKind::Pause, Phase::Pending | Phase::Step | Phase::Paused | Phase::Watching) => {
             vec![paused(PauseCause::Operator, format!("{by} said so"))]
         }
@@ -242,9 +246,7 @@ fn on_order(r: &Rollout, order: &Order) -> Vec<Event> {
         (OrderKind::Promote | OrderKind::Resume, Phase::Paused)
             if r.pause == Some(PauseCause::SupersededAdvice) =>
         {
-            refused(
-                "go on, and a newer version was deployed; approve that this one goes, or remove the newer one",
-            )
+            refused("go on, and a newer version was deployed; approve that this one goes")
         }
         (OrderKind::Resume, Phase::Paused) => vec![Event::Resumed { by }],
         (OrderKind::Approve, Phase::Paused)
@@ -299,25 +301,48 @@ fn on_foreign(r: &Rollout, foreign: &Foreign, i: &Inputs<'_>) -> Vec<Event> {
             leave(r, if is_done { Ending::Promoted } else { Ending::TakenOver }, why.clone())
         }
         Foreign::Replaced(_, why) => leave(r, Ending::Superseded, why.clone()),
-        Foreign::NewVersion(_, why) if is_done => {
-            leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
-        }
+        Foreign::NewVersion(_, why) if is_done => leave(r, Ending::Promoted, watched_no_longer(r, i, why)),
         Foreign::NewVersion(_, why) if matches!(r.phase, Phase::RollingBack | Phase::Leaving) => {
             vec![Event::Noted { what: why.clone() }]
         }
         Foreign::NewVersion(_, why) if r.coexists() && r.step_reached.is_some() => {
             leave(r, Ending::Kept, format!("{why}, so which one to compare with which is not clear any more"))
         }
-        // Who asks before each act has moved nothing yet.
-        Foreign::NewVersion(_, why) if r.policy.mode == Mode::Advise && r.step_began.is_none() => {
+        // Who asks before each act has moved nothing yet, and what the platform moved by itself is not ours to take back.
+        Foreign::NewVersion(_, why)
+            if r.step_began.is_none() && (r.policy.mode == Mode::Advise || r.kind == Kind::InPlace) =>
+        {
             leave(r, Ending::Superseded, why.clone())
         }
         Foreign::NewVersion(_, why) => vec![go_back(r, why.clone(), Vec::new(), Ending::Superseded)],
-        Foreign::Changed(why) if is_done => {
-            leave(r, Ending::Promoted, format!("{why}, so {} is watched no longer", r.canary))
+        // Who adds or restarts units helps users, and takes no decision back.
+        Foreign::Resized(why) if r.phase == Phase::RollingBack => {
+            vec![Event::Noted { what: format!("{why}; the way back goes on") }]
         }
-        Foreign::Changed(why) => leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better")),
+        Foreign::Changed(why) | Foreign::Resized(why) if is_done => {
+            leave(r, Ending::Promoted, watched_no_longer(r, i, why))
+        }
+        Foreign::Changed(why) if r.phase == Phase::RollingBack => {
+            let stops = format!("{why}, so {} is taken back no further; see who serves now", r.canary);
+            let mut events = leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better"));
+            events.insert(0, Event::PersonNeeded { why: stops });
+            events
+        }
+        Foreign::Changed(why) | Foreign::Resized(why) => {
+            leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better"))
+        }
     }
+}
+
+/// The canary has everything, and something else has begun. What was kept of the baseline is nobody's any more.
+fn watched_no_longer(r: &Rollout, i: &Inputs<'_>, why: &str) -> String {
+    let kept = i.observed.map_or(0, |o| o.units.iter().filter(|u| u.version == r.baseline).count());
+    let left = if kept > 0 {
+        format!("; {kept} units of {} are left without users, until the next promotion", r.baseline)
+    } else {
+        String::new()
+    };
+    format!("{why}, so {} is watched no longer{left}", r.canary)
 }
 
 /// The canary was made the only version, or all users were sent to it: the baseline has no unit left, or none that users
@@ -343,7 +368,9 @@ fn on_foreign_observed(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
         Foreign::Environment(why) if matches!(r.phase, Phase::Step | Phase::Paused | Phase::Watching) => {
             vec![Event::BakeRestarted { why: why.clone() }]
         }
-        Foreign::Changed(why) | Foreign::Environment(why) => vec![Event::Noted { what: why.clone() }],
+        Foreign::Changed(why) | Foreign::Resized(why) | Foreign::Environment(why) => {
+            vec![Event::Noted { what: why.clone() }]
+        }
         Foreign::Replaced(version, why) if *version == Some(r.canary) => {
             finished(Ending::Observed, why.clone())
         }
@@ -357,21 +384,15 @@ fn on_emergency(r: &Rollout, i: &Inputs<'_>) -> Option<Vec<Event>> {
     if r.pause == Some(PauseCause::Operator) {
         return None;
     }
-    if let Some(why) = i.unhealthy {
-        return Some(react(r, r.policy.on.fail, why.to_owned(), vec!["health".to_owned()], PauseCause::Fail));
-    }
-    let loudest = i.alerts.iter().max_by_key(|a| u8::from(a.action == Reaction::Rollback));
-    if let Some(alarm) = loudest.filter(|a| a.action != Reaction::Ignore) {
-        return Some(react(
-            r,
-            alarm.action,
-            alarm.sentence.clone(),
-            vec![alarm.name.clone()],
-            PauseCause::Fail,
-        ));
-    }
-    let verdict = i.verdict.filter(|v| v.harm)?;
-    Some(react(r, r.policy.on.fail, verdict.why.clone(), verdict.culprits.clone(), PauseCause::Fail))
+    let fail = r.policy.on.fail;
+    let unhealthy = i.unhealthy.map(|why| (fail, why.to_owned(), vec!["health".to_owned()]));
+    let heard = i.alerts.iter().filter(|alarm| alarm.action != Reaction::Ignore);
+    let heard = heard.map(|alarm| (alarm.action, alarm.sentence.clone(), vec![alarm.name.clone()]));
+    let harm = i.verdict.filter(|v| v.harm).map(|v| (fail, v.why.clone(), v.culprits.clone()));
+    // The strongest, lest what only pauses hides what rolls back; of equal ones the first.
+    let strongest = unhealthy.into_iter().chain(heard).chain(harm);
+    let (reaction, why, culprits) = strongest.min_by_key(|(reaction, ..)| *reaction != Reaction::Rollback)?;
+    Some(react(r, reaction, why, culprits, PauseCause::Fail))
 }
 
 /// Nothing is wrong with the canary: data, steps, time.

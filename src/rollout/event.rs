@@ -189,6 +189,13 @@ pub enum Event {
         /// In words.
         says: String,
     },
+    /// An alert that was heard is over before anything followed from it.
+    AlertEnded {
+        /// The sender's identity of it.
+        fingerprint: String,
+        /// In words.
+        says: String,
+    },
     /// What has been dealt with, and is no news after a restart.
     Heeded {
         /// What others did, by the platform's ids.
@@ -317,6 +324,7 @@ impl Event {
             Self::Restarted => "restarted",
             Self::Noted { .. } => "noted",
             Self::Alerted { .. } => "alerted",
+            Self::AlertEnded { .. } => "alert_ended",
             Self::Heeded { .. } => "heeded",
         }
     }
@@ -370,7 +378,7 @@ impl Event {
             Self::PersonNeeded { why } => format!("a person is needed: {why}"),
             Self::Restarted => "the daemon was started again".to_owned(),
             Self::Noted { what } => what.clone(),
-            Self::Alerted { says, .. } => says.clone(),
+            Self::Alerted { says, .. } | Self::AlertEnded { says, .. } => says.clone(),
             Self::Heeded { .. } => "dealt with what others did and what was heard".to_owned(),
         }
     }

@@ -262,7 +262,11 @@ impl Rollout {
         let active = !self.phase.is_final();
         match event {
             Event::Opened { .. } => false,
-            Event::Restarted | Event::Noted { .. } | Event::Alerted { .. } | Event::Heeded { .. } => true,
+            Event::Restarted
+            | Event::Noted { .. }
+            | Event::Alerted { .. }
+            | Event::AlertEnded { .. }
+            | Event::Heeded { .. } => true,
             Event::CommandAnswered { number, .. } => self.unanswered().is_some_and(|c| c.number == *number),
             Event::CommandIssued { number, .. } => {
                 active
@@ -274,7 +278,8 @@ impl Rollout {
             }
             Event::Planned { plan, .. } => {
                 let begins = self.phase == Phase::Step && self.step == 0 && self.step_reached.is_none();
-                (self.phase == Phase::Pending || begins)
+                let sizes = self.phase == Phase::Promoting && self.plan.as_ref() == Some(plan);
+                (self.phase == Phase::Pending || begins || sizes)
                     && (!plan.steps.is_empty() || self.kind != Kind::Beside)
             }
             Event::PromotionDecided { .. } => matches!(self.phase, Phase::Step | Phase::Paused),
@@ -287,7 +292,11 @@ impl Rollout {
 
     fn take(&mut self, at: Time, event: &Event) {
         match event {
-            Event::Opened { .. } | Event::Learnt { .. } | Event::Noted { .. } | Event::Alerted { .. } => {}
+            Event::Opened { .. }
+            | Event::Learnt { .. }
+            | Event::Noted { .. }
+            | Event::Alerted { .. }
+            | Event::AlertEnded { .. } => {}
             Event::Heeded { disturbs, .. } => {
                 if *disturbs {
                     self.disturbed = Some(at);

@@ -10,6 +10,7 @@ use crate::words::{AppName, RolloutId, Share, Span, Time, Version};
 mod grounds;
 mod listings;
 mod observing;
+mod others;
 mod people;
 mod replaced;
 mod strategies;

@@ -25,11 +25,15 @@ use crate::scenario::{Scenario, Visit};
 /// The signal's name in every policy.
 const SIGNAL: &str = "errors";
 
+/// The sender's identity of the alert.
+const ALERT: &str = "slow";
+
 /// Something that waits for the daemon.
 #[derive(Debug, Clone)]
 pub(crate) enum Knock {
     Order(Order),
     Alert(Heard),
+    Calm,
 }
 
 /// Why the daemon does not go on.
@@ -197,9 +201,10 @@ impl<'a> World<'a> {
                     sentence: "alert `Slow` fires".to_owned(),
                 };
                 let means = reaction.map(alarm).ok_or_else(|| "alert `Slow` fires for v1".to_owned());
-                let fingerprint = "slow".to_owned();
+                let fingerprint = ALERT.to_owned();
                 self.inbox.push_back(Knock::Alert(Heard { fingerprint, starts, means }));
             }
+            Visit::Calm => self.inbox.push_back(Knock::Calm),
             Visit::Somebody(what) => {
                 let now = self.install.now;
                 self.install.tsuru.somebody(now, APP, what);
@@ -284,7 +289,7 @@ impl<'a> World<'a> {
         let resumed = course.resume(self.clock())?;
         self.write(course, book, resumed)?;
         if course.is_new() {
-            let learnt = course.learn(self.clock(), self.install.history())?;
+            let learnt = course.learn(self.clock(), self.install.history(self.scenario.history))?;
             self.write(course, book, learnt)?;
         }
         Ok(())
@@ -312,6 +317,7 @@ impl<'a> World<'a> {
                     written
                 }
                 Knock::Alert(heard) => course.hear(self.clock(), heard)?,
+                Knock::Calm => course.calm(self.clock(), ALERT)?,
             };
             // Whoever knocked is told once it is written, and comes again if the daemon dies before.
             self.write(course, book, written)?;

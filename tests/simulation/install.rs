@@ -25,9 +25,6 @@ pub(crate) const DAEMON: &str = "uguisu";
 /// The platform's clock when the simulation begins.
 pub(crate) const START: Time = Time(1_800_000_000_000);
 
-/// How many looks of the baseline are known from before.
-const HISTORY: u32 = 12;
-
 /// How often a read is tried while the token is refused.
 const READ_TRIES: u32 = 3;
 
@@ -95,9 +92,9 @@ impl Install {
         spec.processes.extend(scenario.beside.iter().map(|process| (*process).to_owned()));
         let [baseline, _] = scenario.images();
         tsuru.create_app(START, spec, Some((&baseline, scenario.units))).expect("a good image");
-        if scenario.scaled {
+        if let Some(process) = scenario.scaled {
             let scale = Act::SetAutoscale {
-                process: "web".to_owned(),
+                process: process.to_owned(),
                 min: 1,
                 max: scenario.units.max(2),
                 cpu: "700m".to_owned(),
@@ -322,10 +319,10 @@ impl Install {
     }
 
     /// What the baseline did before: some looks, at the usual pace.
-    pub(crate) fn history(&mut self) -> Vec<Look> {
+    pub(crate) fn history(&mut self, looks: u32) -> Vec<Look> {
         let every = 15.0;
-        let began = self.now.seconds() - every * f64::from(HISTORY);
-        (0..HISTORY)
+        let began = self.now.seconds() - every * f64::from(looks);
+        (0..looks)
             .map(|number| {
                 let total = Poisson::new(self.requests * every).map_or(0.0, |law| law.sample(&mut self.rng));
                 let events =

@@ -99,7 +99,7 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
     if !world.journal.iter().any(failed) {
         others_kept(world, app)?;
     }
-    if world.scenario.scaled {
+    if world.scenario.scaled == Some("web") {
         return Ok(());
     }
     let most = plan.steps.iter().map(|step| step.canary).max().unwrap_or(0);
@@ -139,7 +139,9 @@ pub(crate) fn hold(world: &mut World<'_>, course: &Course) -> Result<(), Stop> {
 /// As many units of the process that is in no step are routed as there were at the beginning, whoever's they are.
 fn others_kept(world: &World<'_>, app: &App) -> Result<(), Stop> {
     let routed = app.pods.iter().filter(|p| p.key.process == API && p.routable).count();
-    if !world.scenario.beside.contains(&API) || routed >= world.scenario.units as usize {
+    let Scenario { beside, scaled, units, .. } = &world.scenario;
+    // How many there are is the autoscaler's to say.
+    if !beside.contains(&API) || *scaled == Some(API) || routed >= *units as usize {
         return Ok(());
     }
     Err(Stop::Broken(format!(
@@ -289,15 +291,11 @@ fn only(app: &App, version: Version, scenario: &Scenario) -> Result<(), String> 
     if let Some(((process, other), units)) = replicas.iter().find(|((_, v), _)| *v != version.0) {
         return Err(format!("v{other} has {units} `{process}` unit(s)"));
     }
-    if scenario.scaled {
-        let scalers: Vec<u32> = app.autoscales.iter().map(|a| a.version).collect();
-        return if scalers == [version.0] {
-            Ok(())
-        } else {
-            Err(format!("the autoscalers change {scalers:?}"))
-        };
+    let scalers: Vec<u32> = app.autoscales.iter().map(|a| a.version).collect();
+    if scalers != Vec::from_iter(scenario.scaled.map(|_| version.0)) {
+        return Err(format!("the autoscalers change {scalers:?}"));
     }
-    for process in &app.spec.processes {
+    for process in app.spec.processes.iter().filter(|process| scenario.scaled != Some(process)) {
         let have = replicas.get(&(process.as_str(), version.0)).copied().unwrap_or(0);
         if have != scenario.units {
             return Err(format!("{version} has {have} `{process}` units instead of {}", scenario.units));
@@ -336,7 +334,9 @@ pub(crate) fn answered(before: &Rollout, order: OrderKind, written: &[Recorded])
             ("rollback_decided", acts && !matches!(phase, Phase::RollingBack | Phase::Leaving))
         }
         (OrderKind::Pause, Phase::Pending | Phase::Step | Phase::Paused | Phase::Watching) => {
-            ("paused", true)
+            // What waits for agreement to the way back waits already.
+            let advised = [PauseCause::RollbackAdvice, PauseCause::SupersededAdvice].map(Some);
+            ("paused", !advised.contains(&before.pause))
         }
         // Nobody goes on over a newer version.
         (OrderKind::Resume, Phase::Paused) => ("resumed", before.pause != Some(PauseCause::SupersededAdvice)),

@@ -36,6 +36,8 @@ pub(crate) enum Visit {
     Order(OrderKind),
     /// An alert fires that the policy answers so; nothing: it is about something else.
     Alert(Option<Reaction>),
+    /// It is over.
+    Calm,
     /// Somebody does something on the platform.
     Somebody(Foreign),
     /// A unit's container exits.
@@ -75,14 +77,16 @@ pub(crate) struct Scenario {
     pub(crate) quota: Option<u32>,
     /// The app's processes beside `web`: workers, and one that users reach and that is in no step.
     pub(crate) beside: Vec<&'static str>,
-    /// The platform's autoscaler is in charge of `web`.
-    pub(crate) scaled: bool,
+    /// The process that the platform's autoscaler is in charge of.
+    pub(crate) scaled: Option<&'static str>,
     /// What began it.
     pub(crate) kind: Kind,
     /// The canary does not answer its smoke checks as it should.
     pub(crate) smokes: bool,
     pub(crate) policy: Policy,
     pub(crate) quality: Quality,
+    /// How many looks of the baseline are known from before: a quarter have too few to know the noise by.
+    pub(crate) history: u32,
     /// Requests a second.
     pub(crate) requests: f64,
     pub(crate) faults: Faults,
@@ -110,7 +114,9 @@ impl Scenario {
         let worker = rng.random_bool(0.2).then_some("worker");
         let api = StdRng::seed_from_u64(seed ^ 0x0A91).random_bool(0.2).then_some(API);
         let beside: Vec<_> = worker.into_iter().chain(api).collect();
-        let scaled = rng.random_bool(0.15);
+        let scaled = rng.random_bool(0.15).then_some("web");
+        let mut more = StdRng::seed_from_u64(seed ^ 0x5CA1);
+        let scaled = beside.choose(&mut more).copied().filter(|_| more.random_bool(0.3)).or(scaled);
         let kind = match rng.random_range(0..20) {
             0 => Kind::InPlace,
             1 => Kind::Return,
@@ -134,6 +140,7 @@ impl Scenario {
             smokes: !policy.smoke.is_empty() && rng.random_bool(0.2),
             policy,
             quality,
+            history: if seed.is_multiple_of(4) { 12 } else { 40 },
             requests: *[60.0, 200.0, 800.0].choose(&mut rng).unwrap_or(&200.0),
             faults: if spared { Faults::default() } else { faults(&mut rng) },
             trouble: if spared { Trouble::default() } else { trouble(&mut rng) },
@@ -254,6 +261,8 @@ fn policy(rng: &mut StdRng, kind: Kind) -> Policy {
     let autoscale = *autoscale.choose(rng).unwrap_or(&Autoscale::Suspend);
     // As policies are checked: what is kept beside the canary needs a canary that can grow.
     let keep_for = if autoscale == Autoscale::Swap { Span::ZERO } else { keep_for };
+    let at_once = matches!(strategy, Strategy::BlueGreen(_));
+    let autoscale = if at_once && autoscale == Autoscale::Swap { Autoscale::Suspend } else { autoscale };
     let quarantine = rng.random_bool(0.2);
     Policy {
         mode,
@@ -328,6 +337,9 @@ fn visits(rng: &mut StdRng) -> Vec<(Span, Visit)> {
             .choose(rng)
             .unwrap_or(&None);
         at(rng, Visit::Alert(action));
+        if rng.random() {
+            at(rng, Visit::Calm);
+        }
     }
     if rng.random_bool(0.3) {
         for _ in 0..rng.random_range(1..3) {

@@ -17,8 +17,8 @@ pub struct Memory {
     heeded: BTreeSet<String>,
     /// Alerts that were heard, by fingerprint and beginning: their sender repeats itself.
     heard: BTreeSet<(String, Time)>,
-    /// Alerts that were heard and not dealt with yet, oldest first.
-    alarms: Vec<Alarm>,
+    /// Alerts that were heard and not dealt with yet, oldest first, each with its sender's identity of it.
+    alarms: Vec<(String, Alarm)>,
     /// Alerts came while it waited for a person, who had to see to them.
     #[serde(default)]
     left: bool,
@@ -106,8 +106,14 @@ impl Memory {
         self.heard.contains(&(fingerprint.to_owned(), starts))
     }
 
-    pub(super) fn alarms(&self) -> &[Alarm] {
-        &self.alarms
+    /// What the alerts that were heard and not dealt with yet mean, oldest first.
+    pub(super) fn alarms(&self) -> impl ExactSizeIterator<Item = &Alarm> {
+        self.alarms.iter().map(|(_, alarm)| alarm)
+    }
+
+    /// The alert of this identity that was heard and not dealt with yet.
+    pub(super) fn waiting(&self, fingerprint: &str) -> Option<&Alarm> {
+        self.alarms.iter().find(|(of, _)| of == fingerprint).map(|(_, alarm)| alarm)
     }
 
     pub(super) fn called(&self) -> Option<&String> {
@@ -126,8 +132,9 @@ impl Memory {
             Event::Alerted { fingerprint, starts, alarm, .. } => {
                 self.heard.insert((fingerprint.clone(), *starts));
                 self.left |= waits;
-                self.alarms.extend(alarm.clone());
+                self.alarms.extend(alarm.clone().map(|alarm| (fingerprint.clone(), alarm)));
             }
+            Event::AlertEnded { fingerprint, .. } => self.alarms.retain(|(of, _)| of != fingerprint),
             Event::Heeded { acts, alerts, .. } => {
                 self.heeded.extend(acts.iter().cloned());
                 self.alarms.drain(..(*alerts).min(self.alarms.len()));

@@ -100,8 +100,8 @@ fn affair(activity: &Activity) -> Affair {
             Foreign::Replaced(*version, did(&format!("made {} the only version", name(version))))
         }
         ActivityKind::Routed => Foreign::Changed(did("changed which versions get traffic")),
-        ActivityKind::Scaled => Foreign::Changed(did("changed the number of units")),
-        ActivityKind::Restarted => Foreign::Changed(did("started, stopped or restarted units")),
+        ActivityKind::Scaled => Foreign::Resized(did("changed the number of units")),
+        ActivityKind::Restarted => Foreign::Resized(did("started, stopped or restarted units")),
         ActivityKind::Removed => Foreign::Removed(did("removed the app")),
         ActivityKind::Environment => {
             let what = "changed the environment, which restarts every version";

@@ -230,6 +230,28 @@ fn an_alert_that_comes_while_there_is_no_way_back_is_answered_when_there_is() {
 }
 
 #[test]
+fn an_alert_that_is_over_before_there_is_a_way_back_takes_nothing_back() {
+    let mut bench = in_step(Policy { watch: Span::minutes(30), ..fixture::policy(&[]) });
+    bench.order(OrderKind::Promote);
+    bench.pass(Span::seconds(5)).round();
+    bench.hear(Reaction::Rollback);
+    bench.pass(Span::seconds(5)).round();
+    bench.restart();
+    let calm = |bench: &mut Bench, fingerprint: &str| {
+        let written = bench.course.calm(bench.now, fingerprint);
+        bench.write(written)
+    };
+    assert_eq!(calm(&mut bench, "another"), [""; 0]);
+    assert_eq!(calm(&mut bench, "f"), ["alert_ended"]);
+    assert_eq!(calm(&mut bench, "f"), [""; 0]);
+    bench.app = after(&bench.app, &Command::MakeOnly { version: CANARY });
+    for _ in 0..6 {
+        bench.pass(Span::seconds(31)).round();
+    }
+    assert_eq!(bench.phase(), Phase::Watching);
+}
+
+#[test]
 fn an_alert_that_still_fires_after_a_persons_pause_counts_when_it_is_told_again() {
     let mut bench = in_step(fixture::policy(&[]));
     bench.order(OrderKind::Pause);

@@ -130,6 +130,16 @@ const MISTAKES: &[(&str, &str)] = &[
     ("mode: act", "workers: [web, consumer, consumer]"),
     ("mode: act", "autoscale: ignore"),
     ("mode: act", "autoscale: swap\nkeep_for: 1h"),
+    (CANARY, "  blue_green: {}\nautoscale: swap\n"),
+    (
+        "use: http-errors",
+        "name: queue\n    gauge: 'q{app=\"{{ app }}\", version=\"{{ version }}\"}'\n    floor: 5%",
+    ),
+    (
+        "use: http-errors",
+        "name: free\n    gauge: 'f{app=\"{{ app }}\", version=\"{{ version }}\"}'\n    worse: down\n    floor: 50",
+    ),
+    ("use: http-latency", "use: http-latency\n    floor: 50"),
     ("mode: act", "smoke: [{ http: healthz, status: 99 }]"),
     ("mode: act", "watch: 90d\nkeep_for: -1h"),
 ];

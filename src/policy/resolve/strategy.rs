@@ -117,6 +117,13 @@ impl Resolver<'_> {
         {
             let help = "`suspend` removes autoscalers for the rollout and makes them again";
             self.error(&field.at, "a rolling update needs units that only it changes", help);
+        } else if let Some(field) = file.autoscale.as_ref().filter(|_| swaps)
+            && matches!(file.strategy, strategy::Strategy::BlueGreen(_))
+        {
+            let help = "`suspend` removes autoscalers for the rollout and makes them again";
+            let message = "while the autoscaler stays with the baseline nobody can give the canary more than one unit, and it \
+                           would serve all users with that";
+            self.error(&field.at, message, help);
         } else if let Some(field) = file.autoscale.as_ref().filter(|_| swaps && file.keep_for.is_some()) {
             let help =
                 "`suspend` removes autoscalers for the rollout and makes them again; or leave `keep_for` out";

@@ -31,7 +31,10 @@ pub(super) fn on_pending(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
 /// not told for what is not there.
 fn unclear(r: &Rollout, o: &Observed, i: &Inputs<'_>) -> Option<String> {
     let mut processes = o.units.iter().filter(|u| u.version == r.baseline).map(|u| u.process.as_str());
-    if i.busy || !o.replacing().is_empty() || processes.any(|process| o.makes_anew(r.baseline, process)) {
+    if i.busy {
+        return Some("somebody else's act still holds the app, so nothing was begun".to_owned());
+    }
+    if !o.replacing().is_empty() || processes.any(|process| o.makes_anew(r.baseline, process)) {
         return Some(format!("the platform still replaces units of {}, so nothing was begun", r.baseline));
     }
     let untold = o.gaps.iter().find(|gap| gap.contains("autoscaler") || gap.contains("quota"))?;
@@ -199,7 +202,8 @@ fn footing(r: &Rollout, o: &Observed) -> Footing {
     }
 }
 
-fn planned_event(r: &Rollout, o: &Observed, plan: Plan, units: u32) -> Event {
+/// A plan with the sizes that are seen now.
+pub(super) fn planned_event(r: &Rollout, o: &Observed, plan: Plan, units: u32) -> Event {
     let mut others = sizes(o, r.baseline);
     others.remove(r.process());
     Event::Planned { plan, units, others, suspends: suspended(r, o) }

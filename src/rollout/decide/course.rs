@@ -1,6 +1,6 @@
 //! The course of a rollout once traffic moves: steps, the last step, the watch, and the way back.
 
-use super::begin::{planned, smoke};
+use super::begin::{planned, planned_event, smoke};
 use super::{Inputs, finished, go_back, paused, react};
 use crate::policy::{Mode, Reaction, Strategy};
 use crate::rollout::act::{Act, next_act};
@@ -102,12 +102,7 @@ fn to_place(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
 
 /// An autoscaler that could not be removed at once may have changed the units that the plan stands on.
 fn replan(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
-    let issued = r.command.as_ref().filter(|_| r.step == 0)?;
-    let removed = matches!(issued.command, Command::SuspendAutoscaler { .. })
-        && matches!(issued.answered, Some((_, Answer::Done)))
-        && r.suspends.iter().all(|a| o.autoscaled.iter().all(|there| there.process != a.process));
-    let changed = removed && o.routed(r.baseline, r.process()) != r.units;
-    if !changed || !o.replacing().is_empty() || o.makes_anew(r.baseline, r.process()) {
+    if !has_grown(r, o) {
         return None;
     }
     let suspends = r.suspends.clone();
@@ -118,6 +113,28 @@ fn replan(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
         Ok(event) => vec![event],
         Err(why) => super::leave(r, Ending::Failed, why),
     })
+}
+
+/// The last of the autoscalers was just removed, and had changed the baseline's units since they were counted.
+fn has_grown(r: &Rollout, o: &Observed) -> bool {
+    let removed = r.command.as_ref().is_some_and(|issued| {
+        matches!(issued.command, Command::SuspendAutoscaler { .. })
+            && matches!(issued.answered, Some((_, Answer::Done)))
+    });
+    let gone = r.suspends.iter().all(|a| o.autoscaled.iter().all(|there| there.process != a.process));
+    if !removed || !gone || r.step > 0 || !o.replacing().is_empty() {
+        return false;
+    }
+    let mut processes = std::iter::once(r.process()).chain(r.suspends.iter().map(|a| a.process.as_str()));
+    let anew = processes.clone().any(|process| o.makes_anew(r.baseline, process));
+    !anew
+        && processes.any(|process| {
+            if process == r.process() {
+                o.routed(r.baseline, process) != r.units
+            } else {
+                r.others.get(process).is_some_and(|units| o.kept(r.baseline, process) != *units)
+            }
+        })
 }
 
 /// Who only observes waits for somebody else to send users to the canary; some day nobody will any more.
@@ -172,10 +189,11 @@ fn is_in_place(r: &Rollout, o: &Observed) -> bool {
         Routed::Canary => serving(r.baseline) == 0,
         _ => serving(r.baseline) >= 1 && serving(r.baseline) <= step.baseline,
     };
+    // An autoscaler that stays in charge changes the baseline's units as it likes, and lets nobody change the canary's.
     let workers = step.workers.iter().all(|(worker, units)| {
-        o.ready(r.canary, worker) >= units.canary && o.existing(r.baseline, worker) <= units.baseline
+        r.is_scaled(o, worker)
+            || (o.ready(r.canary, worker) >= units.canary && o.existing(r.baseline, worker) <= units.baseline)
     });
-    // An autoscaler that stays in charge changes the baseline's units as it likes.
     let sized = r.is_scaled(o, process) || o.existing(r.baseline, process) == step.baseline;
     suspended && canary && (baseline || r.is_scaled(o, process)) && sized && workers
 }
@@ -220,6 +238,10 @@ pub(super) fn leave_step(r: &Rollout, why: &str) -> Vec<Event> {
 
 pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     let Some(o) = i.observed else { return Vec::new() };
+    // Whoever promotes before anything was moved promotes to the size that the app has now.
+    if let Some(plan) = r.plan.clone().filter(|_| r.step_reached.is_none() && has_grown(r, o)) {
+        return vec![planned_event(r, o, plan, o.routed(r.baseline, r.process()))];
+    }
     let next = next_act(r, o, false, i.now);
     if !i.busy && r.unanswered().is_none() && next == Act::Settled {
         return if r.watch_lasts() > Span::ZERO {
