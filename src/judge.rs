@@ -377,7 +377,10 @@ impl Judge {
         let mut strongest: Vec<_> = self.watches.iter().map(|watch| (watch.term(), watch)).collect();
         strongest.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let failed = strongest.iter().filter(|(_, watch)| watch.failed.is_some()).count();
-        self.harm = Some(strongest.iter().take(failed.max(1)).map(|(_, watch)| watch.name.clone()).collect());
+        // Where none shows it alone, all that speak against the canary do.
+        let together = strongest.iter().filter(|(_, watch)| watch.log_e_harm > 0.0).count();
+        let culprits = if failed > 0 { failed } else { together.max(1) };
+        self.harm = Some(strongest.iter().take(culprits).map(|(_, watch)| watch.name.clone()).collect());
     }
 
     fn sum(&self, at: f64) -> combine::Sum {
@@ -428,6 +431,7 @@ impl Judge {
             silent: watch.silence.since(at),
             step: [watch.step_seen, watch.step_needs()],
             limit: watch.evidence.limit(),
+            lacks_limit: watch.evidence.lacks_limit(within, watch.safe_threshold),
             below_floor: watch.evidence.below_floor(within),
             harmless: watch.evidence.harmless(),
             needs_floor: watch.evidence.needs_floor(),

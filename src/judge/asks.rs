@@ -19,6 +19,8 @@ pub struct Ask {
     pub allowed: f64,
     /// What must be proven at each step, as a ratio.
     pub within: Vec<f64>,
+    /// Over which time harm may begin, in seconds.
+    pub horizon: f64,
     /// Whether its failure rolls back though no other signal shows harm.
     pub alone: bool,
 }
@@ -53,6 +55,7 @@ pub fn asks(policy: &Policy) -> Vec<Ask> {
             safe_threshold: -terms.beta.ln(),
             allowed: 1.0 + signal.margin,
             within: ladder.rungs(signal),
+            horizon: terms.horizon,
             alone: alone(index),
         })
         .collect()

@@ -18,6 +18,7 @@ use super::look::Reading;
 use super::noise::Noise;
 use super::pace::Pace;
 use super::refusal::{Problem, count};
+use crate::stats::power::divergence;
 use crate::stats::special::log_add_exp;
 use crate::stats::{
     Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
@@ -40,6 +41,10 @@ const RAREST: f64 = 100.0;
 
 /// A part of requests that is smaller than this is taken for this.
 const LEAST_PART: f64 = 1e-9;
+
+/// So many of the canary's clusters must be expected before their absence proves anything. Dividing evidence by the dispersion is
+/// right for many clusters, and rash for few: nothing of two large ones that were to come is no proof that fewer come.
+const CLUSTERS: f64 = 4.0;
 
 /// Evidence is never divided by more than this, which leaves none.
 const NO_EVIDENCE: f64 = 1e6;
@@ -294,9 +299,22 @@ impl Counts {
     fn safe_parts(&self, within: f64) -> (f64, Option<f64>) {
         let mut bounds = self.bounds.iter().zip(self.evidence.log_e_safety());
         let proven = bounds.find(|(bound, _)| **bound >= within).map_or(0.0, |(_, log_e)| log_e);
+        let proven = if self.clusters() < CLUSTERS { proven.min(0.0) } else { proven };
         match &self.floor {
             Some(Floor { below, part, .. }) => ((1.0 - part).ln() + proven, Some(part.ln() + below.log_e())),
             None => (proven, None),
+        }
+    }
+
+    /// How many clusters of events were to be expected of a canary as good as the baseline: events, where they come singly.
+    fn clusters(&self) -> f64 {
+        let PairCount { canary, baseline } = *self.evidence.seen();
+        let measured = self.evidence.noise().dispersion().unwrap_or(1.0);
+        let phi = self.evidence.spread().map_or(1.0, |spread| spread.phi).max(measured).max(1.0);
+        if baseline.is_seen() {
+            canary.exposure() * baseline.events() / baseline.exposure() / phi
+        } else {
+            0.0
         }
     }
 
@@ -365,17 +383,52 @@ impl Counts {
         if self.frozen.is_some() {
             return None;
         }
-        let lack = threshold - self.log_e_safe(within);
+        if self.log_e_safe(within) >= threshold {
+            return Some(0.0);
+        }
+        let relative = self.pace_of_comparison(within, threshold)?;
+        match &self.limit {
+            Some(limit) => self.pace_of_limit(limit, threshold).map(|by_limit| by_limit.max(relative)),
+            None => Some(relative),
+        }
+    }
+
+    /// About how many seconds until a canary as good as the baseline is proven to be, whatever the limit says.
+    fn pace_of_comparison(&self, within: f64, threshold: f64) -> Option<f64> {
+        let (by_ratio, by_floor) = self.safe_parts(within);
+        let lack = threshold - by_floor.map_or(by_ratio, |by_floor| log_add_exp(by_ratio, by_floor));
         if lack <= 0.0 {
             return Some(0.0);
         }
-        let by_ratio = self.pace.until_within(within, lack, self.slow);
+        let clusters = self.clusters();
+        let by_ratio = self.pace.until_within(within, lack, self.slow).map(|seconds| {
+            let missing = (CLUSTERS - clusters).max(0.0) / clusters;
+            let until = missing * self.evidence.seen().canary.exposure() / self.pace.canary();
+            if until.is_finite() { seconds.max(until) } else { seconds }
+        });
         let by_floor =
             self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
                 let lack = threshold - floor.part.ln() - floor.below.log_e();
                 self.pace.until_below(floor.share, lack, floor.phi)
             });
         by_ratio.into_iter().chain(by_floor).min_by(f64::total_cmp)
+    }
+
+    /// About how many seconds until the canary, as it is so far, is proven below the limit; nothing where it is not below.
+    fn pace_of_limit(&self, limit: &Limit, threshold: f64) -> Option<f64> {
+        let canary = self.evidence.seen().canary;
+        let spread = self.evidence.spread().unwrap_or(Spread::NONE);
+        let lack = (threshold - limit.log_e_safe()).max(0.0);
+        let p = canary.events() / canary.exposure();
+        let nats = if p < limit.share() { divergence(p, limit.share()) } else { 0.0 };
+        self.pace.until_proven(nats / alone(spread, limit.share(), ArmCount::default()), lack)
+    }
+
+    /// The limit, where all that is still to be proven is that the canary is below it.
+    pub(super) fn lacks_limit(&self, within: f64, threshold: f64) -> Option<f64> {
+        let limit =
+            self.limit.as_ref().filter(|limit| self.frozen.is_none() && limit.log_e_safe() < threshold)?;
+        (self.pace_of_comparison(within, threshold) == Some(0.0)).then(|| limit.share())
     }
 
     pub(super) fn limit(&self) -> Option<(f64, bool)> {

@@ -150,6 +150,16 @@ impl Evidence {
         }
     }
 
+    /// Whether readings that were checked tell nothing of what is compared, though they tell of requests.
+    pub(super) fn lacks(&self, arms: &Arms<Option<&Reading>>) -> bool {
+        matches!(self, Self::Latency(latency) if latency.lacks(arms))
+    }
+
+    /// Whether what is compared was lacking when it was last asked for.
+    pub(super) fn is_lacking(&self) -> bool {
+        matches!(self, Self::Latency(latency) if latency.is_lacking())
+    }
+
     /// Takes readings that were checked.
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
         match self {
@@ -252,6 +262,14 @@ impl Evidence {
     pub(super) fn limit(&self) -> Option<(f64, bool)> {
         match self.part() {
             Part::Proportion(counts) => counts.limit(),
+            Part::Gauge(_) | Part::Series(_) => None,
+        }
+    }
+
+    /// The absolute limit, where all that is still to be proven is that the canary is below it.
+    pub(super) fn lacks_limit(&self, within: f64, threshold: f64) -> Option<f64> {
+        match self.part() {
+            Part::Proportion(counts) => counts.lacks_limit(within, threshold),
             Part::Gauge(_) | Part::Series(_) => None,
         }
     }

@@ -8,7 +8,7 @@
 //! requests are slower, chosen before it is used; or by hardly any request's being slower than it at all ([`SELDOM`]).
 //!
 //! Layouts may differ between the arms, and change: what is compared is fixed at the first slice in which both were seen,
-//! and a histogram that lacks a bound says nothing about it.
+//! and a histogram that lacks a bound says nothing about it. While either arm lacks the bound at which safety is proven, nothing is.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,9 @@ pub(super) struct Latency {
     edges: Vec<Edge>,
     /// The arms were seen, but their histograms have no bound in common.
     incomparable: bool,
+    /// The last histogram of an arm that had requests lacks the bound at which safety is proven.
+    #[serde(default)]
+    lacking: bool,
     /// The canary has all traffic.
     frozen: bool,
     /// When the last look was taken.
@@ -107,9 +110,25 @@ impl Latency {
             at_bound: Counts::new(&asked, rungs, after),
             edges: Vec::new(),
             incomparable: false,
+            lacking: false,
             frozen: false,
             at: None,
         }
+    }
+
+    /// Whether these arms, of which either may be missing, lack what was fixed to be compared.
+    pub(super) fn lacks(&self, arms: &Arms<Option<&Reading>>) -> bool {
+        let Some(bound) = self.bound else { return false };
+        let lacks = |reading: Option<&Reading>| {
+            let buckets = Buckets::new(reading);
+            buckets.total() > 0.0 && buckets.slower_than(bound).is_none()
+        };
+        lacks(arms.canary) || (!self.frozen && lacks(arms.baseline))
+    }
+
+    /// Whether what was fixed to be compared was lacking when it was last asked for.
+    pub(super) fn is_lacking(&self) -> bool {
+        self.lacking
     }
 
     pub(super) fn learn(&mut self, baseline: &Reading) {
@@ -138,6 +157,10 @@ impl Latency {
             }
         }
         if let Some(bound) = self.bound {
+            let has = |buckets: &Buckets| buckets.total() <= 0.0 || buckets.slower_than(bound).is_some();
+            if now.canary.total() > 0.0 || now.baseline.total() > 0.0 {
+                self.lacking = !has(&now.canary) || !(self.frozen || has(&now.baseline));
+            }
             self.at_bound.count(at, slower(&now, bound));
         }
         for edge in &mut self.edges {
@@ -292,6 +315,11 @@ impl Latency {
 
     /// Why there can be no evidence; nothing: there can.
     pub(super) fn blind(&self) -> Option<&'static str> {
+        if self.lacking {
+            return Some(
+                "a version's histogram has lost the bucket bound that is compared, so nothing is proven; bounds must stay the same during a rollout",
+            );
+        }
         match (self.incomparable, self.frozen && self.history.is_empty()) {
             (false, _) => self.at_bound.blind(),
             (true, false) if self.over.is_some() => Some(

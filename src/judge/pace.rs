@@ -45,6 +45,16 @@ impl Pace {
         sensible(traffic.safety_seconds(1.0, within, (-lack).exp()))
     }
 
+    /// About how many seconds until `lack` nats have come, of so many for each of the canary's requests.
+    pub(super) fn until_proven(&self, nats: f64, lack: f64) -> Option<f64> {
+        sensible((lack + SAFETY_NATS) * self.seconds / (self.canary * nats))
+    }
+
+    /// Recent requests of the canary a second.
+    pub(super) fn canary(&self) -> f64 {
+        self.canary / self.seconds
+    }
+
     /// About how many seconds until a canary without any event is proven below `floor` events a request.
     pub(super) fn until_below(&self, floor: f64, lack: f64, phi: f64) -> Option<f64> {
         sensible(phi * (lack + SAFETY_NATS) * self.seconds / (self.canary * WORTH * floor))

@@ -15,6 +15,7 @@ mod gauge;
 mod latency;
 pub(super) mod properties;
 mod quiet;
+mod rash;
 mod words;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.
@@ -174,7 +175,7 @@ fn doubt_and_safety_explain_themselves() {
     }
     assert_eq!(
         judge.verdict().why,
-        "errors: neither harm nor safety shown yet: between 0.02 and 4.2 times the baseline's after 5 of 900 requests failed; needs about 19 more minutes at this traffic"
+        "errors: neither harm nor safety shown yet: between 0.02 and 4.2 times the baseline's after 5 of 900 requests failed; needs about 21 more minutes at this traffic"
     );
     for n in 6..60 {
         judge.take(&at(n));
@@ -309,13 +310,13 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 #[test]
 fn a_wrong_split_is_seen_and_forgotten_with_its_plan() {
     let mut judge = Judge::new(&policy(&[0.1, 0.5], vec![ratio("errors")]), &[]);
-    for n in 0..10 {
+    for n in 0..20 {
         judge.take(&look(15.0 * f64::from(n), 0.1, &[("errors", counts(14.0, 1425.0), counts(1.0, 75.0))]));
     }
     let verdict = judge.verdict();
     assert!(verdict.wrong_split);
     assert!(verdict.why.ends_with("; the canary gets 5% of the traffic instead of 10%"), "{}", verdict.why);
-    judge.take(&look(200.0, 0.5, &[("errors", counts(7.0, 750.0), counts(7.0, 750.0))]));
+    judge.take(&look(400.0, 0.5, &[("errors", counts(7.0, 750.0), counts(7.0, 750.0))]));
     assert!(!judge.verdict().wrong_split);
 }
 

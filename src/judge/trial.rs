@@ -158,6 +158,11 @@ impl Trial {
                 self.end = End::Watched(at);
                 return Decision::Continue;
             }
+            // Time in which others have some of the traffic is none of the watch.
+            End::Watched(_) if judge.share.is_some_and(|share| share < 1.0) => {
+                self.end = End::Watched(at);
+                return Decision::Continue;
+            }
             End::Watched(_) if self.is_watched(at) => return Decision::Promote,
             End::Watched(_) => return Decision::Continue,
         }

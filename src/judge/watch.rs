@@ -129,8 +129,11 @@ impl Watch {
                 self.silence.beside(at, requests);
             }
         }
-        self.step_open +=
-            if self.evidence.counts_requests() { requests.canary } else { f64::from(u8::from(spoke.canary)) };
+        self.step_open += match self.evidence.counts_requests() {
+            true if self.evidence.lacks(&arms) => 0.0,
+            true => requests.canary,
+            false => f64::from(u8::from(spoke.canary)),
+        };
         let is_compared =
             if self.evidence.counts_requests() { requests.baseline > 0.0 } else { spoke.baseline };
         if is_compared || frozen {
@@ -196,6 +199,7 @@ impl Watch {
         }
         self.evidence.log_e_safe(self.within(step)) >= self.safe_threshold
             && self.step_seen >= self.step_needs()
+            && !self.evidence.is_lacking()
             && (frozen || !self.silence.is_idle())
     }
 

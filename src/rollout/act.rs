@@ -389,6 +389,9 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         return act(Command::Quarantine { version: r.canary, reason });
     }
     // The platform removes an autoscaler together with the version whose units it changes.
+    if !o.shows_autoscalers() && is_recent(r, now) && o.units.iter().any(|u| u.version == r.canary) {
+        return untold();
+    }
     if o.autoscaled.iter().any(|a| a.version == Some(r.canary))
         && o.units.iter().any(|u| u.version == r.canary)
     {
@@ -526,7 +529,7 @@ fn make_do(r: &Rollout, o: &Observed, version: Version, act: Act, now: Time) -> 
 /// The autoscalers as they were: those that were removed made again, all of them on the version that serves.
 fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> Act {
     if !o.shows_autoscalers() && is_recent(r, now) {
-        return Act::Wait("the platform does not tell of its autoscalers".to_owned());
+        return untold();
     }
     if let Some(autoscaler) = r.suspends.iter().find(|a| !scaled(o, &a.process)) {
         return act(Command::RestoreAutoscaler { autoscaler: autoscaler.clone() });
@@ -537,6 +540,10 @@ fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> A
         Some(version) if o.autoscaled.iter().any(elsewhere) => act(Command::MoveAutoscalers { version }),
         _ => Act::Settled,
     }
+}
+
+fn untold() -> Act {
+    Act::Wait("the platform does not tell of its autoscalers".to_owned())
 }
 
 /// An autoscaler changes the units of a process: the platform refuses to let anybody else do so.

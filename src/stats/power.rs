@@ -5,10 +5,17 @@
 
 /// What the mixture costs beyond an oracle that knows the effect, in nats, for an effect from the start.
 pub const DETECTION_NATS: f64 = 1.3;
-/// As [`DETECTION_NATS`] for an onset at an unknown time (a rule of thumb).
-pub const LATE_NATS: f64 = 2.5;
+/// As [`DETECTION_NATS`] for an onset at an unknown time within an hour (a rule of thumb).
+const LATE_NATS: f64 = 2.5;
 /// What the mixture costs for evidence of safety, in nats.
 pub const SAFETY_NATS: f64 = 0.7;
+
+/// What the mixture costs more for an onset at an unknown time within `horizon` seconds, in nats: the longer the horizon, the
+/// less of its weight lies about any time in it.
+#[must_use]
+pub fn late_nats(horizon: f64) -> f64 {
+    (LATE_NATS + (horizon / 3600.0).ln()).max(0.0)
+}
 
 /// The traffic of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +32,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Seconds until a canary with `ratio` times the baseline's rate has, typically, gathered evidence 1/`alpha` against
-    /// "at most `null` times". `overhead`: [`DETECTION_NATS`] and, for a late onset, [`LATE_NATS`] more. Infinite where it
+    /// "at most `null` times". `overhead`: [`DETECTION_NATS`] and, for a late onset, [`late_nats`] more. Infinite where it
     /// never will.
     #[must_use]
     pub fn detection_seconds(&self, ratio: f64, null: f64, alpha: f64, overhead: f64) -> f64 {

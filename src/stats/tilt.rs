@@ -18,6 +18,9 @@ use super::special::{log_add_exp, log_sum_exp, log_values};
 /// its distance from the claim and twice that.
 const AS_GOOD_SPREAD: f64 = std::f64::consts::LN_2;
 
+/// The part of a late onset's probability that is kept for the time after the horizon.
+const KEPT: f64 = 0.1;
+
 /// In which direction the truth lies if the null is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,7 +38,8 @@ pub enum Onset {
     /// At the first tick.
     Start,
     /// At the first tick with probability `start`, else at any time within `horizon`, evenly (a finite-horizon
-    /// cousin of e-detectors: Shin, Ramdas & Rinaldo 2022, arXiv 2203.03532).
+    /// cousin of e-detectors: Shin, Ramdas & Rinaldo 2022, arXiv 2203.03532). The last tenth of that is kept for the time from
+    /// then on, without end, ever thinner: as 1/t².
     Late {
         /// Between 0 and 1, above 0.
         start: f64,
@@ -57,9 +61,17 @@ impl Onset {
             Self::Start if first => 1.0,
             Self::Start => 0.0,
             Self::Late { start, .. } if first => start.clamp(0.0, 1.0),
-            Self::Late { start, horizon } => ((1.0 - start.clamp(0.0, 1.0)) * dt
-                / horizon.max(f64::MIN_POSITIVE))
-            .min((1.0 - used).max(0.0)),
+            Self::Late { start, horizon } => {
+                let (late, left) = (1.0 - start.clamp(0.0, 1.0), (1.0 - used).max(0.0));
+                let (kept, time) = (KEPT * late, dt / horizon.max(f64::MIN_POSITIVE));
+                // What is left falls as 1/t where as much enters as its square tells.
+                let even = late * time;
+                if left - kept >= even || kept <= 0.0 {
+                    even.min(left)
+                } else {
+                    (left * left / kept * time).min(left)
+                }
+            }
         }
     }
 }

@@ -329,10 +329,26 @@ pub(super) fn on_rolling_back(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     {
         return finished(Ending::Failed, format!("{} is not brought back: {message}", r.baseline));
     }
+    if let Some(over) = stopped(r, o, i.now) {
+        return over;
+    }
     match next_act(r, o, false, i.now) {
         Act::Settled => end(r, o, r.ending, r.reason.clone()),
         _ => Vec::new(),
     }
+}
+
+/// Somebody else has stopped the app on the way back: there is nothing left to bring back, or to take away.
+fn stopped(r: &Rollout, o: &Observed, now: Time) -> Option<Vec<Event>> {
+    let by_others = r.disturbed.is_some_and(|at| r.entered.is_some_and(|entered| at >= entered));
+    let quiet = now.since(r.quiet_since()) >= GONE_FOR;
+    (r.phase == Phase::RollingBack && o.units.is_empty() && by_others && quiet).then(|| {
+        let why =
+            format!("the app has no units any more: somebody stopped it while {} was taken back", r.canary);
+        let mut events = super::leave(r, Ending::TakenOver, why.clone());
+        events.insert(0, Event::PersonNeeded { why });
+        events
+    })
 }
 
 /// Everything is given back: the end.

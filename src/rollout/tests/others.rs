@@ -240,3 +240,31 @@ fn units_that_were_just_asked_for_are_waited_for_before_the_canary_is_taken_out(
         "but not for ever"
     );
 }
+
+#[test]
+fn an_app_that_others_stop_on_the_way_back_is_theirs() {
+    let mut world = rolling_back();
+    let resized = Foreign::Resized("bob started, stopped or restarted units".to_owned());
+    world.decide(Inputs { foreign: Some(&resized), ..Inputs::default() });
+    world.record(Event::Heeded { acts: vec!["e".to_owned()], alerts: 0, disturbs: true });
+    world.units.clear();
+    world.decide(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::RollingBack, "listings lag");
+    world.pass(Span::minutes(2)).decide(Inputs::default());
+    assert_eq!(world.log[world.log.len() - 2..], ["person_needed", "finished"]);
+    assert_eq!(world.rollout.phase, Phase::TakenOver);
+}
+
+#[test]
+fn a_version_is_not_deleted_while_nobody_tells_whether_an_autoscaler_would_go_with_it() {
+    let mut world = rolling_back();
+    world.route(C, false);
+    let told = world.observed();
+    let gap = "unknown: whether an autoscaler changes the number of units".to_owned();
+    let untold = Observed { gaps: vec![gap], ..told.clone() };
+    assert!(matches!(next_act(&world.rollout, &untold, false, world.now), Act::Wait(_)));
+    let deletes = Act::Do { command: Command::Delete { version: C }, expected: None };
+    assert_eq!(next_act(&world.rollout, &told, false, world.now), deletes);
+    world.pass(Span::minutes(5));
+    assert_eq!(next_act(&world.rollout, &untold, false, world.now), deletes, "but not for ever");
+}

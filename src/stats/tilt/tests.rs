@@ -1,4 +1,5 @@
 use super::*;
+use crate::stats::ArmCount;
 use crate::stats::vectors::{close, numbers, pair, rows, statistics};
 
 /// The vectors' engine: `horizon` null means no late onset.
@@ -53,4 +54,32 @@ fn poisson_counts_agree_with_the_vectors() {
             close(down.poisson(1.0, tick[0], tick[1], 1.0).unwrap(), fewer, 1e-10, tick);
         }
     }
+}
+
+#[test]
+fn an_onset_long_after_the_horizon_is_still_found() {
+    let horizon = 100.0;
+    for onset in [50, 150, 400, 1600] {
+        let mut tilt = Tilt::harm(0.1, horizon);
+        let likelihood = |x: f64| {
+            let look = PairCount {
+                canary: ArmCount::ratio(x, 750.0).unwrap(),
+                baseline: ArmCount::ratio(7.0, 750.0).unwrap(),
+            };
+            Likelihood::new(&look, crate::stats::Spread::NONE)
+        };
+        let found = (0..onset + 200).find(|n| {
+            let log_e = tilt.look(1.0, &likelihood(if *n < onset { 7.0 } else { 14.0 })).unwrap();
+            log_e >= 100_f64.ln()
+        });
+        let late = found.unwrap_or(onset + 200) - onset;
+        // Six looks in the horizon; ever so slowly more.
+        assert!((1..=21).contains(&late), "{late} looks after {onset}");
+    }
+    // All probabilities of an onset are one together.
+    let mut mixture = Mixture::new(Prior::Ratio, Onset::within(horizon));
+    for _ in 0..100_000 {
+        mixture.enter(1.0);
+    }
+    assert!(mixture.used < 1.0 && mixture.used > 0.999, "{}", mixture.used);
 }

@@ -8,7 +8,7 @@ use super::super::print::worse;
 use super::Sight;
 use crate::judge::{Ask, harmless};
 use crate::policy::{Measure, Policy, Signal, rate_floor};
-use crate::stats::power::{DETECTION_NATS, LATE_NATS, SAFETY_NATS, Traffic, divergence};
+use crate::stats::power::{DETECTION_NATS, SAFETY_NATS, Traffic, divergence, late_nats};
 use crate::words::Share;
 
 /// The part of the evidence of safety that "less than the floor" has where the past lies below it, as an hour of it is reckoned
@@ -120,7 +120,7 @@ impl<'a> CountSight<'a> {
 
     /// Seconds until the evidence that the canary is worse than so many times the baseline has so many nats.
     fn above(&self, regression: f64, null: f64, nats: f64, late: bool) -> f64 {
-        self.traffic.detection_seconds(regression, null, (-nats).exp(), overhead(late))
+        self.traffic.detection_seconds(regression, null, (-nats).exp(), self.overhead(late))
     }
 
     /// Seconds until the evidence that the canary's own ratio is above `bound` has so many nats.
@@ -130,7 +130,7 @@ impl<'a> CountSight<'a> {
             return f64::INFINITY;
         }
         let seen = self.traffic.requests * self.traffic.share * self.apart(rate, bound);
-        self.traffic.phi * (nats + overhead(late)) / seen
+        self.traffic.phi * (nats + self.overhead(late)) / seen
     }
 
     /// Seconds until the canary's own ratio, as good as the baseline's, is shown to be below `bound` with so many nats.
@@ -157,6 +157,11 @@ impl<'a> CountSight<'a> {
         if self.floor > 0.0 { worse.max(self.over(regression, self.floor, nats, late)) } else { worse }
     }
 
+    /// What not knowing the effect costs, in nats.
+    fn overhead(&self, late: bool) -> f64 {
+        DETECTION_NATS + if late { late_nats(self.ask.horizon) } else { 0.0 }
+    }
+
     /// Seconds until the limit shows harm: above it, and worse than the baseline at all.
     fn beyond_limit(&self, regression: f64, limit: f64, nats: f64, late: bool) -> f64 {
         if self.traffic.base >= limit {
@@ -164,11 +169,6 @@ impl<'a> CountSight<'a> {
         }
         self.over(regression, limit, nats, late).max(self.above(regression, 1.0, nats, late))
     }
-}
-
-/// What not knowing the effect costs, in nats.
-fn overhead(late: bool) -> f64 {
-    DETECTION_NATS + if late { LATE_NATS } else { 0.0 }
 }
 
 impl Sight for CountSight<'_> {
