@@ -44,7 +44,7 @@ const LEAST_PART: f64 = 1e-9;
 
 /// So many of the canary's clusters must be expected before their absence proves anything. Dividing evidence by the dispersion is
 /// right for many clusters, and rash for few: nothing of two large ones that were to come is no proof that fewer come.
-const CLUSTERS: f64 = 4.0;
+const CLUSTERS: f64 = 5.0;
 
 /// Evidence is never divided by more than this, which leaves none.
 const NO_EVIDENCE: f64 = 1e6;

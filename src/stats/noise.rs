@@ -62,6 +62,10 @@ const CAUTION: f64 = 0.25;
 /// of shape 3 rolled back 1.25 % of good canaries that took half of the traffic; with 3, 0.85 % (2,000 runs), and the
 /// medians of detection stayed where they were.
 const DISPERSION_CAUTION: f64 = 3.0;
+/// Where events come in clusters, the dispersion beyond independent events is taken larger by this part where safety is to be
+/// proven: the fewer clusters there are, the more their absence is overrated. Without it, canaries that had 1.5 times as many
+/// clusters of four as the baseline were proven to have fewer in 6.5 % (400 runs).
+const SAFETY_CAUTION: f64 = 0.2;
 /// Below these, clusters and frailty count as none.
 const PHI_NONE: f64 = 1.08;
 const FRAILTY_NONE: f64 = 0.002;
@@ -287,6 +291,7 @@ impl NoiseModel {
     pub fn likelihood_of_safety(&self, look: &PairCount, spread: Spread, bound: f64) -> Likelihood {
         let (canary, baseline) = (look.canary.exposure(), look.baseline.exposure());
         let Spread { phi, frailty } = spread;
+        let phi = if frailty > 0.0 { phi } else { phi + SAFETY_CAUTION * (phi - 1.0) };
         let phi = match self.baseline.rate().filter(|_| frailty > 0.0) {
             Some(rate) => phi + 2.0 * frailty / independent(bound * rate * canary, rate * baseline),
             // Nothing tells how many events to expect, so this look proves nothing.

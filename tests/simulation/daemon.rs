@@ -430,8 +430,9 @@ impl<'a> World<'a> {
         }
         self.may_die()?;
         self.append(events);
-        self.kept = Some(book.clone());
+        // Whoever is never killed is never started again.
         if self.scenario.trouble.kill > 0.0 {
+            self.kept = Some(book.clone());
             self.wrote = Some(course.memory().clone());
         }
         if course.rollout().events != self.journal.len() as u64 {

@@ -36,7 +36,7 @@ pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
     let mut memory = None;
     for recorded in journal {
         let read;
-        let recorded = if seed.is_multiple_of(8) {
+        let recorded = if seed.is_multiple_of(16) {
             let body = serde_json::to_string(recorded).map_err(|e| Stop::Broken(e.to_string()))?;
             read = serde_json::from_str::<Recorded>(&body).map_err(|e| Stop::Broken(e.to_string()))?;
             &read
@@ -49,7 +49,7 @@ pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
         }
     }
     let memory = memory.ok_or_else(|| broken("the journal does not begin"))?;
-    if !seed.is_multiple_of(8) {
+    if !seed.is_multiple_of(16) {
         return Ok(memory);
     }
     let body = serde_json::to_string(&memory).map_err(|e| Stop::Broken(e.to_string()))?;
@@ -57,11 +57,11 @@ pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
     if read == memory { Ok(read) } else { Err(broken("a snapshot reads back as another state")) }
 }
 
-/// The journal tells the state that was known last, `knew`. A daemon that was never started again shows by every eighth
+/// The journal tells the state that was known last, `knew`. A daemon that was never started again shows by every sixteenth
 /// seed that its judge follows from the journal too; the others' is known from their starts.
 pub(crate) fn tells(journal: &[Recorded], knew: &Memory, seed: u64) -> Result<(), Stop> {
     let other = || Stop::Broken("the journal replays to another state than the last one".to_owned());
-    if seed.is_multiple_of(8) {
+    if seed.is_multiple_of(16) {
         return if recall(journal, seed)? == *knew { Ok(()) } else { Err(other()) };
     }
     let (first, rest) = journal.split_first().ok_or_else(other)?;

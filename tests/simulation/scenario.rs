@@ -140,7 +140,7 @@ impl Scenario {
             smokes: !policy.smoke.is_empty() && rng.random_bool(0.2),
             policy,
             quality,
-            history: if seed.is_multiple_of(4) { 12 } else { 40 },
+            history: if seed.is_multiple_of(4) { 12 } else { 30 },
             requests: *[60.0, 200.0, 800.0].choose(&mut rng).unwrap_or(&200.0),
             faults: if spared { Faults::default() } else { faults(&mut rng) },
             trouble: if spared { Trouble::default() } else { trouble(&mut rng) },
