@@ -73,8 +73,10 @@ pub enum ActivityKind {
     Routed,
     /// Units were added, removed or killed, or an autoscaler changed.
     Scaled,
-    /// The app was started, stopped or restarted.
+    /// The app was started or restarted.
     Restarted,
+    /// The app, a process or a version was stopped, or a version removed.
+    Stopped,
     /// The environment changed, which restarts every version.
     Environment,
     /// The app was removed.

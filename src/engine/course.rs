@@ -161,14 +161,14 @@ impl Course {
         self.write(now, vec![Event::Alerted { fingerprint, starts, alarm, says }])
     }
 
-    /// Takes that an alert is over. What was not answered yet is not answered any more.
+    /// Takes that an alert, which began to fire at `starts`, is over. What was not answered yet is not answered any more.
     ///
     /// # Errors
     /// As [`Self::round`].
-    pub fn calm(&mut self, now: Time, fingerprint: &str) -> Written {
-        let Some(alarm) = self.memory.waiting(fingerprint) else { return Ok(Vec::new()) };
+    pub fn calm(&mut self, now: Time, fingerprint: &str, starts: Time) -> Written {
+        let Some(alarm) = self.memory.waiting(fingerprint, starts) else { return Ok(Vec::new()) };
         let says = format!("alert `{}` is over before anything followed from it", alarm.name);
-        self.write(now, vec![Event::AlertEnded { fingerprint: fingerprint.to_owned(), says }])
+        self.write(now, vec![Event::AlertEnded { fingerprint: fingerprint.to_owned(), starts, says }])
     }
 
     /// One round: decides what follows from what was seen, and names the next command.

@@ -226,7 +226,7 @@ impl<P: Platform> Runner<P> {
     /// An alert that was sent to the daemon: is it about this canary, and what does the policy make of it?
     async fn hear(&mut self, alert: &Alert) -> Result<(), StoreError> {
         if alert.status == AlertStatus::Resolved {
-            let events = self.course.calm(self.now(), &alert.fingerprint)?;
+            let events = self.course.calm(self.now(), &alert.fingerprint, alert.starts_at)?;
             return self.record(events).await;
         }
         let means = match match_alert(alert, self.course.rollout(), &self.house.alert_labels) {

@@ -9,7 +9,7 @@ mod listed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::READY_WITHIN;
-use super::event::{Answer, Ending, PauseCause};
+use super::event::{Answer, Ending, Kind, PauseCause};
 use super::phase::Phase;
 use super::state::{Issued, REPEATS, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
@@ -283,10 +283,12 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
 /// number of units, which is that of both versions together. Each further try would add as many again.
 fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
     let step = r.current().filter(|_| r.failures > 0)?;
-    let follow = step.workers.iter().map(|(process, units)| (process, units.baseline));
+    // Before the first step's traffic was in place nothing was taken from the baseline.
+    let whole = r.step == 0 && r.step_reached.is_none();
+    let follow = step.workers.iter().filter(|_| !whole).map(|(process, units)| (process, units.baseline));
     let apart = r.others.iter().map(|(process, units)| (process, *units));
     let mut wanted: BTreeMap<&str, u32> = apart.chain(follow).map(|(p, units)| (p.as_str(), units)).collect();
-    wanted.insert(r.process(), step.baseline);
+    wanted.insert(r.process(), if whole { r.units } else { step.baseline });
     let too_many = |(process, wanted): &(&str, u32)| {
         !scaled(o, process) && *wanted > 0 && o.existing(r.baseline, process) > *wanted
     };
@@ -307,8 +309,8 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     let process = r.process();
     let existing = o.existing(r.baseline, process);
     // A newer version took over from both, or is about to: whoever brought the baseline back would take that away.
-    let serves = o.serving(r.canary, process) > 0;
-    let newer = o.units.iter().any(|u| !r.is_ours(u.version) && (u.routable || serves));
+    let waits = |u: &Unit| r.kind == Kind::Beside && u.version > r.canary && o.serving(r.canary, process) > 0;
+    let newer = o.units.iter().any(|u| !r.is_ours(u.version) && (u.routable || waits(u)));
     if existing == 0 && r.ending == Ending::Superseded && newer {
         return give_back(r, o, None, now);
     }
@@ -477,7 +479,7 @@ fn make_only(r: &Rollout, o: &Observed, version: Version) -> Act {
         let wanted =
             if process == r.process() { r.units } else { r.others.get(process).copied().unwrap_or(0) };
         let (existing, ready) = (o.existing(version, process), o.ready(version, process));
-        if wanted > 0 && existing > wanted && r.failures == 0 {
+        if wanted > 0 && existing > wanted && r.failures == 0 && !r.is_resized() {
             return less(version, process, existing, wanted);
         }
         // What is taken away may be of another version that is being replaced, and all that users have.
@@ -503,7 +505,7 @@ fn to_size(r: &Rollout, o: &Observed, version: Version, now: Time) -> Act {
         }
         match make_do(r, o, version, bring_up(o, version, process, wanted), now) {
             // Those that are not ready go first.
-            Act::Settled if !scaled(o, process) && o.kept(version, process) > wanted => {
+            Act::Settled if !scaled(o, process) && !r.is_resized() && o.kept(version, process) > wanted => {
                 return less(version, process, o.kept(version, process), wanted);
             }
             Act::Settled => {}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Answer, Ending, Event, Kind, PauseCause, Trouble};
 use super::phase::Phase;
 use super::state::Rollout;
-use super::traffic::{Command, Observed};
+use super::traffic::{Command, Observed, Unit};
 use crate::judge::Verdict;
 use crate::policy::{Hold, Mode, Reaction};
 use crate::words::{Span, Time, Version};
@@ -75,9 +75,9 @@ pub enum Foreign {
     NewVersion(Option<Version>, String),
     /// Another version, or ours, was made the only one.
     Replaced(Option<Version>, String),
-    /// Routing was changed by hand.
+    /// Routing was changed by hand, units were stopped or a version removed.
     Changed(String),
-    /// Units were added, removed or restarted by hand.
+    /// Units were added, removed, started or restarted by hand.
     Resized(String),
     /// The environment was changed, which restarts every version.
     Environment(String),
@@ -317,7 +317,7 @@ fn on_foreign(r: &Rollout, foreign: &Foreign, i: &Inputs<'_>) -> Vec<Event> {
         Foreign::NewVersion(_, why) => vec![go_back(r, why.clone(), Vec::new(), Ending::Superseded)],
         // Who adds or restarts units helps users, and takes no decision back.
         Foreign::Resized(why) if r.phase == Phase::RollingBack => {
-            vec![Event::Noted { what: format!("{why}; the way back goes on") }]
+            vec![Event::Resized { what: why.clone() }]
         }
         Foreign::Changed(why) | Foreign::Resized(why) if is_done => {
             leave(r, Ending::Promoted, watched_no_longer(r, i, why))
@@ -336,7 +336,8 @@ fn on_foreign(r: &Rollout, foreign: &Foreign, i: &Inputs<'_>) -> Vec<Event> {
 
 /// The canary has everything, and something else has begun. What was kept of the baseline is nobody's any more.
 fn watched_no_longer(r: &Rollout, i: &Inputs<'_>, why: &str) -> String {
-    let kept = i.observed.map_or(0, |o| o.units.iter().filter(|u| u.version == r.baseline).count());
+    let idle = |u: &&Unit| u.version == r.baseline && !u.routable;
+    let kept = i.observed.map_or(0, |o| o.units.iter().filter(idle).count());
     let left = if kept > 0 {
         format!("; {kept} units of {} are left without users, until the next promotion", r.baseline)
     } else {
@@ -472,6 +473,10 @@ fn react(
         (Reaction::Pause, Mode::Observe) => {
             finished(Ending::Observed, format!("would have paused the rollout of {}: {why}", r.canary))
         }
+        // The way back is advised whatever it waits for; once it waits for that, it is said.
+        (Reaction::Rollback, Mode::Advise) if advised(r).is_none() => {
+            vec![go_back(r, why, culprits, Ending::RolledBack)]
+        }
         // What it waits for is said once, not at every look. But whoever is about to agree that it goes on has to hear.
         (Reaction::Rollback | Reaction::Pause, _)
             if r.phase == Phase::Paused
@@ -479,12 +484,9 @@ fn react(
         {
             Vec::new()
         }
-        (Reaction::Rollback, Mode::Advise) => {
-            vec![go_back(r, why, culprits, Ending::RolledBack)]
-        }
         (Reaction::Pause, _) => vec![paused(cause, why)],
         (Reaction::Promote, _) => step_done(r, &why),
-        (Reaction::Ignore, _) => Vec::new(),
+        (Reaction::Ignore, _) | (Reaction::Rollback, Mode::Advise) => Vec::new(),
     }
 }
 

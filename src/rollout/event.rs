@@ -173,6 +173,11 @@ pub enum Event {
     /// The daemon was started again: how long it was away, nobody knows, as clocks are set. What was answered before may
     /// have been answered just now.
     Restarted,
+    /// Others changed the number of units on the way back, which goes on: what they made is theirs to take away.
+    Resized {
+        /// What they did.
+        what: String,
+    },
     /// Something worth knowing that changes nothing.
     Noted {
         /// What.
@@ -193,6 +198,8 @@ pub enum Event {
     AlertEnded {
         /// The sender's identity of it.
         fingerprint: String,
+        /// When it had begun to fire.
+        starts: Time,
         /// In words.
         says: String,
     },
@@ -322,6 +329,7 @@ impl Event {
             Self::Finished { .. } => "finished",
             Self::PersonNeeded { .. } => "person_needed",
             Self::Restarted => "restarted",
+            Self::Resized { .. } => "resized",
             Self::Noted { .. } => "noted",
             Self::Alerted { .. } => "alerted",
             Self::AlertEnded { .. } => "alert_ended",
@@ -377,6 +385,7 @@ impl Event {
             Self::Finished { ending, why } => format!("{ending}: {why}"),
             Self::PersonNeeded { why } => format!("a person is needed: {why}"),
             Self::Restarted => "the daemon was started again".to_owned(),
+            Self::Resized { what } => format!("{what}; the way back goes on"),
             Self::Noted { what } => what.clone(),
             Self::Alerted { says, .. } | Self::AlertEnded { says, .. } => says.clone(),
             Self::Heeded { .. } => "dealt with what others did and what was heard".to_owned(),

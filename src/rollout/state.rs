@@ -141,6 +141,9 @@ pub struct Rollout {
     /// When it was last heard that others may have made units go or come.
     #[serde(default)]
     pub disturbed: Option<Time>,
+    /// When others last changed the number of units on the way back.
+    #[serde(default)]
+    pub resized: Option<Time>,
     /// What was last answered as done, and how many times it was issued again all the same. The toggles of several
     /// versions are remembered side by side: whoever gives up one for another comes back to it otherwise, without end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -228,6 +231,7 @@ impl Rollout {
             agreed: false,
             restarted: None,
             disturbed: None,
+            resized: None,
             failures: 0,
             tries: 0,
             called: false,
@@ -302,6 +306,7 @@ impl Rollout {
                     self.disturbed = Some(at);
                 }
             }
+            Event::Resized { .. } => self.resized = Some(at),
             Event::Restarted => self.restarted = Some(at),
             Event::PersonNeeded { .. } => self.called = true,
             Event::Planned { plan, units, others, suspends } => {

@@ -33,7 +33,7 @@ const ALERT: &str = "slow";
 pub(crate) enum Knock {
     Order(Order),
     Alert(Heard),
-    Calm,
+    Calm(Time),
 }
 
 /// Why the daemon does not go on.
@@ -73,6 +73,8 @@ pub(crate) struct World<'a> {
     /// Waits for the daemon, also while it is down.
     pub(crate) inbox: VecDeque<Knock>,
     visits: VecDeque<(Time, Visit)>,
+    /// When the alert began to fire.
+    alerted: Option<Time>,
     /// How far the daemon's clock is before the platform's, in milliseconds.
     skew: i64,
     /// What the last snapshot knows of the counters; nothing where it was lost.
@@ -106,6 +108,7 @@ impl<'a> World<'a> {
             journal: Vec::new(),
             inbox: VecDeque::new(),
             visits,
+            alerted: None,
             skew: 0,
             kept: None,
             wrote: None,
@@ -195,6 +198,7 @@ impl<'a> World<'a> {
             }
             Visit::Alert(reaction) => {
                 let starts = self.clock();
+                self.alerted = Some(starts);
                 let alarm = |action| Alarm {
                     name: "Slow".to_owned(),
                     action,
@@ -204,7 +208,10 @@ impl<'a> World<'a> {
                 let fingerprint = ALERT.to_owned();
                 self.inbox.push_back(Knock::Alert(Heard { fingerprint, starts, means }));
             }
-            Visit::Calm => self.inbox.push_back(Knock::Calm),
+            Visit::Calm => {
+                let knock = self.alerted.map(Knock::Calm);
+                self.inbox.extend(knock);
+            }
             Visit::Somebody(what) => {
                 let now = self.install.now;
                 self.install.tsuru.somebody(now, APP, what);
@@ -317,7 +324,7 @@ impl<'a> World<'a> {
                     written
                 }
                 Knock::Alert(heard) => course.hear(self.clock(), heard)?,
-                Knock::Calm => course.calm(self.clock(), ALERT)?,
+                Knock::Calm(starts) => course.calm(self.clock(), ALERT, starts)?,
             };
             // Whoever knocked is told once it is written, and comes again if the daemon dies before.
             self.write(course, book, written)?;

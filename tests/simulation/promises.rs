@@ -379,7 +379,7 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
             }
             Event::RollbackDecided { why, .. }
                 if ahead
-                    && ["platform failed", "deployed", "were ready", "approved"]
+                    && ["platform failed", "deployed", "ready after", "approved"]
                         .iter()
                         .all(|w| !why.contains(w)) =>
             {

@@ -17,8 +17,8 @@ pub struct Memory {
     heeded: BTreeSet<String>,
     /// Alerts that were heard, by fingerprint and beginning: their sender repeats itself.
     heard: BTreeSet<(String, Time)>,
-    /// Alerts that were heard and not dealt with yet, oldest first, each with its sender's identity of it.
-    alarms: Vec<(String, Alarm)>,
+    /// Alerts that were heard and not dealt with yet, oldest first, each with its sender's identity of it and its beginning.
+    alarms: Vec<(String, Time, Alarm)>,
     /// Alerts came while it waited for a person, who had to see to them.
     #[serde(default)]
     left: bool,
@@ -108,12 +108,13 @@ impl Memory {
 
     /// What the alerts that were heard and not dealt with yet mean, oldest first.
     pub(super) fn alarms(&self) -> impl ExactSizeIterator<Item = &Alarm> {
-        self.alarms.iter().map(|(_, alarm)| alarm)
+        self.alarms.iter().map(|(_, _, alarm)| alarm)
     }
 
-    /// The alert of this identity that was heard and not dealt with yet.
-    pub(super) fn waiting(&self, fingerprint: &str) -> Option<&Alarm> {
-        self.alarms.iter().find(|(of, _)| of == fingerprint).map(|(_, alarm)| alarm)
+    /// The alert of this identity and beginning that was heard and not dealt with yet.
+    pub(super) fn waiting(&self, fingerprint: &str, starts: Time) -> Option<&Alarm> {
+        let is_it = |(of, began, _): &&(String, Time, Alarm)| of == fingerprint && *began == starts;
+        self.alarms.iter().find(is_it).map(|(_, _, alarm)| alarm)
     }
 
     pub(super) fn called(&self) -> Option<&String> {
@@ -132,9 +133,11 @@ impl Memory {
             Event::Alerted { fingerprint, starts, alarm, .. } => {
                 self.heard.insert((fingerprint.clone(), *starts));
                 self.left |= waits;
-                self.alarms.extend(alarm.clone().map(|alarm| (fingerprint.clone(), alarm)));
+                self.alarms.extend(alarm.clone().map(|alarm| (fingerprint.clone(), *starts, alarm)));
             }
-            Event::AlertEnded { fingerprint, .. } => self.alarms.retain(|(of, _)| of != fingerprint),
+            Event::AlertEnded { fingerprint, starts, .. } => {
+                self.alarms.retain(|(of, began, _)| of != fingerprint || began != starts);
+            }
             Event::Heeded { acts, alerts, .. } => {
                 self.heeded.extend(acts.iter().cloned());
                 self.alarms.drain(..(*alerts).min(self.alarms.len()));

@@ -234,16 +234,18 @@ fn an_alert_that_is_over_before_there_is_a_way_back_takes_nothing_back() {
     let mut bench = in_step(Policy { watch: Span::minutes(30), ..fixture::policy(&[]) });
     bench.order(OrderKind::Promote);
     bench.pass(Span::seconds(5)).round();
+    let starts = bench.now;
     bench.hear(Reaction::Rollback);
     bench.pass(Span::seconds(5)).round();
     bench.restart();
-    let calm = |bench: &mut Bench, fingerprint: &str| {
-        let written = bench.course.calm(bench.now, fingerprint);
+    let calm = |bench: &mut Bench, fingerprint: &str, starts: Time| {
+        let written = bench.course.calm(bench.now, fingerprint, starts);
         bench.write(written)
     };
-    assert_eq!(calm(&mut bench, "another"), [""; 0]);
-    assert_eq!(calm(&mut bench, "f"), ["alert_ended"]);
-    assert_eq!(calm(&mut bench, "f"), [""; 0]);
+    assert_eq!(calm(&mut bench, "another", starts), [""; 0]);
+    assert_eq!(calm(&mut bench, "f", starts - Span::seconds(1)), [""; 0], "an earlier one");
+    assert_eq!(calm(&mut bench, "f", starts), ["alert_ended"]);
+    assert_eq!(calm(&mut bench, "f", starts), [""; 0]);
     bench.app = after(&bench.app, &Command::MakeOnly { version: CANARY });
     for _ in 0..6 {
         bench.pass(Span::seconds(31)).round();

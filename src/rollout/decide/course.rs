@@ -117,12 +117,12 @@ fn replan(r: &Rollout, o: &Observed) -> Option<Vec<Event>> {
 
 /// The last of the autoscalers was just removed, and had changed the baseline's units since they were counted.
 fn has_grown(r: &Rollout, o: &Observed) -> bool {
+    // Whatever was answered: what counts is that the platform shows it.
     let removed = r.command.as_ref().is_some_and(|issued| {
-        matches!(issued.command, Command::SuspendAutoscaler { .. })
-            && matches!(issued.answered, Some((_, Answer::Done)))
+        matches!(issued.command, Command::SuspendAutoscaler { .. }) && issued.answered.is_some()
     });
     let gone = r.suspends.iter().all(|a| o.autoscaled.iter().all(|there| there.process != a.process));
-    if !removed || !gone || r.step > 0 || !o.replacing().is_empty() {
+    if !removed || !gone || !o.shows_autoscalers() || r.step > 0 || !o.replacing().is_empty() {
         return false;
     }
     let mut processes = std::iter::once(r.process()).chain(r.suspends.iter().map(|a| a.process.as_str()));
@@ -258,12 +258,17 @@ pub(super) fn on_promoting(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         && is_late(r, i.now)
     {
         let ready = o.ready(r.canary, r.process());
-        let why = format!("{ready} of {} units of {} were ready after {PLACE_WITHIN}", r.units, r.canary);
+        let why = match next {
+            Act::Wait(what) => format!("{what} after {PLACE_WITHIN}"),
+            _ => format!("{ready} of {} units of {} were ready after {PLACE_WITHIN}", r.units, r.canary),
+        };
         return vec![go_back(r, why, vec!["ready".to_owned()], Ending::RolledBack)];
     }
     // What was not taken up is tried on: an app that is locked, or a freeze of all deploys, says nothing of the canary.
     if r.tries >= PROMOTE_TRIES && r.unanswered().is_none() && o.ready(r.baseline, r.process()) > 0 {
-        let why = format!("the platform failed {} times to make {} the only version", r.tries, r.canary);
+        let only = || format!("make {} the only version", r.canary);
+        let last = r.command.as_ref().map_or_else(only, |issued| issued.command.to_string());
+        let why = format!("the platform failed {} times to {last}", r.tries);
         return vec![go_back(r, why, Vec::new(), Ending::RolledBack)];
     }
     Vec::new()
@@ -303,7 +308,10 @@ fn end(r: &Rollout, o: &Observed, ending: Ending, why: String) -> Vec<Event> {
     let version = if ending == Ending::Promoted { r.canary } else { r.baseline };
     let (ready, wanted) = (o.ready(version, r.process()), r.units);
     let mut events = finished(ending, why);
+    // A newer version took over: what is not there was not wanted back.
+    let is_over = ending == Ending::Superseded && o.existing(version, r.process()) == 0;
     if ready < wanted
+        && !is_over
         && !r.is_scaled(o, r.process())
         && matches!(r.phase, Phase::RollingBack | Phase::Promoting | Phase::Watching)
     {
@@ -338,13 +346,14 @@ pub(super) fn on_rolling_back(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
     }
 }
 
-/// Somebody else has stopped the app on the way back: there is nothing left to bring back, or to take away.
+/// Somebody else has taken all units away on the way back: there is nothing left to bring back, or to take away.
 fn stopped(r: &Rollout, o: &Observed, now: Time) -> Option<Vec<Event>> {
-    let by_others = r.disturbed.is_some_and(|at| r.entered.is_some_and(|entered| at >= entered));
-    let quiet = now.since(r.quiet_since()) >= GONE_FOR;
-    (r.phase == Phase::RollingBack && o.units.is_empty() && by_others && quiet).then(|| {
-        let why =
-            format!("the app has no units any more: somebody stopped it while {} was taken back", r.canary);
+    let since = r.resized.filter(|_| r.is_resized())?.max(r.quiet_since());
+    (o.units.is_empty() && now.since(since) >= GONE_FOR).then(|| {
+        let why = format!(
+            "the app has no units any more: somebody took them away while {} was taken back",
+            r.canary
+        );
         let mut events = super::leave(r, Ending::TakenOver, why.clone());
         events.insert(0, Event::PersonNeeded { why });
         events

@@ -32,6 +32,13 @@ impl Rollout {
         before_users && !self.smoked && !self.policy.smoke.is_empty()
     }
 
+    /// Whether others changed the number of units since it is on the way back: what there is too many of is theirs.
+    #[must_use]
+    pub fn is_resized(&self) -> bool {
+        self.phase == Phase::RollingBack
+            && self.resized.is_some_and(|at| self.entered.is_none_or(|entered| at >= entered))
+    }
+
     /// Whether both versions are meant to go on serving side by side.
     #[must_use]
     pub fn coexists(&self) -> bool {

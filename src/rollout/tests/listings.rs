@@ -279,7 +279,7 @@ fn a_canary_that_cannot_be_brought_to_full_size_is_not_waited_for_without_end() 
     assert!(world.waits());
     world.pass(Span::minutes(1)).look(Inputs::default());
     assert_eq!(world.rollout.phase, Phase::RollingBack);
-    assert_eq!(world.rollout.reason, "2 of 3 units of v2 were ready after 15m");
+    assert_eq!(world.rollout.reason, "2 of 3 `web` units of v2 are ready after 15m");
 }
 
 #[test]

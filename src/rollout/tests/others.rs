@@ -30,10 +30,13 @@ fn units_that_others_add_or_restart_stop_no_way_back() {
     let mut world = rolling_back();
     let resized = Foreign::Resized("bob changed the number of units".to_owned());
     world.decide(Inputs { foreign: Some(&resized), ..Inputs::default() });
-    assert_eq!((world.rollout.phase, world.log.last()), (Phase::RollingBack, Some(&"noted")));
-    world.look(Inputs::default());
-    world.pass(Span::minutes(1)).look(Inputs::default());
+    assert_eq!((world.rollout.phase, world.log.last()), (Phase::RollingBack, Some(&"resized")));
+    (0..4).for_each(|_| world.add(B, true, true));
+    for _ in 0..4 {
+        world.pass(Span::minutes(1)).look(Inputs::default());
+    }
     assert_eq!((world.rollout.phase, world.count(C)), (Phase::RolledBack, 0));
+    assert_eq!(world.count(B), 7, "what others added is theirs to take away");
 
     // In a step it is taken over, as before.
     let mut world = in_step(policy());
@@ -74,6 +77,29 @@ fn what_only_pauses_hides_nothing_that_rolls_back() {
         });
         assert!(matches!(world.rollout.phase, Phase::RollingBack | Phase::RolledBack), "{paused}");
         assert_eq!(world.rollout.culprits, ["Slow"]);
+    }
+}
+
+#[test]
+fn what_is_advised_is_advised_whatever_it_waits_for() {
+    let mut on = policy().on;
+    on.fail = Reaction::Pause;
+    let mut world = in_step(Policy { on, ..policy() });
+    world.rollout.policy.mode = Mode::Advise;
+    world.look(Inputs { unhealthy: Some("2 units of v2 exit"), ..Inputs::default() });
+    assert_eq!(world.rollout.pause, Some(PauseCause::Fail));
+    let alarm = Alarm {
+        name: "Slow".to_owned(),
+        action: Reaction::Rollback,
+        sentence: "alert `Slow` fires".to_owned(),
+    };
+    for _ in 0..2 {
+        let before = world.log.len();
+        world.look(Inputs { alerts: std::slice::from_ref(&alarm), ..Inputs::default() });
+        let said =
+            usize::from(world.rollout.pause == Some(PauseCause::RollbackAdvice) && before == world.log.len());
+        assert_eq!(world.log.len() + said, before + 1, "it is said once");
+        assert_eq!(world.rollout.pause, Some(PauseCause::RollbackAdvice));
     }
 }
 
@@ -244,9 +270,8 @@ fn units_that_were_just_asked_for_are_waited_for_before_the_canary_is_taken_out(
 #[test]
 fn an_app_that_others_stop_on_the_way_back_is_theirs() {
     let mut world = rolling_back();
-    let resized = Foreign::Resized("bob started, stopped or restarted units".to_owned());
+    let resized = Foreign::Resized("bob changed the number of units".to_owned());
     world.decide(Inputs { foreign: Some(&resized), ..Inputs::default() });
-    world.record(Event::Heeded { acts: vec!["e".to_owned()], alerts: 0, disturbs: true });
     world.units.clear();
     world.decide(Inputs::default());
     assert_eq!(world.rollout.phase, Phase::RollingBack, "listings lag");

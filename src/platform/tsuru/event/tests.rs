@@ -50,14 +50,15 @@ fn an_owner_that_is_not_known_is_never_us() {
 
 #[test]
 fn kinds_are_mapped() {
-    use ActivityKind::{Environment, Other, Removed, Restarted, Routed, Scaled};
+    use ActivityKind::{Environment, Other, Removed, Restarted, Routed, Scaled, Stopped};
     for (name, kind) in [
         ("app.update.routable", Routed),
         ("app.update.unit.add", Scaled),
         ("app.update.unit.remove", Scaled),
         ("app.update.unit.kill", Scaled),
         ("app.update.unit.autoscale.swap", Scaled),
-        ("app.update.stop", Restarted),
+        ("app.update.stop", Stopped),
+        ("app.update.restart", Restarted),
         ("app.update.env.set", Environment),
         ("app.delete", Removed),
         ("app.update", Other { name: "app.update".to_owned() }),
@@ -68,7 +69,7 @@ fn kinds_are_mapped() {
     let mut removal = sample("app.update");
     removal["CustomData"]["Start"] =
         json!([{"name": ":app", "value": "myapp"}, {"name": ":version", "value": ":v2"}]);
-    assert_eq!(activity(&removal, "").kind, Scaled);
+    assert_eq!(activity(&removal, "").kind, Stopped);
 }
 
 #[test]

@@ -133,7 +133,7 @@ async fn a_canary_is_taken_back() {
     assert_eq!(bench.units().await, "v1bru v1bru v1bru v2r");
     bench.execute(Command::Delete { version: V2 }).await.unwrap();
     assert_eq!(bench.units().await, "v1bru v1bru v1bru");
-    assert_eq!(bench.kinds().await.last().unwrap().2, ActivityKind::Scaled);
+    assert_eq!(bench.kinds().await.last().unwrap().2, ActivityKind::Stopped);
     bench.emulator.shutdown().await;
 }
 
