@@ -293,6 +293,7 @@ impl Evidence {
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Self::Gauge(gauge) => gauge.note(),
+            Self::Latency(latency) => latency.note(),
             _ => None,
         }
     }

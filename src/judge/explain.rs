@@ -8,8 +8,8 @@ use super::{FrozenBaseline, Outcome, SignalVerdict, Verdict};
 use crate::words::Arms;
 
 pub(crate) use numbers::count;
-pub(super) use numbers::{amount, seconds, times};
-use numbers::{chance, lasting, measured, more, percent};
+pub(super) use numbers::{amount, percent, seconds, times};
+use numbers::{chance, lasting, measured, more};
 
 /// Seconds since 1970 of a moment before any look: September 2001.
 const MODERN: f64 = 1e9;

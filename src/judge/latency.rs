@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts, UNKNOWN, slowdown_of_odds};
 use super::evidence::Terms;
-use super::explain::{About, Alone};
+use super::explain::{About, Alone, percent, seconds};
 use super::frozen::{self, After, Frozen};
 use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
@@ -33,6 +33,9 @@ pub(super) const SELDOM: f64 = 0.0005;
 
 /// The part of requests that is slower than the bound at which safety is proven.
 const TAIL: f64 = 0.1;
+
+/// With a larger part of requests beyond the last bound, a histogram hardly tells how long they take.
+const UNSEEN: f64 = 0.5;
 
 /// The most looks of history that are kept, the newest: half a day at four a minute.
 const HISTORY: usize = 2880;
@@ -310,6 +313,20 @@ impl Latency {
             seen: [frozen.seen().events(), frozen.seen().exposure()],
             blamed: self.after().is_some_and(|after| after > self.compared()),
             bound: Some(edge.bound),
+        })
+    }
+
+    /// That what happens beyond the last bound is not seen, where that is most.
+    pub(super) fn note(&self) -> Option<String> {
+        let last = self.edges.last()?;
+        let baseline = last.seen.baseline;
+        let share = baseline.events() / baseline.exposure();
+        (share > UNSEEN).then(|| {
+            format!(
+                "{} of the baseline's requests take longer than the last bucket bound, {}, and how much longer is not seen",
+                percent(share),
+                seconds(last.bound)
+            )
         })
     }
 

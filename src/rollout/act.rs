@@ -5,17 +5,17 @@
 //! before unroute, and never away from the last version that can serve.
 
 mod listed;
-
-use std::collections::{BTreeMap, BTreeSet};
+mod size;
 
 use super::decide::READY_WITHIN;
 use super::event::{Answer, Ending, Kind, PauseCause};
 use super::phase::Phase;
-use super::state::{Issued, REPEATS, Rollout};
+use super::state::{REPEATS, Rollout};
 use super::traffic::{Autoscaler, Command, Observed, PlatformErrorKind, Unit};
 use crate::policy::Mode;
 use crate::words::{Span, Time, Version};
 use listed::{is_current, is_listed};
+use size::{bring_up, less, make_do, make_only, surplus, to_size};
 
 /// How long the platform's listing may lag behind an act that it reported as done.
 pub(super) const LAG: Span = Span::seconds(30);
@@ -279,30 +279,6 @@ fn to_only_canary(r: &Rollout, o: &Observed, now: Time) -> Act {
     }
 }
 
-/// What a failed try to make the canary the only version leaves: the platform takes its template back and keeps the
-/// number of units, which is that of both versions together. Each further try would add as many again.
-fn surplus(r: &Rollout, o: &Observed) -> Option<Act> {
-    let step = r.current().filter(|_| r.failures > 0)?;
-    // Before the first step's traffic was in place nothing was taken from the baseline.
-    let whole = r.step == 0 && r.step_reached.is_none();
-    let follow = step.workers.iter().filter(|_| !whole).map(|(process, units)| (process, units.baseline));
-    let apart = r.others.iter().map(|(process, units)| (process, *units));
-    let mut wanted: BTreeMap<&str, u32> = apart.chain(follow).map(|(p, units)| (p.as_str(), units)).collect();
-    wanted.insert(r.process(), if whole { r.units } else { step.baseline });
-    let too_many = |(process, wanted): &(&str, u32)| {
-        !scaled(o, process) && *wanted > 0 && o.existing(r.baseline, process) > *wanted
-    };
-    let (process, wanted) = wanted.into_iter().find(too_many)?;
-    // What is taken away may be of the canary, and all that users have. Whoever cannot have the canary that way gets the
-    // baseline back, as long as that has a unit that is ready.
-    let serves = |u: &Unit| !u.base && u.process == process && u.ready && u.routable;
-    let is_mixed = process == r.process() && o.replacing().contains(process);
-    if is_mixed && !o.units.iter().any(serves) && o.ready(r.baseline, process) > 0 {
-        return Some(Act::Wait(format!("no unit of {} serves beside the base", r.canary)));
-    }
-    Some(less(r.baseline, process, o.existing(r.baseline, process), wanted))
-}
-
 /// Towards the baseline alone, at its old size: first users away from the canary, then the baseline's units back,
 /// then the canary's units away.
 fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
@@ -314,7 +290,7 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
     if existing == 0 && r.ending == Ending::Superseded && newer {
         return give_back(r, o, None, now);
     }
-    if existing == 0 || is_half_replaced(r, o) {
+    if existing == 0 || is_half_replaced(r, o) || is_half_made(r, o) {
         // It was replaced already; the platform brings it back beside what serves and only then takes that away.
         if o.units.is_empty() {
             return Act::Stuck(format!(
@@ -434,6 +410,12 @@ fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
             .any(|(process, units)| *units > 0 && o.existing(r.baseline, process) == 0 && of_canary(process))
 }
 
+/// Whether others made some of the baseline's processes on the way back and not all of them, while the canary serves those.
+fn is_half_made(r: &Rollout, o: &Observed) -> bool {
+    let lacks = |process: &str| o.existing(r.baseline, process) == 0 && o.serving(r.canary, process) > 0;
+    r.is_resized() && r.others.iter().any(|(process, units)| *units > 0 && lacks(process))
+}
+
 /// A process in no step that only the canary's units serve now, those of the baseline being about to: they are waited for, as
 /// long as they may come by themselves.
 fn unready_apart<'r>(r: &'r Rollout, o: &Observed) -> Option<&'r str> {
@@ -461,73 +443,6 @@ fn replacing() -> Act {
     Act::Wait("the platform is replacing units".to_owned())
 }
 
-/// Makes `version` the only one, after a try that failed without what held that up: a unit that never gets ready. Where
-/// units are taken away, the platform begins with those that are not ready; so what there is too many of goes, and where
-/// asking once more does not help, what is not ready goes too and is made anew.
-fn make_only(r: &Rollout, o: &Observed, version: Version) -> Act {
-    let failed = |issued: &Issued| {
-        issued.command == Command::MakeOnly { version }
-            && matches!(issued.answered, Some((_, Answer::Error { kind: PlatformErrorKind::Failed, .. })))
-    };
-    let again = r.command.as_ref().is_some_and(failed);
-    let base: BTreeSet<&str> =
-        o.units.iter().filter(|u| u.base && u.version == version).map(|u| u.process.as_str()).collect();
-    // Units that stand beside the base cannot be told from those that are being replaced.
-    let beside =
-        |process: &str| o.units.iter().any(|u| u.version == version && u.process == process && !u.base);
-    for process in base.into_iter().filter(|process| !scaled(o, process) && !beside(process)) {
-        let wanted =
-            if process == r.process() { r.units } else { r.others.get(process).copied().unwrap_or(0) };
-        let (existing, ready) = (o.existing(version, process), o.ready(version, process));
-        if wanted > 0 && existing > wanted && r.failures == 0 && !r.is_resized() {
-            return less(version, process, existing, wanted);
-        }
-        // What is taken away may be of another version that is being replaced, and all that users have.
-        let serves = o.serving(version, r.process()) > 0;
-        if again && serves && ready > 0 && ready < existing {
-            return less(version, process, existing, ready);
-        }
-    }
-    act(Command::MakeOnly { version })
-}
-
-/// Every process of `version` with as many units as the baseline had.
-fn to_size(r: &Rollout, o: &Observed, version: Version, now: Time) -> Act {
-    let main = (r.units > 0).then_some((r.process(), r.units));
-    let others = r.others.iter().map(|(process, units)| (process.as_str(), *units));
-    for (process, wanted) in main.into_iter().chain(others) {
-        // A process that the version does not have is not ours to add.
-        if o.existing(version, process) == 0 {
-            continue;
-        }
-        if o.makes_anew(version, process) && is_recent(r, now) {
-            return replacing();
-        }
-        match make_do(r, o, version, bring_up(o, version, process, wanted), now) {
-            // Those that are not ready go first.
-            Act::Settled if !scaled(o, process) && !r.is_resized() && o.kept(version, process) > wanted => {
-                return less(version, process, o.kept(version, process), wanted);
-            }
-            Act::Settled => {}
-            act => return act,
-        }
-    }
-    Act::Settled
-}
-
-/// Does with fewer ready units where the platform has had its time for them and nothing is left to be done about it: the
-/// version serves with those that it has, and the platform goes on trying.
-fn make_do(r: &Rollout, o: &Observed, version: Version, act: Act, now: Time) -> Act {
-    let over = now.since(r.quiet_since()) >= READY_WITHIN;
-    match act {
-        Act::Wait(_) if over && o.serving(version, r.process()) > 0 => Act::Settled,
-        Act::Wait(what) if over => {
-            Act::Stuck(format!("{what} after {READY_WITHIN}; no unit of {version} serves"))
-        }
-        act => act,
-    }
-}
-
 /// The autoscalers as they were: those that were removed made again, all of them on the version that serves.
 fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> Act {
     if !o.shows_autoscalers() && is_recent(r, now) {
@@ -536,8 +451,12 @@ fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> A
     if let Some(autoscaler) = r.suspends.iter().find(|a| !scaled(o, &a.process)) {
         return act(Command::RestoreAutoscaler { autoscaler: autoscaler.clone() });
     }
-    let elsewhere =
-        |a: &Autoscaler| r.policy.takes_part(&a.process) && a.version.is_some() && a.version != serves;
+    // One of a process in no step follows by itself, unless the platform stopped half way and the version that it aims at is gone.
+    let gone = |version: Version| o.units.iter().all(|u| u.version != version);
+    let elsewhere = |a: &Autoscaler| {
+        let ours = r.policy.takes_part(&a.process);
+        a.version != serves && a.version.is_some_and(|version| ours || (gone(version) && !is_refused(r)))
+    };
     match serves {
         Some(version) if o.autoscaled.iter().any(elsewhere) => act(Command::MoveAutoscalers { version }),
         _ => Act::Settled,
@@ -546,6 +465,20 @@ fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> A
 
 fn untold() -> Act {
     Act::Wait("the platform does not tell of its autoscalers".to_owned())
+}
+
+/// Whether the platform does not let this daemon move autoscalers.
+fn is_refused(r: &Rollout) -> bool {
+    let refused = |(_, answer): &(Time, Answer)| {
+        matches!(
+            answer,
+            Answer::Error { kind: PlatformErrorKind::Refused | PlatformErrorKind::Unauthorized, .. }
+        )
+    };
+    r.command.as_ref().is_some_and(|issued| {
+        matches!(issued.command, Command::MoveAutoscalers { .. })
+            && issued.answered.as_ref().is_some_and(refused)
+    })
 }
 
 /// An autoscaler changes the units of a process: the platform refuses to let anybody else do so.
@@ -559,28 +492,6 @@ fn routed(o: &Observed, version: Version) -> bool {
 
 fn act(command: Command) -> Act {
     Act::Do { command, expected: None }
-}
-
-/// Enough units of `version`, all ready. What an autoscaler changes is taken as it is.
-fn bring_up(o: &Observed, version: Version, process: &str, wanted: u32) -> Act {
-    let existing = o.existing(version, process);
-    let wanted = if scaled(o, process) { existing } else { wanted };
-    if existing < wanted {
-        let command = Command::AddUnits { version, process: process.to_owned(), count: wanted - existing };
-        return Act::Do { command, expected: Some(wanted) };
-    }
-    let ready = o.ready(version, process);
-    if ready < wanted {
-        return Act::Wait(format!("{ready} of {wanted} `{process}` units of {version} are ready"));
-    }
-    Act::Settled
-}
-
-/// From so many units of `version` to so many.
-fn less(version: Version, process: &str, from: u32, to: u32) -> Act {
-    let count = from.saturating_sub(to);
-    let command = Command::RemoveUnits { version, process: process.to_owned(), count };
-    Act::Do { command, expected: Some(to) }
 }
 
 /// Every unit of the version is routed, those of processes that users do not reach among them. A half-applied call, or a

@@ -336,8 +336,16 @@ impl<'a> World<'a> {
     /// Somebody who is waited for comes in the end, and does one thing or another.
     fn call_person(&mut self, course: &Course) {
         let Rollout { phase, pause, policy, step_reached, called, .. } = course.rollout();
-        let stuck =
-            *called || matches!(self.journal.last().map(|r| &r.event), Some(Event::PersonNeeded { .. }));
+        let since = self.journal.iter().rev().map(|recorded| &recorded.event).find(|event| {
+            !matches!(
+                event,
+                Event::TroubleBegan { .. }
+                    | Event::TroubleEnded { .. }
+                    | Event::Noted { .. }
+                    | Event::Restarted
+            )
+        });
+        let stuck = *called || matches!(since, Some(Event::PersonNeeded { .. }));
         // Who only observes moves nothing, and waits for ever where nobody else does.
         let stuck = stuck || (policy.mode == Mode::Observe && step_reached.is_none());
         // Two versions side by side without an end are ended by somebody.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Most looks of the hour.
+/// Looks of half an hour.
 const LOOKS: u32 = 120;
 
 fn latency() -> Signal {
@@ -172,4 +172,17 @@ fn a_share_that_wanders_is_no_wrong_split() {
         ));
         assert!(!judge.wrong_split(), "at look {n}");
     }
+}
+
+#[test]
+fn what_lies_beyond_the_last_bound_is_told_to_be_unseen() {
+    let mut judge = Judge::new(&policy(&[0.1], vec![latency()]), &[]);
+    for n in 0..LOOKS {
+        let baseline = histogram(&[0.1, 0.5], &[0.0, 27.0], 1350.0);
+        let canary = histogram(&[0.1, 0.5], &[0.0, 3.0], 150.0);
+        judge.take(&look(15.0 * f64::from(n), 0.1, &[("latency", baseline, canary)]));
+    }
+    let why = judge.verdict().signals["latency"].why.clone();
+    let end = "; 98% of the baseline's requests take longer than the last bucket bound, 500 ms, and how much longer is not seen";
+    assert!(why.ends_with(end), "{why}");
 }

@@ -293,3 +293,36 @@ fn a_version_is_not_deleted_while_nobody_tells_whether_an_autoscaler_would_go_wi
     world.pass(Span::minutes(5));
     assert_eq!(next_act(&world.rollout, &untold, false, world.now), deletes, "but not for ever");
 }
+
+#[test]
+fn a_baseline_that_others_made_in_part_is_made_whole_before_the_canary_goes() {
+    let mut world = World::new(policy(), 0);
+    world.rollout.kind = Kind::Return;
+    world.units.clear();
+    (0..3).for_each(|_| world.add(C, true, true));
+    process(&mut world, "api", C, 3);
+    world.units.iter_mut().for_each(|u| (u.routable, u.base) = (true, true));
+    world.decide(Inputs::default());
+    assert_eq!(world.rollout.phase, Phase::RollingBack);
+    let resized = Foreign::Resized("bob changed the number of units".to_owned());
+    world.decide(Inputs { foreign: Some(&resized), ..Inputs::default() });
+    world.add(B, false, false);
+    world.pass(Span::minutes(1));
+    assert_eq!(world.next(), Act::Do { command: Command::MakeOnly { version: B }, expected: None });
+}
+
+#[test]
+fn an_autoscaler_that_aims_at_a_version_that_is_gone_is_moved_whoever_takes_part() {
+    let mut world = rolling_back();
+    world.units.retain(|u| u.version == B);
+    process(&mut world, "worker", B, 2);
+    world.autoscaled =
+        vec![Autoscaler { process: "worker".to_owned(), version: Some(C), spec: String::new() }];
+    let moves = Act::Do { command: Command::MoveAutoscalers { version: B }, expected: None };
+    assert_eq!(world.next(), moves);
+    // Whoever may not, leaves it.
+    let message = "no permission".to_owned();
+    world.issue(Answer::Error { kind: PlatformErrorKind::Refused, message });
+    world.pass(Span::minutes(1));
+    assert_eq!(world.next(), Act::Settled);
+}
