@@ -365,7 +365,11 @@ fn obeyed(journal: &[Recorded]) -> Result<(), Stop> {
             Event::RollbackDecided { why, .. } if why.contains("ana said so") => (held, back) = (false, true),
             Event::PromotionDecided { why } if why.contains("ana said so") => (held, ahead) = (false, true),
             // A newer version takes the place of one that waits, too.
-            Event::RollbackDecided { why, .. } if held && why.contains("deployed") => held = false,
+            Event::RollbackDecided { why, .. }
+                if held && ["deployed", "approved the advice"].iter().any(|w| why.contains(w)) =>
+            {
+                held = false;
+            }
             event @ (Event::RollbackDecided { .. }
             | Event::PromotionDecided { .. }
             | Event::StepBegan { .. }
