@@ -71,9 +71,9 @@ pub enum ActivityKind {
     },
     /// Routing of a version changed.
     Routed,
-    /// Units were added, removed or killed, or an autoscaler changed.
+    /// Units were added or removed, or an autoscaler changed.
     Scaled,
-    /// The app was started or restarted.
+    /// The app was started or restarted, or a unit killed.
     Restarted,
     /// The app, a process or a version was stopped, or a version removed.
     Stopped,

@@ -413,7 +413,8 @@ fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
 /// Whether others made some of the baseline's processes on the way back and not all of them, while the canary serves those.
 fn is_half_made(r: &Rollout, o: &Observed) -> bool {
     let lacks = |process: &str| o.existing(r.baseline, process) == 0 && o.serving(r.canary, process) > 0;
-    r.is_resized() && r.others.iter().any(|(process, units)| *units > 0 && lacks(process))
+    let is_base = o.units.iter().any(|u| u.base && u.version == r.baseline);
+    r.is_resized() && !is_base && r.others.iter().any(|(process, units)| *units > 0 && lacks(process))
 }
 
 /// A process in no step that only the canary's units serve now, those of the baseline being about to: they are waited for, as
@@ -452,10 +453,15 @@ fn give_back(r: &Rollout, o: &Observed, serves: Option<Version>, now: Time) -> A
         return act(Command::RestoreAutoscaler { autoscaler: autoscaler.clone() });
     }
     // One of a process in no step follows by itself, unless the platform stopped half way and the version that it aims at is gone.
-    let gone = |version: Version| o.units.iter().all(|u| u.version != version);
+    // Where it cannot follow, or may not, nothing waits for it.
+    let follows = |a: &Autoscaler, aims: Version| {
+        let gone = o.units.iter().all(|u| u.version != aims);
+        let has = serves.is_some_and(|version| o.existing(version, &a.process) > 0);
+        gone && has && r.failures < REPEATS && !is_refused(r)
+    };
     let elsewhere = |a: &Autoscaler| {
         let ours = r.policy.takes_part(&a.process);
-        a.version != serves && a.version.is_some_and(|version| ours || (gone(version) && !is_refused(r)))
+        a.version != serves && a.version.is_some_and(|aims| ours || follows(a, aims))
     };
     match serves {
         Some(version) if o.autoscaled.iter().any(elsewhere) => act(Command::MoveAutoscalers { version }),

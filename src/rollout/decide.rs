@@ -75,10 +75,14 @@ pub enum Foreign {
     NewVersion(Option<Version>, String),
     /// Another version, or ours, was made the only one.
     Replaced(Option<Version>, String),
-    /// Routing was changed by hand, units were stopped or a version removed.
+    /// Routing was changed by hand.
     Changed(String),
-    /// Units were added, removed, started or restarted by hand.
+    /// Units were added or removed by hand.
     Resized(String),
+    /// Units were started, restarted or killed by hand.
+    Restarted(String),
+    /// Units were stopped by hand, or a version removed.
+    Stopped(String),
     /// The environment was changed, which restarts every version.
     Environment(String),
     /// The app is gone.
@@ -316,22 +320,36 @@ fn on_foreign(r: &Rollout, foreign: &Foreign, i: &Inputs<'_>) -> Vec<Event> {
         }
         Foreign::NewVersion(_, why) => vec![go_back(r, why.clone(), Vec::new(), Ending::Superseded)],
         // Who adds or restarts units helps users, and takes no decision back.
+        Foreign::Restarted(why) if r.phase == Phase::RollingBack => {
+            vec![Event::Noted { what: format!("{why}; the way back goes on") }]
+        }
         Foreign::Resized(why) if r.phase == Phase::RollingBack => {
             vec![Event::Resized { what: why.clone() }]
         }
-        Foreign::Changed(why) | Foreign::Resized(why) if is_done => {
+        // Whoever stops the canary wants what the way back wants; whoever stops the baseline does not.
+        Foreign::Stopped(why) if r.phase == Phase::RollingBack && has_baseline(r, i.observed) => {
+            vec![Event::Resized { what: why.clone() }]
+        }
+        Foreign::Changed(why) | Foreign::Resized(why) | Foreign::Restarted(why) | Foreign::Stopped(why)
+            if is_done =>
+        {
             leave(r, Ending::Promoted, watched_no_longer(r, i, why))
         }
-        Foreign::Changed(why) if r.phase == Phase::RollingBack => {
+        Foreign::Changed(why) | Foreign::Stopped(why) if r.phase == Phase::RollingBack => {
             let stops = format!("{why}, so {} is taken back no further; see who serves now", r.canary);
             let mut events = leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better"));
             events.insert(0, Event::PersonNeeded { why: stops });
             events
         }
-        Foreign::Changed(why) | Foreign::Resized(why) => {
+        Foreign::Changed(why) | Foreign::Resized(why) | Foreign::Restarted(why) | Foreign::Stopped(why) => {
             leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better"))
         }
     }
+}
+
+/// The baseline still has units of the process that serves.
+fn has_baseline(r: &Rollout, observed: Option<&Observed>) -> bool {
+    observed.is_some_and(|o| o.existing(r.baseline, r.process()) > 0)
 }
 
 /// The canary has everything, and something else has begun. What was kept of the baseline is nobody's any more.
@@ -339,7 +357,8 @@ fn watched_no_longer(r: &Rollout, i: &Inputs<'_>, why: &str) -> String {
     let idle = |u: &&Unit| u.version == r.baseline && !u.routable;
     let kept = i.observed.map_or(0, |o| o.units.iter().filter(idle).count());
     let left = if kept > 0 {
-        format!("; {kept} units of {} are left without users, until the next promotion", r.baseline)
+        let units = if kept == 1 { "1 unit".to_owned() } else { format!("{kept} units") };
+        format!("; {units} of {} stay without users until the next promotion", r.baseline)
     } else {
         String::new()
     };
@@ -369,7 +388,11 @@ fn on_foreign_observed(r: &Rollout, foreign: &Foreign) -> Vec<Event> {
         Foreign::Environment(why) if matches!(r.phase, Phase::Step | Phase::Paused | Phase::Watching) => {
             vec![Event::BakeRestarted { why: why.clone() }]
         }
-        Foreign::Changed(why) | Foreign::Resized(why) | Foreign::Environment(why) => {
+        Foreign::Changed(why)
+        | Foreign::Resized(why)
+        | Foreign::Restarted(why)
+        | Foreign::Stopped(why)
+        | Foreign::Environment(why) => {
             vec![Event::Noted { what: why.clone() }]
         }
         Foreign::Replaced(version, why) if *version == Some(r.canary) => {

@@ -101,8 +101,8 @@ fn affair(activity: &Activity) -> Affair {
         }
         ActivityKind::Routed => Foreign::Changed(did("changed which versions get traffic")),
         ActivityKind::Scaled => Foreign::Resized(did("changed the number of units")),
-        ActivityKind::Restarted => Foreign::Resized(did("started or restarted units")),
-        ActivityKind::Stopped => Foreign::Changed(did("stopped units or removed a version")),
+        ActivityKind::Restarted => Foreign::Restarted(did("started, restarted or killed units")),
+        ActivityKind::Stopped => Foreign::Stopped(did("stopped units or removed a version")),
         ActivityKind::Removed => Foreign::Removed(did("removed the app")),
         ActivityKind::Environment => {
             let what = "changed the environment, which restarts every version";

@@ -146,9 +146,9 @@ pub(crate) fn activity_kind(name: &str, detail: &Detail) -> ActivityKind {
         "app.update.routable" => ActivityKind::Routed,
         // Removing a version removes its units; only its custom data tells it from an update of the app's settings.
         "app.update" if detail.deletes_version => ActivityKind::Stopped,
-        "app.update.unit.add" | "app.update.unit.remove" | "app.update.unit.kill" => ActivityKind::Scaled,
+        "app.update.unit.add" | "app.update.unit.remove" => ActivityKind::Scaled,
         _ if name.starts_with("app.update.unit.autoscale") => ActivityKind::Scaled,
-        "app.update.start" | "app.update.restart" => ActivityKind::Restarted,
+        "app.update.start" | "app.update.restart" | "app.update.unit.kill" => ActivityKind::Restarted,
         "app.update.stop" => ActivityKind::Stopped,
         // Binding a service sets the variables that lead to it.
         "app.update.env.set" | "app.update.env.unset" | "app.update.bind" | "app.update.unbind" => {

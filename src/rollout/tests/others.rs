@@ -326,3 +326,43 @@ fn an_autoscaler_that_aims_at_a_version_that_is_gone_is_moved_whoever_takes_part
     world.pass(Span::minutes(1));
     assert_eq!(world.next(), Act::Settled);
 }
+
+#[test]
+fn whoever_stops_the_canary_on_the_way_back_does_not_end_it() {
+    let stopped = Foreign::Stopped("bob stopped units or removed a version".to_owned());
+    let restarted = Foreign::Restarted("bob started, restarted or killed units".to_owned());
+    for (foreign, label) in [(&stopped, "resized"), (&restarted, "noted")] {
+        let mut world = rolling_back();
+        world.route(B, false);
+        world.units.retain(|u| u.version == B);
+        world.decide(Inputs { foreign: Some(foreign), ..Inputs::default() });
+        assert_eq!(world.log.last(), Some(&label));
+        for _ in 0..3 {
+            world.pass(Span::minutes(1)).look(Inputs::default());
+        }
+        assert_eq!(world.rollout.phase, Phase::RolledBack);
+        assert!(world.units.iter().all(|u| u.routable));
+    }
+    let mut world = rolling_back();
+    world.units.retain(|u| u.version == C);
+    world.decide(Inputs { foreign: Some(&stopped), ..Inputs::default() });
+    assert_eq!(world.rollout.phase, Phase::TakenOver);
+}
+
+#[test]
+fn an_autoscaler_that_cannot_follow_holds_no_end_up() {
+    // The version that serves has no `worker` at all.
+    let mut world = rolling_back();
+    world.units.retain(|u| u.version == B);
+    world.autoscaled =
+        vec![Autoscaler { process: "worker".to_owned(), version: Some(C), spec: String::new() }];
+    assert_eq!(world.next(), Act::Settled);
+    // It has, and the platform fails to move it.
+    process(&mut world, "worker", B, 2);
+    for _ in 0..2 {
+        let message = "no".to_owned();
+        world.issue(Answer::Error { kind: PlatformErrorKind::Failed, message });
+        world.pass(Span::minutes(1));
+    }
+    assert_eq!(world.next(), Act::Settled);
+}

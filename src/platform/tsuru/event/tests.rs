@@ -55,7 +55,7 @@ fn kinds_are_mapped() {
         ("app.update.routable", Routed),
         ("app.update.unit.add", Scaled),
         ("app.update.unit.remove", Scaled),
-        ("app.update.unit.kill", Scaled),
+        ("app.update.unit.kill", Restarted),
         ("app.update.unit.autoscale.swap", Scaled),
         ("app.update.stop", Stopped),
         ("app.update.restart", Restarted),

@@ -216,6 +216,6 @@ async fn an_environment_that_somebody_changes_is_told_from_a_deploy() {
     bench.emulator.act("shop", Act::KillUnit { unit, force: true }).await.unwrap();
     let kinds = bench.kinds().await;
     let last: Vec<&ActivityKind> = kinds.iter().rev().take(2).map(|k| &k.2).collect();
-    assert_eq!(last, [&ActivityKind::Scaled, &ActivityKind::Environment]);
+    assert_eq!(last, [&ActivityKind::Restarted, &ActivityKind::Environment]);
     bench.emulator.shutdown().await;
 }
