@@ -83,9 +83,10 @@ pub fn next_act(rollout: &Rollout, observed: &Observed, busy: bool, now: Time) -
         _ => Act::Settled,
     };
     match act {
-        // Units that others have made go or come are counted once they are listed.
+        // Units that others have made go or come are counted once they are listed: also before users are left to those that stay.
         Act::Do { command, .. }
-            if !command.is_idempotent() && rollout.disturbed.is_some_and(|at| now.since(at) < LAG) =>
+            if (!command.is_idempotent() || matches!(command, Command::Unroute { .. }))
+                && rollout.disturbed.is_some_and(|at| now.since(at) < LAG) =>
         {
             Act::Wait(
                 "somebody else changed the app, which the platform's listing may not show yet".to_owned(),

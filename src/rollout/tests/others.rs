@@ -366,3 +366,15 @@ fn an_autoscaler_that_cannot_follow_holds_no_end_up() {
     }
     assert_eq!(world.next(), Act::Settled);
 }
+
+#[test]
+fn users_are_left_to_units_only_once_it_is_listed_what_others_did_to_them() {
+    let mut world = rolling_back();
+    let restarted = Foreign::Restarted("bob started, restarted or killed units".to_owned());
+    world.decide(Inputs { foreign: Some(&restarted), ..Inputs::default() });
+    world.record(Event::Heeded { acts: vec!["kill".to_owned()], alerts: 0, disturbs: true });
+    // The listing still shows the units that were killed.
+    assert!(matches!(world.next(), Act::Wait(_)));
+    world.pass(Span::seconds(31));
+    assert_eq!(world.next(), Act::Do { command: Command::Unroute { version: C }, expected: None });
+}
