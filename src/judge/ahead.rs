@@ -4,8 +4,7 @@
 
 use super::Ask;
 use super::counts::alone;
-use super::evidence::harmless;
-use super::evidence::{MIN_EVENTS, Terms};
+use super::evidence::{MIN_EVENTS, Terms, harmless};
 use super::frozen::{After, Asked, Frozen};
 use super::level::Level;
 use super::past::{CountPast, GaugePast};

@@ -150,12 +150,7 @@ impl Evidence {
         }
     }
 
-    /// Whether readings that were checked tell nothing of what is compared, though they tell of requests.
-    pub(super) fn lacks(&self, arms: &Arms<Option<&Reading>>) -> bool {
-        matches!(self, Self::Latency(latency) if latency.lacks(arms))
-    }
-
-    /// Whether what is compared was lacking when it was last asked for.
+    /// Whether the last readings with requests told nothing of what is compared.
     pub(super) fn is_lacking(&self) -> bool {
         matches!(self, Self::Latency(latency) if latency.is_lacking())
     }

@@ -119,16 +119,6 @@ impl Latency {
         }
     }
 
-    /// Whether these arms, of which either may be missing, lack what was fixed to be compared.
-    pub(super) fn lacks(&self, arms: &Arms<Option<&Reading>>) -> bool {
-        let Some(bound) = self.bound else { return false };
-        let lacks = |reading: Option<&Reading>| {
-            let buckets = Buckets::new(reading);
-            buckets.total() > 0.0 && buckets.slower_than(bound).is_none()
-        };
-        lacks(arms.canary) || (!self.frozen && lacks(arms.baseline))
-    }
-
     /// Whether what was fixed to be compared was lacking when it was last asked for.
     pub(super) fn is_lacking(&self) -> bool {
         self.lacking
@@ -160,9 +150,9 @@ impl Latency {
             }
         }
         if let Some(bound) = self.bound {
-            let has = |buckets: &Buckets| buckets.total() <= 0.0 || buckets.slower_than(bound).is_some();
+            let lacks = |buckets: &Buckets| buckets.total() > 0.0 && buckets.slower_than(bound).is_none();
             if now.canary.total() > 0.0 || now.baseline.total() > 0.0 {
-                self.lacking = !has(&now.canary) || !(self.frozen || has(&now.baseline));
+                self.lacking = lacks(&now.canary) || (!self.frozen && lacks(&now.baseline));
             }
             self.at_bound.count(at, slower(&now, bound));
         }

@@ -129,8 +129,9 @@ impl Watch {
                 self.silence.beside(at, requests);
             }
         }
+        self.evidence.take(at, arms);
         self.step_open += match self.evidence.counts_requests() {
-            true if self.evidence.lacks(&arms) => 0.0,
+            true if self.evidence.is_lacking() => 0.0,
             true => requests.canary,
             false => f64::from(u8::from(spoke.canary)),
         };
@@ -139,7 +140,6 @@ impl Watch {
         if is_compared || frozen {
             self.step_seen += std::mem::take(&mut self.step_open);
         }
-        self.evidence.take(at, arms);
         if !frozen {
             self.hear_baseline(at, arms.baseline);
         }

@@ -367,16 +367,14 @@ fn to_only_baseline(r: &Rollout, o: &Observed, now: Time) -> Act {
         let reason = format!("rolled back by Uguisu: {}", r.reason).chars().take(LONGEST_REASON).collect();
         return act(Command::Quarantine { version: r.canary, reason });
     }
-    // The platform removes an autoscaler together with the version whose units it changes.
-    if !o.shows_autoscalers() && is_recent(r, now) && o.units.iter().any(|u| u.version == r.canary) {
-        return untold();
-    }
-    if o.autoscaled.iter().any(|a| a.version == Some(r.canary))
-        && o.units.iter().any(|u| u.version == r.canary)
-    {
-        return act(Command::MoveAutoscalers { version: r.baseline });
-    }
     if o.units.iter().any(|u| u.version == r.canary) {
+        // The platform removes an autoscaler together with the version whose units it changes.
+        if !o.shows_autoscalers() && is_recent(r, now) {
+            return untold();
+        }
+        if o.autoscaled.iter().any(|a| a.version == Some(r.canary)) {
+            return act(Command::MoveAutoscalers { version: r.baseline });
+        }
         match (r.cannot_delete, others) {
             (false, _) => return act(Command::Delete { version: r.canary }),
             (true, false) => return make_only(r, o, r.baseline),
@@ -402,10 +400,9 @@ fn has_added(r: &Rollout) -> bool {
 /// baseline's, and that of another, which the baseline has no unit of any more, the canary's. Whoever takes the canary away takes
 /// that process from its users.
 fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
-    let is_base = |version: Version| o.units.iter().any(|u| u.base && u.version == version);
     let of_canary =
         |process: &str| o.units.iter().any(|u| u.base && u.version == r.canary && u.process == process);
-    is_base(r.baseline)
+    is_base(o, r.baseline)
         && r.others
             .iter()
             .any(|(process, units)| *units > 0 && o.existing(r.baseline, process) == 0 && of_canary(process))
@@ -414,8 +411,9 @@ fn is_half_replaced(r: &Rollout, o: &Observed) -> bool {
 /// Whether others made some of the baseline's processes on the way back and not all of them, while the canary serves those.
 fn is_half_made(r: &Rollout, o: &Observed) -> bool {
     let lacks = |process: &str| o.existing(r.baseline, process) == 0 && o.serving(r.canary, process) > 0;
-    let is_base = o.units.iter().any(|u| u.base && u.version == r.baseline);
-    r.is_resized() && !is_base && r.others.iter().any(|(process, units)| *units > 0 && lacks(process))
+    r.is_resized()
+        && !is_base(o, r.baseline)
+        && r.others.iter().any(|(process, units)| *units > 0 && lacks(process))
 }
 
 /// A process in no step that only the canary's units serve now, those of the baseline being about to: they are waited for, as
@@ -491,6 +489,11 @@ fn is_refused(r: &Rollout) -> bool {
 /// An autoscaler changes the units of a process: the platform refuses to let anybody else do so.
 fn scaled(o: &Observed, process: &str) -> bool {
     o.autoscaled.iter().any(|a| a.process == process)
+}
+
+/// Any unit of the version is the base's, which a plain deploy would replace.
+fn is_base(o: &Observed, version: Version) -> bool {
+    o.units.iter().any(|u| u.base && u.version == version)
 }
 
 fn routed(o: &Observed, version: Version) -> bool {

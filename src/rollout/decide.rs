@@ -337,14 +337,19 @@ fn on_foreign(r: &Rollout, foreign: &Foreign, i: &Inputs<'_>) -> Vec<Event> {
         }
         Foreign::Changed(why) | Foreign::Stopped(why) if r.phase == Phase::RollingBack => {
             let stops = format!("{why}, so {} is taken back no further; see who serves now", r.canary);
-            let mut events = leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better"));
-            events.insert(0, Event::PersonNeeded { why: stops });
-            events
+            taken_over(r, format!("{why}; whoever did it knows better"), stops)
         }
         Foreign::Changed(why) | Foreign::Resized(why) | Foreign::Restarted(why) | Foreign::Stopped(why) => {
             leave(r, Ending::TakenOver, format!("{why}; whoever did it knows better"))
         }
     }
+}
+
+/// Others took over on the way back, which ends short of what was decided: a person has to know.
+fn taken_over(r: &Rollout, why: String, calls: String) -> Vec<Event> {
+    let mut events = leave(r, Ending::TakenOver, why);
+    events.insert(0, Event::PersonNeeded { why: calls });
+    events
 }
 
 /// The baseline still has units of the process that serves.

@@ -30,13 +30,18 @@ pub(crate) struct Outcome {
     pub(crate) commands: u32,
 }
 
+/// Whether a seed's journal is written as JSON and read again: a part of them, since that takes long.
+fn is_written(seed: u64) -> bool {
+    seed.is_multiple_of(16)
+}
+
 /// What the journal says. A part of the journals is written as JSON and read again.
 pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
     let broken = |what: &str| Stop::Broken(what.to_owned());
     let mut memory = None;
     for recorded in journal {
         let read;
-        let recorded = if seed.is_multiple_of(16) {
+        let recorded = if is_written(seed) {
             let body = serde_json::to_string(recorded).map_err(|e| Stop::Broken(e.to_string()))?;
             read = serde_json::from_str::<Recorded>(&body).map_err(|e| Stop::Broken(e.to_string()))?;
             &read
@@ -49,7 +54,7 @@ pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
         }
     }
     let memory = memory.ok_or_else(|| broken("the journal does not begin"))?;
-    if !seed.is_multiple_of(16) {
+    if !is_written(seed) {
         return Ok(memory);
     }
     let body = serde_json::to_string(&memory).map_err(|e| Stop::Broken(e.to_string()))?;
@@ -61,7 +66,7 @@ pub(crate) fn recall(journal: &[Recorded], seed: u64) -> Result<Memory, Stop> {
 /// seed that its judge follows from the journal too; the others' is known from their starts.
 pub(crate) fn tells(journal: &[Recorded], knew: &Memory, seed: u64) -> Result<(), Stop> {
     let other = || Stop::Broken("the journal replays to another state than the last one".to_owned());
-    if seed.is_multiple_of(16) {
+    if is_written(seed) {
         return if recall(journal, seed)? == *knew { Ok(()) } else { Err(other()) };
     }
     let (first, rest) = journal.split_first().ok_or_else(other)?;

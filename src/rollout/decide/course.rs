@@ -354,9 +354,7 @@ fn stopped(r: &Rollout, o: &Observed, now: Time) -> Option<Vec<Event>> {
             "the app has no units any more: somebody took them away while {} was taken back",
             r.canary
         );
-        let mut events = super::leave(r, Ending::TakenOver, why.clone());
-        events.insert(0, Event::PersonNeeded { why });
-        events
+        super::taken_over(r, why.clone(), why)
     })
 }
 
