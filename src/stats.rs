@@ -13,7 +13,7 @@
 //! | the traffic's split | [`ShareTest`] |
 //! | proportions that are not rare (latency buckets) | [`TwoByTwo`] |
 //! | a level as it was, once nothing compares side by side | [`Reference`] |
-//! | several signals, one budget | [`weighted_mean`], [`e_bh`] |
+//! | several signals, one budget | [`weighted_mean`] |
 //! | a value that goes up and down | [`gauge`] |
 //! | what Kayenta would say | [`kayenta`] |
 //! | what can be seen in which time | [`power`] |
@@ -47,7 +47,7 @@ mod properties;
 mod vectors;
 
 pub use beta_binomial::{BetaBinomial, ratio_cs_constant_share};
-pub use combine::{e_bh, weighted_mean};
+pub use combine::weighted_mean;
 pub use count::{ArmCount, MAX_COUNT, PairCount, Refusal};
 pub use dispersion::{UNKNOWN_DISPERSION, hist_phi};
 pub use noise::{ClusterLaw, CountKind, Likelihood, NoiseModel, SeriesLikelihood, Spread};

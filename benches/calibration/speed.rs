@@ -12,8 +12,9 @@ use super::ratios::{self, policy};
 use super::runs::Worst;
 use super::{HISTORIES, Options};
 
-/// Rollouts that are timed together, and how often.
+/// Rollouts that are timed together, again and again for at least so many seconds, and how often that is done.
 const ROLLOUTS: u64 = 10;
+const LONG_ENOUGH: f64 = 0.05;
 const REPEATS: usize = 7;
 
 pub(super) fn tables(options: &Options, promises: &mut Promises) {
@@ -69,6 +70,8 @@ impl Clock {
     }
 
     fn spent() -> Option<Duration> {
+        // The system counts by ticks of some milliseconds, and up to now whenever a thread gives way.
+        std::thread::yield_now();
         let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
     }
@@ -90,18 +93,21 @@ fn speed(policy: &Policy, service: &Service, seed: u64) -> Figure {
         .collect();
     let mut timings: Vec<f64> = (0..REPEATS)
         .map(|_| {
-            let mut judges: Vec<_> =
-                rollouts.iter().map(|(history, _)| Judge::new(policy, history)).collect();
-            let begun = Clock::start();
-            let mut taken = 0;
-            for (judge, (_, looks)) in judges.iter_mut().zip(&rollouts) {
-                for look in looks {
-                    judge.take(look);
-                    std::hint::black_box(judge.harm());
-                    taken += 1;
+            let (mut taken, mut seconds) = (0, 0.0);
+            while seconds < LONG_ENOUGH {
+                let mut judges: Vec<_> =
+                    rollouts.iter().map(|(history, _)| Judge::new(policy, history)).collect();
+                let begun = Clock::start();
+                for (judge, (_, looks)) in judges.iter_mut().zip(&rollouts) {
+                    for look in looks {
+                        judge.take(look);
+                        std::hint::black_box(judge.harm());
+                        taken += 1;
+                    }
                 }
+                seconds += begun.seconds();
             }
-            0.001 * f64::from(taken) / begun.seconds()
+            0.001 * f64::from(taken) / seconds
         })
         .collect();
     timings.sort_by(f64::total_cmp);

@@ -20,12 +20,8 @@ use lines::{Line, Next};
 use report::Report;
 
 /// Judge rollouts that others run: a JSON object a look in, a JSON object a look out.
-///
-/// In: {"rollout":"r1","at":15.0,"share":0.1,"signals":{"errors":{"baseline":{"events":12,"total":1350},
-/// "canary":{"events":4,"total":150}}}}. Counts are increments since the previous look; a histogram is {"le":[…],
-/// "counts":[…],"total":…} with cumulative counts, a gauge an array of values, one a unit; an arm that gave nothing is
-/// null. A rollout's first object may carry "history":[…], such looks at the baseline alone from before it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = FORMAT)]
 pub(super) struct Args {
     /// The policy's file.
     #[arg(value_name = "POLICY")]
@@ -33,6 +29,18 @@ pub(super) struct Args {
     #[command(flatten)]
     output: Output,
 }
+
+const FORMAT: &str = "\
+In, one object a look of a rollout; any number of rollouts may be interleaved:
+  {\"rollout\":\"r1\", \"at\":15.0, \"share\":0.1, \"signals\":{
+    \"errors\": {\"baseline\":{\"events\":12,\"total\":1350}, \"canary\":{\"events\":4,\"total\":150}},
+    \"latency\":{\"baseline\":{\"le\":[0.1,0.25],\"counts\":[900,1200],\"total\":1350}, \"canary\":null},
+    \"memory\": {\"baseline\":[1.1e8,1.2e8], \"canary\":[1.4e8]}}}
+on one line. Counts are increments since the look before, those of a histogram cumulative over `le`;
+a gauge has one value a unit; `null`: an arm gave nothing. A rollout's first look may carry
+\"history\":[…], such looks at the baseline alone from before it.
+Out, one object for each: \"decision\" is continue, hold, pause, promote or rollback; the last two are final.
+rules/README.md says more.";
 
 /// What is printed.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]

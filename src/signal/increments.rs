@@ -157,12 +157,6 @@ impl Book {
         self.shown
     }
 
-    /// When a unit was last sampled; nothing if it never was.
-    #[must_use]
-    pub fn last_of(&self, arm: Arm, unit: &str) -> Option<Time> {
-        self.units.get(arm).get(unit).map(|unit| unit.last)
-    }
-
     /// When the earliest of the units that are waited for was last sampled; nothing without such units.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {

@@ -50,25 +50,6 @@ impl Traffic {
         }
     }
 
-    /// The smallest ratio that is typically noticed within `seconds`; nothing if even a millionfold is not.
-    #[must_use]
-    pub fn detectable_ratio(&self, seconds: f64, null: f64, alpha: f64, overhead: f64) -> Option<f64> {
-        let noticed = |ratio: f64| self.detection_seconds(ratio, null, alpha, overhead) <= seconds;
-        let (mut low, mut high) = (null * 1.000_000_1, 1e6);
-        if !noticed(high) {
-            return None;
-        }
-        for _ in 0..200 {
-            let middle = (low * high).sqrt();
-            if noticed(middle) {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Some(high)
-    }
-
     /// Seconds in which `nats` of information on the canary's part of all events come together.
     fn seconds(&self, ratio: f64, null: f64, nats: f64) -> f64 {
         let part = |ratio: f64| self.share * ratio / (self.share * ratio + 1.0 - self.share);
@@ -98,8 +79,6 @@ mod tests {
                 Traffic { requests: number("rps"), share: number("share"), base: number("p"), phi: 1.0 };
             let detect = traffic.detection_seconds(number("theta"), 1.0, 0.01, DETECTION_NATS);
             close(detect, number("detect_s"), 1e-10, case);
-            let least = traffic.detectable_ratio(600.0, 1.0, 0.01, DETECTION_NATS).unwrap();
-            close(least, number("min_theta_600s"), 1e-10, case);
             close(traffic.safety_seconds(1.0, 1.5, 0.05), number("promote_s_1.5"), 1e-10, case);
         }
     }
@@ -108,7 +87,6 @@ mod tests {
     fn what_cannot_be_seen_takes_for_ever() {
         let traffic = Traffic { requests: 0.0, share: 0.1, base: 0.01, phi: 1.0 };
         assert!(traffic.detection_seconds(2.0, 1.0, 0.01, DETECTION_NATS).is_infinite());
-        assert_eq!(traffic.detectable_ratio(3600.0, 1.0, 0.01, DETECTION_NATS), None);
         let traffic = Traffic { requests: 100.0, ..traffic };
         assert!(traffic.detection_seconds(1.0, 1.2, 0.01, DETECTION_NATS).is_infinite());
         assert!(traffic.safety_seconds(1.5, 1.5, 0.05).is_infinite());

@@ -190,7 +190,8 @@ impl AppendBatch {
     ///
     /// # Errors
     /// When the state cannot be written as JSON.
-    pub fn leading_to(mut self, rollout: &Rollout) -> Result<Self, StoreError> {
+    #[cfg(test)]
+    pub(crate) fn leading_to(mut self, rollout: &Rollout) -> Result<Self, StoreError> {
         self.index = Some(RolloutRow::from(rollout));
         self.snapshot = Some(to_json("rollout", rollout)?);
         Ok(self)

@@ -41,7 +41,7 @@ impl Report {
             at: verdict.at,
             decision: trial.decision(),
             decided: None,
-            score: verdict.score.map(|score| (score * 1e6).round() / 1e6),
+            score: verdict.score.map(rounded),
             signals: verdict.signals.into_iter().map(|(name, signal)| (name, Signal::from(signal))).collect(),
             why: verdict.why,
         }
@@ -68,6 +68,14 @@ impl Report {
 impl From<SignalVerdict> for Signal {
     fn from(verdict: SignalVerdict) -> Self {
         let SignalVerdict { outcome, log_e_harm, log_e_safe, effect, why, otherwise, .. } = verdict;
-        Self { outcome, log_e_harm, log_e_safe, effect, why, otherwise }
+        let [log_e_harm, log_e_safe] = [log_e_harm, log_e_safe].map(rounded);
+        Self { outcome, log_e_harm, log_e_safe, effect: effect.map(|end| end.map(rounded)), why, otherwise }
     }
+}
+
+/// To six places: what is beyond them differs from one processor's logarithms to another's, and tells nobody anything.
+fn rounded(value: f64) -> f64 {
+    let places = value * 1e6;
+    // Adding nothing takes the sign off a zero.
+    if places.is_finite() { places.round() / 1e6 + 0.0 } else { value }
 }

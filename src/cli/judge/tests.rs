@@ -121,3 +121,20 @@ fn unknown_signals_and_bad_history_are_left_out() {
     assert_eq!(lines.len(), 1);
     insta::assert_snapshot!(errors);
 }
+
+/// What stands in the guide is what the command prints.
+#[test]
+fn the_guide_shows_what_is_printed() {
+    let guide = include_str!("../../../rules/README.md");
+    let between = |start: &str, end: &str| guide.split_once(start).unwrap().1.split_once(end).unwrap().0;
+    let policy = between("with this `errors.yaml`:\n\n```yaml\n", "```");
+    let policy = crate::policy::read("errors.yaml", policy).policy.unwrap();
+    let (before, after) = between(">   echo '", "'\n").split_once("'$at'").unwrap();
+    let looks: Vec<String> = (1..=60).map(|look| format!("{before}{}{after}", 15 * look)).collect();
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let wanted = Output { only_final: true, explain: false };
+    judge(&policy, wanted, BufReader::new(looks.join("\n").as_bytes()), &mut output, &mut errors).unwrap();
+    assert_eq!(String::from_utf8(errors).unwrap(), "");
+    let shown = between("uguisu judge errors.yaml --final\n", "```");
+    assert_eq!(String::from_utf8(output).unwrap(), shown);
+}
