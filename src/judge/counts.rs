@@ -21,8 +21,8 @@ use super::refusal::{Problem, count};
 use crate::stats::power::divergence;
 use crate::stats::special::log_add_exp;
 use crate::stats::{
-    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
-    Reference, Refusal, Spread, Tilt,
+    Alternative, ArmCount, CountKind, MAX_COUNT, NoiseModel, Onset, PairCount, Prior, RatioEvidence,
+    RatioQuestion, Reference, Refusal, Spread, Tilt,
 };
 use crate::words::{Arms, Share};
 
@@ -244,7 +244,8 @@ impl Counts {
                     floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?
                 }
                 CountKind::Rate => {
-                    floor.below.poisson(dt, canary.events(), floor.share * canary.exposure(), phi)?
+                    let mean = (floor.share * canary.exposure()).min(MAX_COUNT);
+                    floor.below.poisson(dt, canary.events(), mean, phi)?
                 }
             };
         }
@@ -445,7 +446,7 @@ impl Counts {
         let frozen = self.frozen.as_ref()?;
         let seen = [frozen.seen().events(), frozen.seen().exposure()];
         let blamed = frozen.log_e() > self.evidence.log_e_harm();
-        Some(Alone { most: frozen.most()?, seen, blamed, bound: None })
+        Some(Alone { most: frozen.most()?, seen, blamed, proves: self.after.proves(), bound: None })
     }
 
     /// Why there can be no evidence; nothing: there can.

@@ -188,10 +188,16 @@ impl Evidence {
     /// ln of the evidence of being less than `within` times the baseline.
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
         match self.part() {
+            _ if self.is_empty_claim(within) => 0.0,
             Part::Proportion(counts) => counts.log_e_safe(within),
             Part::Gauge(gauge) => gauge.log_e_safe(within),
             Part::Series(_) => 0.0,
         }
+    }
+
+    /// Whether no canary could have as much as `within` times what the baseline has, so that being below it says nothing.
+    fn is_empty_claim(&self, within: f64) -> bool {
+        matches!(self, Self::Latency(latency) if latency.is_empty_claim(within))
     }
 
     /// Whether the evidence of harm is an e-value that may be averaged with others, rather than a bound that only its
@@ -230,6 +236,7 @@ impl Evidence {
     /// About how many seconds a healthy canary still needs to be proven less than `within` times the baseline.
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
         match self.part() {
+            _ if self.is_empty_claim(within) => None,
             Part::Proportion(counts) => counts.wait(within, threshold),
             Part::Gauge(_) | Part::Series(_) => None,
         }

@@ -1,15 +1,16 @@
 //! Sentences for people. Every number in them is one that the verdict rests on; nothing here decides anything.
 
-use std::fmt::Write as _;
-
+mod all;
 mod numbers;
 
-use super::{FrozenBaseline, Outcome, SignalVerdict, Verdict};
+use super::frozen::SPENT;
+use super::{FrozenBaseline, Outcome, SignalVerdict};
 use crate::words::Arms;
 
+pub(super) use all::{first, together, with_split};
 pub(crate) use numbers::count;
 pub(super) use numbers::{amount, percent, seconds, times};
-use numbers::{chance, lasting, measured, more};
+use numbers::{chance_beside, lasting, measured, more};
 
 /// Seconds since 1970 of a moment before any look: September 2001.
 const MODERN: f64 = 1e9;
@@ -40,6 +41,8 @@ pub(super) struct Alone {
     pub(super) seen: [f64; 2],
     /// Whether the evidence of harm comes from this time rather than from the comparison before.
     pub(super) blamed: bool,
+    /// Whether safety, too, has to come from this time.
+    pub(super) proves: bool,
     /// Where harm is sought at all bounds of a histogram: the bound that this is about.
     pub(super) bound: Option<f64>,
 }
@@ -120,15 +123,22 @@ fn moment(at: f64) -> String {
     format!("{at:.0} s")
 }
 
+/// How often the bound that a canary alone is held against is wrong.
+fn wrong(is_alone: bool, threshold: f64) -> f64 {
+    if is_alone { SPENT * (-threshold).exp() } else { 0.0 }
+}
+
 fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let name = facts.name;
     match v.outcome {
         Outcome::Fail => {
-            let chance = chance(facts.failed.unwrap_or(v.log_e_harm));
+            let blamed = facts.alone.is_some_and(|alone| alone.blamed);
+            let chance = chance_beside(facts.failed.unwrap_or(v.log_e_harm), wrong(blamed, v.harm_threshold));
             format!("{name}: {}; chance of saying this of a good canary {chance}", harm(facts, v))
         }
         Outcome::Pass => {
-            let chance = chance(v.log_e_safe);
+            let proven = facts.alone.is_some_and(|alone| alone.proves);
+            let chance = chance_beside(v.log_e_safe, wrong(proven, v.safe_threshold));
             format!("{name}: {}; chance of saying this of a worse canary {chance}", safety(facts, v))
         }
         Outcome::Inconclusive => undecided(facts, v),
@@ -303,7 +313,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false, bound: None };
+const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false, proves: false, bound: None };
 
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -497,87 +507,6 @@ fn things(about: About) -> &'static str {
         About::Failures => "failures",
         About::Slower(_) => "slow requests",
         About::Events | About::Latency | About::Level | About::Falling => "events",
-    }
-}
-
-/// One or two sentences about all signals together.
-pub(super) fn together(v: &Verdict) -> String {
-    if v.harm {
-        harm_of_all(v)
-    } else if v.source_down {
-        first(v, Outcome::SourceDown)
-    } else if v.no_data {
-        first(v, Outcome::NoData)
-    } else if v.both_bad {
-        "both versions break an absolute limit: nobody is blamed and nothing is promoted until that passes"
-            .to_owned()
-    } else if v.safe {
-        if v.signals.is_empty() {
-            "the policy compares nothing, so nothing speaks against the canary".to_owned()
-        } else if v.signals.values().all(|signal| !signal.gates) {
-            "no signal gates this policy's steps, so they wait for no proof; nothing speaks against the canary".to_owned()
-        } else {
-            let past = v.signals.iter().find(|(_, signal)| signal.outcome == Outcome::Fail);
-            let past = past.map_or_else(String::new, |(name, _)| {
-                format!("; {name} has failed before, and speaks against the canary no longer")
-            });
-            format!("every signal that a step waits for is proven safe{past}")
-        }
-    } else if let Some(failed) = v.signals.values().find(|signal| signal.outcome == Outcome::Fail) {
-        format!(
-            "{}; alone it does not roll back, but no step ends while that speaks against the canary",
-            failed.why
-        )
-    } else if v.signals.values().all(|signal| !signal.gates || signal.outcome == Outcome::Pass) {
-        "every signal that a step waits for is proven safe, and still all of them together speak against the canary by more than half \
-         of what rolls back; no step ends while they do"
-            .to_owned()
-    } else {
-        first(v, Outcome::Inconclusive)
-    }
-}
-
-/// The harm that the verdict rests on: of the strongest signal, or of several that show none alone.
-fn harm_of_all(v: &Verdict) -> String {
-    let culprits: Vec<_> =
-        v.culprits.iter().filter_map(|name| v.signals.get(name).map(|s| (name, s))).collect();
-    match culprits.as_slice() {
-        [] => "harm was shown".to_owned(),
-        [(_, strongest), ..] if strongest.outcome == Outcome::Fail => format!("harm: {}", strongest.why),
-        all => {
-            let parts: Vec<String> = all
-                .iter()
-                .map(|(name, signal)| format!("{name}, {} times the baseline's", interval(signal)))
-                .collect();
-            format!(
-                "harm: no signal shows it alone, but together they do: {}; chance of saying this of a good canary {}",
-                parts.join("; "),
-                chance(v.log_e_harm)
-            )
-        }
-    }
-}
-
-/// Adds what is wrong with the split of the traffic. `shares`: the planned and the seen one of the canary.
-pub(super) fn with_split(mut text: String, v: &Verdict, shares: Option<(f64, f64)>) -> String {
-    if let (true, Some((planned, seen))) = (v.wrong_split, shares) {
-        let _ = write!(
-            text,
-            "; the canary gets {} of the traffic instead of {}",
-            percent(seen),
-            percent(planned)
-        );
-    }
-    text
-}
-
-/// Why the first gating signal with this outcome has it.
-pub(super) fn first(v: &Verdict, outcome: Outcome) -> String {
-    let mut found = v.signals.values().filter(|signal| signal.gates && signal.outcome == outcome);
-    match (found.next(), found.count()) {
-        (None, _) => "nothing is known yet".to_owned(),
-        (Some(signal), 0) => signal.why.clone(),
-        (Some(signal), more) => format!("{} (and {more} more)", signal.why),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn drift(known: &Known) -> f64 {
 const PART: [f64; 2] = [0.1, 0.2];
 
 /// The part of that which the chance of a wrong bound has.
-const SPENT: f64 = 0.2;
+pub(super) const SPENT: f64 = 0.2;
 
 /// What is decided about this time beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

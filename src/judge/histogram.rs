@@ -90,6 +90,11 @@ impl Buckets {
         ArmCount::ratio(self.slower[index].clamp(0.0, self.total), self.total).ok()
     }
 
+    /// Whether it had requests, and does not tell how many of them took longer than `bound`.
+    pub(super) fn lacks(&self, bound: f64) -> bool {
+        self.total > 0.0 && self.slower_than(bound).is_none()
+    }
+
     /// Its bounds, ascending.
     pub(super) fn bounds(&self) -> Vec<f64> {
         self.le.clone()
@@ -123,8 +128,12 @@ impl Buckets {
     }
 }
 
-/// How many requests of each arm took longer than `bound`. An arm without that bound was not seen.
+/// How many requests of each arm took longer than `bound`. Where an arm had requests but has no such bound, it says nothing of
+/// either: the other's would be held until the bound is back, and then compared with what another time brought.
 pub(super) fn slower(arms: &Arms<Buckets>, bound: f64) -> PairCount {
+    if arms.canary.lacks(bound) || arms.baseline.lacks(bound) {
+        return PairCount::default();
+    }
     PairCount {
         canary: arms.canary.slower_than(bound).unwrap_or_default(),
         baseline: arms.baseline.slower_than(bound).unwrap_or_default(),

@@ -37,6 +37,9 @@ const TAIL: f64 = 0.1;
 /// With a larger part of requests beyond the last bound, a histogram hardly tells how long they take.
 const UNSEEN: f64 = 0.5;
 
+/// Requests of the baseline that choose the bound at which safety is proven, where no history does.
+const ENOUGH: f64 = 50.0;
+
 /// The most looks of history that are kept, the newest: half a day at four a minute.
 const HISTORY: usize = 2880;
 
@@ -58,9 +61,9 @@ pub(super) struct Latency {
     edges: Vec<Edge>,
     /// The arms were seen, but their histograms have no bound in common.
     incomparable: bool,
-    /// The last histogram of an arm that had requests lacks the bound at which safety is proven.
+    /// Whether each arm's last histogram with requests lacks the bound at which safety is proven.
     #[serde(default)]
-    lacking: bool,
+    lacking: Arms<bool>,
     /// The canary has all traffic.
     frozen: bool,
     /// When the last look was taken.
@@ -113,7 +116,7 @@ impl Latency {
             at_bound: Counts::new(&asked, rungs, after),
             edges: Vec::new(),
             incomparable: false,
-            lacking: false,
+            lacking: Arms::default(),
             frozen: false,
             at: None,
         }
@@ -121,14 +124,19 @@ impl Latency {
 
     /// Whether what was fixed to be compared was lacking when it was last asked for.
     pub(super) fn is_lacking(&self) -> bool {
-        self.lacking
+        self.lacking.canary || (!self.frozen && self.lacking.baseline)
     }
 
     pub(super) fn learn(&mut self, baseline: &Reading) {
+        let look = Buckets::new(Some(baseline));
+        // A look without requests tells nothing of how long they take.
+        if look.total() <= 0.0 {
+            return;
+        }
         if self.history.len() >= HISTORY {
             self.history.remove(0);
         }
-        self.history.push(Buckets::new(Some(baseline)));
+        self.history.push(look);
     }
 
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
@@ -140,7 +148,9 @@ impl Latency {
             {
                 waiting.add(std::mem::take(now));
             }
-            let is_there = self.frozen || self.waiting.baseline.total() > 0.0;
+            let enough =
+                if self.over.is_some() || !self.history.is_empty() { f64::MIN_POSITIVE } else { ENOUGH };
+            let is_there = self.frozen || self.waiting.baseline.total() >= enough;
             if !is_there || self.waiting.canary.total() <= 0.0 {
                 return;
             }
@@ -150,9 +160,12 @@ impl Latency {
             }
         }
         if let Some(bound) = self.bound {
-            let lacks = |buckets: &Buckets| buckets.total() > 0.0 && buckets.slower_than(bound).is_none();
-            if now.canary.total() > 0.0 || now.baseline.total() > 0.0 {
-                self.lacking = lacks(&now.canary) || (!self.frozen && lacks(&now.baseline));
+            for (lacking, arm) in
+                [(&mut self.lacking.canary, &now.canary), (&mut self.lacking.baseline, &now.baseline)]
+            {
+                if arm.total() > 0.0 {
+                    *lacking = arm.lacks(bound);
+                }
             }
             self.at_bound.count(at, slower(&now, bound));
         }
@@ -175,8 +188,8 @@ impl Latency {
         let history = std::mem::take(&mut self.history);
         let past =
             |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
-        // Without a history, this slice decides the bound.
-        let is_fair = self.over.is_some() || !history.is_empty();
+        // Without a history of these bounds, this slice decides which it is.
+        let is_fair = self.over.is_some() || bounds.iter().any(|bound| !past(*bound).is_empty());
         let total = |bound: f64| {
             if is_fair {
                 past(bound).into_iter().reduce(ArmCount::plus)
@@ -280,6 +293,13 @@ impl Latency {
         self.frozen.then(|| log_sum_exp(alone) - (self.edges.len() as f64).ln())
     }
 
+    /// Whether less than `within` times the baseline's share of slow requests says nothing, since most of the baseline's are slow
+    /// already and no canary could have so many.
+    pub(super) fn is_empty_claim(&self, within: f64) -> bool {
+        let [_, _, slow, all] = self.at_bound.seen();
+        slow > UNSEEN * all && slow * within >= all
+    }
+
     pub(super) fn at_bound(&self) -> &Counts {
         &self.at_bound
     }
@@ -302,6 +322,7 @@ impl Latency {
             most: frozen.most()?,
             seen: [frozen.seen().events(), frozen.seen().exposure()],
             blamed: self.after().is_some_and(|after| after > self.compared()),
+            proves: self.after.proves(),
             bound: Some(edge.bound),
         })
     }
@@ -313,16 +334,17 @@ impl Latency {
         let share = baseline.events() / baseline.exposure();
         (share > UNSEEN).then(|| {
             format!(
-                "{} of the baseline's requests take longer than the last bucket bound, {}, and how much longer is not seen",
+                "{} of the baseline's requests take longer than the last bucket bound, {}, and how much longer is not seen{}",
                 percent(share),
-                seconds(last.bound)
+                seconds(last.bound),
+                if share >= 1.0 / 1.5 { "; no canary could have half as many again, so that is never proven" } else { "" }
             )
         })
     }
 
     /// Why there can be no evidence; nothing: there can.
     pub(super) fn blind(&self) -> Option<&'static str> {
-        if self.lacking {
+        if self.is_lacking() {
             return Some(
                 "a version's histogram has lost the bucket bound that is compared, so nothing is proven; bounds must stay the same during a rollout",
             );
@@ -394,7 +416,8 @@ fn is_at_least(bound: f64, over: f64) -> bool {
 /// The bound for which the share of slower requests is nearest to [`TAIL`], on the scale of odds.
 fn nearest_tail(bounds: &[f64], slower: impl Fn(f64) -> Option<ArmCount>) -> Option<f64> {
     let distance = |bound: f64| {
-        let arm = slower(bound).unwrap_or_default();
+        // A bound that nothing is known of is the last to be chosen.
+        let Some(arm) = slower(bound).filter(|arm| arm.is_seen()) else { return f64::INFINITY };
         // Half an event more of each kind keeps the odds finite.
         let odds = (arm.events() + 0.5) / (arm.exposure() - arm.events() + 0.5);
         (odds.ln() - (TAIL / (1.0 - TAIL)).ln()).abs()

@@ -110,6 +110,7 @@ pub(super) fn count(what: &str, value: f64) -> Result<f64, Problem> {
     if (0.0..=MOST).contains(&value) {
         Ok(value)
     } else {
-        Err(Problem::Number { what: what.to_owned(), value: value.to_string() })
+        let value = if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") };
+        Err(Problem::Number { what: what.to_owned(), value })
     }
 }

@@ -6,23 +6,34 @@ use super::count::ArmCount;
 pub const UNKNOWN_DISPERSION: f64 = 1.5;
 /// Below this, measured dispersion counts as none.
 pub(super) const DEADBAND: f64 = 1.2;
-/// So many pairs of neighbouring looks it takes.
+/// So many pairs of neighbouring looks it takes,
 pub(super) const MIN_PAIRS: u32 = 20;
+/// and so many events: fewer that came one by one say little of whether others will come in clusters.
+pub(super) const MIN_EVENTS: f64 = 20.0;
 
 /// The over-dispersion of one arm's event ratio over its past looks, oldest first: the mean squared difference of
 /// neighbouring ratios over what independent events would give. 1 within the deadband;
 /// [`UNKNOWN_DISPERSION`] with fewer than 20 pairs. Differences of neighbours leave slow movement out of it.
 #[must_use]
 pub fn hist_phi(looks: &[ArmCount]) -> f64 {
-    measured(looks, |p| p * (1.0 - p)).unwrap_or(UNKNOWN_DISPERSION)
+    measured(looks, |p| p * (1.0 - p)).map_or(UNKNOWN_DISPERSION, |measured| measured.dispersion)
+}
+
+/// A dispersion that was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Measured {
+    /// See [`hist_phi`].
+    pub(super) dispersion: f64,
+    /// Its standard error: of clusters that now and then are very large, few looks tell little. 0 within the deadband.
+    pub(super) error: f64,
 }
 
 /// As [`hist_phi`], where an independent event's variance at ratio p is `variance`; nothing if the history is too short.
-pub(super) fn measured(looks: &[ArmCount], variance: impl Fn(f64) -> f64) -> Option<f64> {
+pub(super) fn measured(looks: &[ArmCount], variance: impl Fn(f64) -> f64) -> Option<Measured> {
     let events: f64 = looks.iter().map(|l| l.events()).sum();
     let exposure: f64 = looks.iter().map(|l| l.exposure()).sum();
     let p = events / exposure.max(1.0);
-    let (mut sum, mut pairs) = (0.0, 0_u32);
+    let (mut sum, mut squares, mut pairs) = (0.0, 0.0, 0_u32);
     for pair in looks.windows(2) {
         let (before, now) = (pair[0], pair[1]);
         if !before.is_seen() || !now.is_seen() {
@@ -30,11 +41,19 @@ pub(super) fn measured(looks: &[ArmCount], variance: impl Fn(f64) -> f64) -> Opt
         }
         let variance = variance(p) * (1.0 / now.exposure() + 1.0 / before.exposure());
         if variance > 0.0 {
-            sum += (now.events() / now.exposure() - before.events() / before.exposure()).powi(2) / variance;
+            let step =
+                (now.events() / now.exposure() - before.events() / before.exposure()).powi(2) / variance;
+            sum += step;
+            squares += step * step;
             pairs += 1;
         }
     }
-    (pairs >= MIN_PAIRS).then(|| above_deadband(sum / f64::from(pairs)))
+    (pairs >= MIN_PAIRS).then(|| {
+        let pairs = f64::from(pairs);
+        let dispersion = above_deadband(sum / pairs);
+        let error = ((squares / pairs - (sum / pairs).powi(2)).max(0.0) / pairs).sqrt();
+        Measured { dispersion, error: if dispersion > 1.0 && error.is_finite() { error } else { 0.0 } }
+    })
 }
 
 /// 1 for what lies within the deadband, or is no number.

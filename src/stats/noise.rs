@@ -38,7 +38,7 @@ mod likelihood;
 use serde::{Deserialize, Serialize};
 
 use super::count::{ArmCount, PairCount};
-use super::dispersion::{MIN_PAIRS, UNKNOWN_DISPERSION, above_deadband, measured};
+use super::dispersion::{MIN_EVENTS, MIN_PAIRS, UNKNOWN_DISPERSION, above_deadband, measured};
 use super::special::{log_sum_exp, log_values};
 use forecast::Forecast;
 
@@ -63,8 +63,8 @@ const CAUTION: f64 = 0.25;
 /// medians of detection stayed where they were.
 const DISPERSION_CAUTION: f64 = 3.0;
 /// Where events come in clusters, the dispersion beyond independent events is taken larger by this part where safety is to be
-/// proven: the fewer clusters there are, the more their absence is overrated. Without it, canaries that had 1.5 times as many
-/// clusters of four as the baseline were proven to have fewer in 6.5 % (400 runs).
+/// proven, or by its standard error where that is more: the fewer clusters there are, the more their absence is overrated.
+/// Without it, canaries that had 1.5 times as many clusters of four as the baseline were proven to have fewer in 6.5 % (400 runs).
 const SAFETY_CAUTION: f64 = 0.2;
 /// Below these, clusters and frailty count as none.
 const PHI_NONE: f64 = 1.08;
@@ -165,19 +165,24 @@ impl NoiseModel {
     }
 
     /// A model that has learnt from the baseline's looks before the rollout, oldest first. Looks without exposure are
-    /// passed over. With at least 20 pairs of neighbouring looks the dispersion is known and stays as it is. If there was
-    /// no event in them, there is nothing to measure it by ([`Self::assumed_dispersion`]).
+    /// passed over. With at least 20 pairs of neighbouring looks and 20 events the dispersion is known and stays as it is. If
+    /// there were fewer events in them, there is little to measure it by ([`Self::assumed_dispersion`]): a few that came one
+    /// by one do not tell that no cluster will come.
     #[must_use]
     pub fn from_history(kind: CountKind, looks: &[ArmCount]) -> Self {
         let mut model = Self::new(kind);
-        model.dispersion.known = measured(looks, |p| kind.variance(p));
-        model.dispersion.settled = model.dispersion.known.is_some();
         let seen = looks.iter().filter(|look| look.is_seen());
-        if seen.clone().count() > MIN_PAIRS as usize && seen.map(|look| look.events()).sum::<f64>() <= 0.0 {
+        let events: f64 = seen.clone().map(|look| look.events()).sum();
+        let measured = measured(looks, |p| kind.variance(p));
+        let measured = measured.filter(|measured| events >= MIN_EVENTS || measured.dispersion > 1.0);
+        model.dispersion.known = measured.map(|measured| measured.dispersion);
+        model.dispersion.error = measured.map_or(0.0, |measured| measured.error);
+        model.dispersion.settled = measured.is_some();
+        if measured.is_none() && seen.count() > MIN_PAIRS as usize {
             model.dispersion.assumed = Some(UNKNOWN_DISPERSION);
         }
         let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
-        model.clusters = clustered.map(|dispersion| ClusterLaw::fit(looks, dispersion));
+        model.clusters = clustered.and_then(|dispersion| ClusterLaw::fit(looks, dispersion));
         if !model.is_clean() {
             for look in looks {
                 model.baseline.learn(&mut model.log_posterior, *look);
@@ -193,8 +198,8 @@ impl NoiseModel {
         self.dispersion.known
     }
 
-    /// What may be assumed of the dispersion where safety is to be proven and no event was ever seen, in so many looks that it
-    /// would be measured, had there been any: [`UNKNOWN_DISPERSION`], and some more for what only the rollout saw.
+    /// What may be assumed of the dispersion where safety is to be proven and hardly an event was ever seen, in so many looks
+    /// that it would be measured, had there been more: [`UNKNOWN_DISPERSION`], and some more for what only the rollout saw.
     ///
     /// The absence of events tells nothing of how they would come. The posterior takes it for ever larger clusters that are
     /// yet to come. That is the caution that harm needs: the first cluster ever may be the canary's. But no end of requests
@@ -202,6 +207,12 @@ impl NoiseModel {
     #[must_use]
     pub fn assumed_dispersion(&self) -> Option<f64> {
         self.dispersion.assumed.filter(|_| self.dispersion.known.is_none())
+    }
+
+    /// Whether the dispersion is known, or what may be assumed of it. Until then nothing bounds it, and nothing should be proven.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.dispersion.known.or(self.dispersion.assumed).is_some()
     }
 
     /// Whether the dispersion was measured before the rollout.
@@ -291,13 +302,19 @@ impl NoiseModel {
     pub fn likelihood_of_safety(&self, look: &PairCount, spread: Spread, bound: f64) -> Likelihood {
         let (canary, baseline) = (look.canary.exposure(), look.baseline.exposure());
         let Spread { phi, frailty } = spread;
-        let phi = if frailty > 0.0 { phi } else { phi + SAFETY_CAUTION * (phi - 1.0) };
+        let more = (SAFETY_CAUTION * (phi - 1.0)).max(self.dispersion.error);
+        let phi = if frailty > 0.0 { phi } else { phi + more };
         let phi = match self.baseline.rate().filter(|_| frailty > 0.0) {
             Some(rate) => phi + 2.0 * frailty / independent(bound * rate * canary, rate * baseline),
             // Nothing tells how many events to expect, so this look proves nothing.
             None if frailty > 0.0 => NO_EVIDENCE,
             None => phi,
         };
+        // A look with far more events than are expected of it has few clusters, one of them large, whatever the usual size is.
+        // It says as little as a few clusters do: else one large cluster of the baseline proves a canary safe.
+        let clusters =
+            self.baseline.rate().filter(|_| phi > 1.0).map(|rate| rate * (canary + baseline) / phi);
+        let phi = clusters.map_or(phi, |usual| phi.max(look.events() / (usual + 2.0 * usual.sqrt() + 1.0)));
         Likelihood::new(look, Spread { phi: phi.min(NO_EVIDENCE), frailty: 0.0 })
     }
 
@@ -343,6 +360,9 @@ struct Dispersion {
     assumed: Option<f64>,
     /// It comes from history and is not measured again.
     settled: bool,
+    /// The standard error of what comes from history.
+    #[serde(default)]
+    error: f64,
     /// Neighbouring looks compared, the sum of their squared differences, and the totals of all but the first look.
     pairs: u32,
     squares: f64,
@@ -365,8 +385,10 @@ impl Dispersion {
             let variance = kind.variance(self.events / self.exposure);
             let pairs = f64::from(self.pairs);
             let caution = 1.0 + DISPERSION_CAUTION / pairs.sqrt();
-            if self.pairs >= MIN_PAIRS && variance > 0.0 {
-                self.known = Some(above_deadband(self.squares / pairs / variance * caution));
+            let measured = self.squares / pairs / variance;
+            let is_enough = self.events >= MIN_EVENTS || above_deadband(measured) > 1.0;
+            if self.pairs >= MIN_PAIRS && variance > 0.0 && is_enough {
+                self.known = Some(above_deadband(measured * caution));
             } else if self.pairs >= MIN_PAIRS {
                 let assumed = UNKNOWN_DISPERSION * caution;
                 self.assumed = Some(self.assumed.map_or(assumed, |before| before.min(assumed)));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{PairCount, Refusal, span};
+use super::count::{MAX_COUNT, PairCount, Refusal, span};
 use super::noise::{CountKind, NoiseModel, Spread};
 use super::prior::Prior;
 use super::ratio_cs::{Interval, RatioCs};
@@ -33,6 +33,9 @@ pub struct RatioEvidence {
     interval: RatioCs,
     /// What came since the last look that both arms were seen in.
     open: PairCount,
+    /// What safety has not been shown yet: it waits until it is known how noisy the counts are at worst.
+    #[serde(default)]
+    waiting: PairCount,
     /// All that was judged.
     seen: PairCount,
     spread: Option<Spread>,
@@ -61,6 +64,7 @@ impl RatioEvidence {
             safety: question.bounds.iter().map(|bound| Tilt::safety(*bound)).collect(),
             interval: RatioCs::default(),
             open: PairCount::default(),
+            waiting: PairCount::default(),
             seen: PairCount::default(),
             spread: None,
         }
@@ -86,9 +90,13 @@ impl RatioEvidence {
         self.spread = Some(spread);
         let likelihood = self.noise.likelihood_with(&look, spread);
         self.harm.look(dt, &likelihood)?;
-        for tilt in &mut self.safety {
-            let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());
-            tilt.look(dt, &careful)?;
+        self.waiting = self.waiting.plus(look);
+        if self.noise.is_bounded() {
+            let look = std::mem::take(&mut self.waiting);
+            for tilt in &mut self.safety {
+                let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());
+                tilt.look(dt, &careful)?;
+            }
         }
         self.interval.look(&likelihood)?;
         if let Some(floor) = &mut self.floor {
@@ -154,7 +162,8 @@ impl Floor {
         let phi = spread.over(self.ratio * exposure);
         match kind {
             CountKind::Ratio => self.tilt.binomial(dt, events, exposure, self.ratio, phi)?,
-            CountKind::Rate => self.tilt.poisson(dt, events, self.ratio * exposure, phi)?,
+            // A mean beyond all counts is beyond any that can have come.
+            CountKind::Rate => self.tilt.poisson(dt, events, (self.ratio * exposure).min(MAX_COUNT), phi)?,
         };
         Ok(())
     }

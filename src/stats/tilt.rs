@@ -64,13 +64,13 @@ impl Onset {
             Self::Late { start, horizon } => {
                 let (late, left) = (1.0 - start.clamp(0.0, 1.0), (1.0 - used).max(0.0));
                 let (kept, time) = (KEPT * late, dt / horizon.max(f64::MIN_POSITIVE));
-                // What is left falls as 1/t where as much enters as its square tells.
-                let even = late * time;
-                if left - kept >= even || kept <= 0.0 {
-                    even.min(left)
-                } else {
-                    (left * left / kept * time).min(left)
+                let even = (late * time).min((left - kept).max(0.0));
+                if kept <= 0.0 || late * time <= even {
+                    return even;
                 }
+                // From then on what is left falls as 1/t, however long the ticks are.
+                let (left, time) = (left - even, time - even / late);
+                even + left - left / (1.0 + left / kept * time)
             }
         }
     }

@@ -7,7 +7,7 @@ const RAREST: f64 = 1e6;
 const LONGEST: f64 = 1e15;
 
 /// How rarely something with this evidence is said wrongly: 1/e by Ville's inequality, rounded so that it stays true.
-pub(in crate::judge) fn chance(log_e: f64) -> String {
+fn chance(log_e: f64) -> String {
     let one_in = log_e.min(RAREST.ln()).exp();
     if one_in < 2.0 {
         return "not known to be small".to_owned();
@@ -15,6 +15,11 @@ pub(in crate::judge) fn chance(log_e: f64) -> String {
     let size = 10_f64.powf(one_in.log10().floor());
     // The tiny shift keeps a threshold of exactly 1,000 from being told as 900.
     format!("under 1 in {}", count((one_in / size + 1e-9).floor() * size))
+}
+
+/// The same where the canary alone is held against a bound, which may be wrong itself with a chance of `wrong`.
+pub(in crate::judge) fn chance_beside(log_e: f64, wrong: f64) -> String {
+    chance(-((-log_e).exp() + wrong).ln())
 }
 
 /// A gauge's value: two or three digits that tell something.

@@ -157,3 +157,24 @@ fn what_is_mostly_zero_is_judged_by_a_floor() {
     let (proven, _) = queue(Some(10.0), busy, |verdict| verdict.safe);
     assert!(proven.is_some_and(|looks| looks <= 30), "{proven:?}");
 }
+
+#[test]
+fn a_unit_below_zero_counts_where_less_is_worse() {
+    let measure = Measure::Gauge {
+        query: "credit".to_owned(),
+        worse: Direction::Down,
+        form: GaugeForm::Strict,
+        floor: None,
+    };
+    let signals = vec![Signal { margin: 0.2, ..signal("memory", measure) }];
+    let mut units = Units::new(3, 4);
+    let mut judge = Judge::new(&policy(&[0.2], signals), &units.history(240));
+    for n in 240..360 {
+        let values = units.values();
+        let canary = Reading::Values(vec![values[0], -5.0 * values[0]]);
+        let baseline = Reading::Values(values[1..].to_vec());
+        judge.take(&look(15.0 * f64::from(n), 0.2, &[("memory", Some(baseline), Some(canary))]));
+        assert!(!judge.safe(), "at look {n}: {}", judge.verdict().why);
+    }
+    assert!(judge.harm(), "{}", judge.verdict().why);
+}

@@ -217,7 +217,7 @@ impl Component {
             if !first {
                 filter.decay(*decay, model);
             }
-            filter.observe(observation, regressors, model, branch.limit, first);
+            filter.observe(observation, regressors, model, branch.limit);
         }
     }
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fit::LIMIT;
 use super::noise::Noise;
 
 /// The filter's state, and the information gathered since it began.
@@ -57,19 +58,20 @@ impl Filter {
         self.variance = factor * factor * self.variance + noise.ar * (1.0 - factor * factor);
     }
 
-    /// Takes in an observation. Innovations beyond `limit` standard deviations count as if they were there.
-    pub(super) fn observe(
-        &mut self,
-        observation: f64,
-        regressors: Regressors,
-        noise: &Noise,
-        limit: f64,
-        first: bool,
-    ) {
+    /// Takes in an observation. What lies further from what is expected than `limit` standard deviations of the noise, and
+    /// [`LIMIT`] of what is not known yet of the offset, counts as if it were there. A few units do not tell whether offsets
+    /// have heavy tails, and samples do not at all.
+    ///
+    /// The offset must be part of what is expected: a canary five times as large from the first would else be cut to
+    /// a few standard deviations of the noise at every tick, and look like a small offset.
+    pub(super) fn observe(&mut self, observation: f64, regressors: Regressors, noise: &Noise, limit: f64) {
         let total = self.variance + noise.white;
-        let reach = limit * if first { (total + noise.offset).sqrt() } else { total.sqrt() };
-        let innovation = (observation - self.expected).max(-reach).min(reach);
         let level = regressors.level - self.level_weight;
+        let offset = noise.offset / (regressors.level * regressors.level);
+        let seen = 1.0 + offset * self.level_information;
+        let expected = level * offset * self.level_score / seen;
+        let reach = (limit * total.sqrt()).hypot(LIMIT * (level * level * offset / seen).sqrt());
+        let innovation = expected + (observation - self.expected - expected).max(-reach).min(reach);
         let ramp = regressors.ramp - self.ramp_weight;
         let gain = self.variance / total;
         self.expected += gain * innovation;

@@ -13,7 +13,7 @@ use super::scale::{Scale, Worse, median};
 /// The least standard deviation of a unit, on the comparison's scale: 1 %.
 const FLOOR: f64 = 0.01;
 /// Innovations count up to this many standard deviations,
-const LIMIT: f64 = 5.0;
+pub(super) const LIMIT: f64 = 5.0;
 /// or up to this many where the tails are heavy: more than this share of the history beyond four.
 const HEAVY_LIMIT: f64 = 2.5;
 const HEAVY_SHARE: f64 = 0.005;
@@ -308,9 +308,10 @@ impl Fitter {
             let likelihood = Likelihood::of(&series, placebos.weight, placebos.offsets);
             likelihood.models(allowance, self.factor, FLOOR)
         };
+        let offset = models.first().map_or(0.0, |model| model.offset);
         let branch = Branch {
             models: distinct(models),
-            clip: reach * self.factor.sqrt(),
+            clip: (reach * self.factor.sqrt()).max(LIMIT * offset.sqrt()),
             limit,
             scale: rank_scale.unwrap_or(1.0),
             ranked: rank_scale.is_some(),

@@ -49,7 +49,7 @@ impl Safety {
             if !first {
                 filter.decay(decay, model);
             }
-            filter.observe(distance, regressors, model, branch.limit, first);
+            filter.observe(distance, regressors, model, branch.limit);
             let (information, score) = filter.level(model.offset * self.widest);
             evidence = evidence.min(half_normal(information, score, (LEVEL_SCALE * branch.scale).powi(2)));
         }

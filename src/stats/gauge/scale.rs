@@ -100,11 +100,12 @@ impl Scale {
         }
     }
 
-    /// A value of the canary on this scale. Unlike one of the baseline, a zero counts where less is worse: a canary that
-    /// has stopped must not be taken for one that says nothing.
+    /// A value of the canary on this scale. Unlike one of the baseline, a zero and what lies below it count where less is worse: a
+    /// canary that has stopped must not be taken for one that says nothing.
     pub(super) fn place_canary(self, value: f64) -> Option<f64> {
         match self.form {
-            Form::Log { offset: 0.0, least } if value == 0.0 && self.is_reversed() => self.place(least),
+            Form::Log { offset: 0.0, least } if value <= 0.0 && self.is_reversed() => self.place(least),
+            Form::Log { .. } if value < 0.0 && self.is_reversed() => self.place(0.0),
             _ => self.place(value),
         }
     }
@@ -193,6 +194,7 @@ mod tests {
             [Worse::Up, Worse::Down].map(|worse| Scale::fitting([3.0, 4.0, 5.0].into_iter(), worse));
         assert_eq!(up.unwrap().place_canary(0.0), None);
         assert_eq!(down.unwrap().place_canary(0.0), Some(-0.04_f64.ln()));
+        assert_eq!(down.unwrap().place_canary(-500.0), Some(-0.04_f64.ln()));
         assert_eq!(down.unwrap().place(0.0), None, "of the baseline");
         assert_eq!(Scale::log(Worse::Down).place_canary(0.0), None, "nothing says what is little");
     }

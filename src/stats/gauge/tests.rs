@@ -95,10 +95,17 @@ fn evidence_agrees() {
         fit.strict = fit.plain().clone();
         let mut strict = fit.clone();
         strict.loose = None;
+        let name = case["name"].as_str().unwrap();
+        // The reference cuts a jump by the noise alone, here by what is known of the offset, too, which lets a little more pass.
+        let within = match name {
+            "step +50 % from tick 15" | "missing samples" | "missing history samples" => 0.04,
+            "spikes, +50 %" => 0.3,
+            _ => 1e-8,
+        };
         let halved: Vec<f64> = row(&case["strict"]).iter().map(|log_e| log_e - LN_2).collect();
         for (fit, expected) in [(fit, row(&case["log_e"])), (strict, halved)] {
             for (tick, (got, expected)) in run(case, fit).into_iter().zip(expected).enumerate() {
-                close(got, expected.max(-1e6), 1e-8, &(&case["name"], tick));
+                close(got, expected.max(-1e6), within, &(name, tick));
             }
         }
     }
@@ -135,4 +142,45 @@ fn a_change_of_units_is_not_taken_for_a_ramp() {
         evidence
     };
     assert!(run(1.0) > 4.6 && run(0.9999) < 2.0, "{} {}", run(1.0), run(0.9999));
+}
+
+/// Units of which each is larger or smaller than the others for good, by much more than it wavers: what a canary has too much from
+/// the first look must not be cut to what the wavering explains.
+#[test]
+fn a_canary_that_is_too_large_from_the_start_is_found_though_units_differ() {
+    let offsets = [0.08, -0.12, 0.03, 0.15, -0.06, -0.02, 0.11, -0.14, -0.03, 0.07];
+    for (by, wavers) in [(1.0, 0.02), (0.5, 0.02), (0.3, 0.005), (1.0, 0.005)] {
+        let mut next = 7_u32;
+        let mut values = || {
+            offsets.map(|offset| {
+                let mut uniform = || {
+                    next = next.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    f64::from(next >> 8) / f64::from(1_u32 << 24) - 0.5
+                };
+                let noise = (0..12).map(|_| uniform()).sum::<f64>();
+                100.0 * (by * offset + wavers * noise).exp()
+            })
+        };
+        let mut history = History::new(15.0);
+        (0..240).for_each(|tick| history.push(15.0 * f64::from(tick), &values()[1..]));
+        let settings = GaugeSettings {
+            worse: Worse::Up,
+            margin: 0.2,
+            form: Form::Strict,
+            horizon_seconds: 3600.0,
+            canary_units: 1,
+            baseline_units: 9,
+        };
+        let fit = GaugeFit::from_history(&history, settings).unwrap();
+        for (times, found) in [(5.0, true), (20.0, true), (1.0, false), (0.2, false)] {
+            let mut test = GaugeTest::new(fit.clone(), &[]);
+            let mut highest = f64::NEG_INFINITY;
+            for tick in 240..300 {
+                let values = values();
+                test.look(15.0 * f64::from(tick), &[times * values[0]], &values[1..]);
+                highest = highest.max(test.evidence());
+            }
+            assert_eq!(highest > 500.0_f64.ln(), found, "{by} {wavers} x{times}: {highest}");
+        }
+    }
 }

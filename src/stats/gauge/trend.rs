@@ -48,7 +48,7 @@ impl Trend {
                     filter.decay(decay, model);
                 }
                 // Innovations are not limited: a jump is what is to be measured.
-                filter.observe(observation, regressors, model, f64::MAX, starts);
+                filter.observe(observation, regressors, model, f64::MAX);
             }
         }
     }

@@ -18,12 +18,14 @@ use super::super::special::{log_add_exp, log_sum_exp};
 use super::law::log_negative_binomial;
 use super::{JUMP, JUMP_FRAILTY};
 
-/// The mean sizes that are tried, between 1 and the largest that the dispersion allows.
-const SIZES: [f64; 6] = [0.15, 0.3, 0.45, 0.6, 0.8, 1.0];
+/// The mean sizes that are tried, between 1 and the largest that the dispersion allows. An incident of both versions raises the
+/// dispersion, too, and then most of them are far too large: single events are among them, and little more.
+const SIZES: [f64; 10] = [0.0, 0.02, 0.05, 0.1, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0];
 /// The part of the posterior that lies at or below the size that is taken.
 const CAUTION: f64 = 0.1;
-/// So many looks on either side tell the level of a look of history.
-const NEIGHBOURS: usize = 8;
+/// What tells the level of a look of history: so many looks before it and so many after it, with this probability. An incident
+/// has edges, and within it a level of its own; what fits none of these is a jump. Neither says anything of sizes.
+const LEVELS: [(usize, usize, f64); 5] = [(8, 8, 0.4), (8, 0, 0.2), (0, 8, 0.2), (3, 0, 0.1), (0, 3, 0.1)];
 /// Looks with more events than this are not looked at cluster by cluster.
 pub(super) const MANY: f64 = 100.0;
 /// With more clusters than this expected of a canary in a look, they overlap: there is little to gain.
@@ -39,28 +41,39 @@ pub struct ClusterLaw {
 }
 
 impl ClusterLaw {
-    /// The law that fits a history, oldest look first, whose dispersion is known and above 1.
-    pub(super) fn fit(looks: &[ArmCount], dispersion: f64) -> Self {
-        let laws = SIZES.map(|part| Self { size: 1.0 + part * (0.5 * (dispersion + 1.0) - 1.0), dispersion });
+    /// The law that fits a history, oldest look first, whose dispersion is known and above 1. Nothing if single events may be
+    /// what it is made of: then the dispersion comes from something else.
+    ///
+    /// Each size is tried twice: with as many single events and as large clusters as the dispersion asks for, and with
+    /// geometric clusters alone, which leave the rest of the dispersion to incidents.
+    pub(super) fn fit(looks: &[ArmCount], dispersion: f64) -> Option<Self> {
+        let sizes = SIZES.map(|part| 1.0 + part * (0.5 * (dispersion + 1.0) - 1.0));
+        let laws =
+            sizes.map(|size| [2.0 * size - 1.0, dispersion].map(|dispersion| Self { size, dispersion }));
+        let laws = laws.as_flattened();
         let most = looks.iter().map(|look| look.events()).filter(|x| *x <= MANY).fold(0.0, f64::max);
-        let tables = laws.map(|law| law.made_of(whole(most)));
-        let mut log = [0.0; SIZES.len()];
+        let tables: Vec<_> = laws.iter().map(|law| law.made_of(whole(most))).collect();
+        let mut log = vec![0.0; laws.len()];
         for (t, look) in looks.iter().enumerate() {
-            let near = t.saturating_sub(NEIGHBOURS)..looks.len().min(t + NEIGHBOURS + 1);
-            let others = near.filter(|other| *other != t).filter_map(|other| looks.get(other));
-            let level = others.fold(ArmCount::default(), |sum, other| sum.plus(*other));
-            if !(level.is_seen() && look.is_seen()) {
+            if !look.is_seen() || look.events() > MANY {
                 continue;
             }
-            let mean = (level.events() + 0.5) / level.exposure() * look.exposure();
-            if look.events() > MANY {
-                continue;
-            }
-            // An incident belongs to another level, and says nothing of sizes.
-            let jump = JUMP.ln() + log_negative_binomial(look.events(), mean, JUMP_FRAILTY);
+            let near = |(before, after, part): (usize, usize, f64)| {
+                let near = [t.saturating_sub(before)..t, t + 1..looks.len().min(t + after + 1)];
+                let others = near.into_iter().filter_map(|near| looks.get(near)).flatten();
+                let level = others.fold(ArmCount::default(), |sum, other| sum.plus(*other));
+                level.is_seen().then(|| (part, (level.events() + 0.5) / level.exposure() * look.exposure()))
+            };
+            let levels: Vec<(f64, f64)> = LEVELS.into_iter().filter_map(near).collect();
+            let Some((_, mean)) = levels.first() else { continue };
+            let jump = JUMP.ln() + log_negative_binomial(look.events(), *mean, JUMP_FRAILTY);
+            let parts: f64 = levels.iter().map(|(part, _)| part).sum();
             for (log, (law, table)) in log.iter_mut().zip(laws.iter().zip(&tables)) {
-                let probability = law.log_probability(&table[whole(look.events())], mean);
-                *log += log_add_exp((-JUMP).ln_1p() + probability, jump);
+                let at = |(part, mean): &(f64, f64)| {
+                    ((1.0 - JUMP) * part / parts).ln()
+                        + law.log_probability(&table[whole(look.events())], *mean)
+                };
+                *log += levels.iter().map(at).fold(jump, log_add_exp);
             }
         }
         let norm = log_sum_exp(log.iter().copied());
@@ -69,7 +82,8 @@ impl ClusterLaw {
             below += (log - norm).exp();
             below >= CAUTION
         });
-        laws[enough.unwrap_or(0)]
+        let law = laws[enough.unwrap_or(0)];
+        (law.size > 1.0).then_some(law)
     }
 
     /// The mean size of a cluster.
@@ -86,7 +100,10 @@ impl ClusterLaw {
     /// For each count up to `most`, the probability that so many clusters make it: `[count][clusters]`.
     fn made_of(self, most: usize) -> Vec<Vec<f64>> {
         // Of both moments: the mean size of the clusters that are not single, and how many clusters they are.
-        let large = 0.5 * ((self.dispersion * self.size - 1.0) / (self.size - 1.0) - 1.0);
+        // There are none where the mean size is 1.
+        let many = self.size > 1.0;
+        let large =
+            if many { 0.5 * ((self.dispersion * self.size - 1.0) / (self.size - 1.0) - 1.0) } else { 2.0 };
         let part = ((self.size - 1.0) / (large - 1.0)).clamp(0.0, 1.0);
         let (more, last) = (1.0 - 1.0 / large, 1.0 / large);
         let mut table = vec![vec![0.0; most + 1]; most + 1];
@@ -107,7 +124,9 @@ impl ClusterLaw {
     fn log_probability(self, made_of: &[f64], mean: f64) -> f64 {
         let clusters = mean / self.size;
         let terms = made_of.iter().zip(poisson_terms(clusters)).map(|(made, poisson)| made * poisson);
-        terms.sum::<f64>().max(f64::MIN_POSITIVE).ln() - clusters
+        // So many are expected that doubles do not hold it: as good as impossible.
+        let sum = Some(terms.sum::<f64>()).filter(|sum| sum.is_finite()).unwrap_or(0.0);
+        sum.max(f64::MIN_POSITIVE).ln() - clusters
     }
 
     /// The likelihood of a closed look, some events but not [`MANY`], as a function of the canary's share q of the expected

@@ -51,7 +51,17 @@ fn looks_without_events_leave_a_dispersion_to_assume_until_there_is_one_to_measu
     let of = |history: &[ArmCount]| NoiseModel::from_history(CountKind::Ratio, history).assumed_dispersion();
     assert_eq!(of(&looks(0.0, 240)), Some(UNKNOWN_DISPERSION));
     assert_eq!(of(&looks(0.0, 20)), None, "19 pairs");
-    assert_eq!(of(&looks(1.0, 240)), None, "it is measured");
+    assert_eq!(of(&looks(10.0, 240)), None, "a burst is measured");
+    // A few errors that came one by one do not tell that others will.
+    let single: Vec<_> =
+        (0..240).filter_map(|t| ArmCount::ratio(f64::from(t % 60 == 7), 1500.0).ok()).collect();
+    assert_eq!(of(&single), Some(UNKNOWN_DISPERSION));
+    let many: Vec<_> =
+        (0..240).filter_map(|t| ArmCount::ratio(f64::from(t % 10 == 7), 1500.0).ok()).collect();
+    assert_eq!(
+        (of(&many), NoiseModel::from_history(CountKind::Ratio, &many).dispersion()),
+        (None, Some(1.0))
+    );
     // Where the rollout's own looks are all that is known, with the care for a measurement of so few.
     let mut model = NoiseModel::new(CountKind::Ratio);
     let look = |events: f64| PairCount {

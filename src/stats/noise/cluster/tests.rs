@@ -84,11 +84,28 @@ fn history(sizes: [f64; 10], looks: usize) -> Vec<ArmCount> {
 #[test]
 fn the_fit_tells_rare_large_clusters_from_many_of_middle_size() {
     let rare = history([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 30.0], 240);
-    let fitted = ClusterLaw::fit(&rare, 23.0);
+    let fitted = ClusterLaw::fit(&rare, 23.0).unwrap();
     assert!(fitted.size() < 6.0, "{fitted:?}");
     let even = history([1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 6.0, 9.0, 4.0, 8.0], 240);
-    let fitted = ClusterLaw::fit(&even, 7.0);
+    let fitted = ClusterLaw::fit(&even, 7.0).unwrap();
     assert!(fitted.size() > 2.5 && fitted.size() <= 4.0, "{fitted:?}");
+}
+
+/// Errors that come one by one, and incidents of both versions, disperse as widely as clusters do. Taking each of the baseline's
+/// errors for a part of a cluster, and the canary's one for a cluster, rolled back nearly every good canary.
+#[test]
+fn incidents_are_no_clusters() {
+    let counts = [14, 9, 17, 12, 21, 11, 13, 8, 16, 15, 10, 19, 12, 14, 7, 18];
+    let mut looks: Vec<_> =
+        (0..240).map(|look| ArmCount::ratio(f64::from(counts[look * 7 % 16]), 1500.0).unwrap()).collect();
+    for (from, until, times) in [(60, 68, 10.0), (150, 158, 10.0), (200, 201, 20.0)] {
+        for look in &mut looks[from..until] {
+            *look = ArmCount::ratio(look.events() * times, 1500.0).unwrap();
+        }
+    }
+    let dispersion = super::super::measured(&looks, |p| p * (1.0 - p)).unwrap().dispersion;
+    assert!(dispersion > 5.0, "{dispersion}");
+    assert_eq!(ClusterLaw::fit(&looks, dispersion), None);
 }
 
 /// The expectation of a look's likelihood ratio for `times` against 1, when clusters are as `law` has them.
