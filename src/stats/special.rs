@@ -16,9 +16,8 @@ const NEGLIGIBLE: f64 = -40.0;
 pub fn log_add_exp(a: f64, b: f64) -> f64 {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
     let difference = low - high;
-    // Both −∞ give NaN here; the comparison is false for it, and for a negligible term. What is added lies between 0 and ln 2 and
-    // needs no more places than `high` has, so that a plain logarithm does, which takes half as long.
-    if difference > NEGLIGIBLE { high + (1.0 + difference.exp()).ln() } else { high }
+    // Both −∞ give NaN here; the comparison is false for it, and for a negligible term.
+    if difference > NEGLIGIBLE { high + difference.exp().ln_1p() } else { high }
 }
 
 /// ln(Σ e^v); −∞ for no terms.
