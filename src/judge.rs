@@ -376,17 +376,14 @@ impl Judge {
         }
         let mut strongest: Vec<_> = self.watches.iter().map(|watch| (watch.term(), watch)).collect();
         strongest.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        let failed = strongest.iter().any(|(_, watch)| watch.failed.is_some());
-        // Where none shows it alone, all that speak against the canary do. What cannot be averaged is no part of that.
-        let speaks = |(at, (term, watch)): &(usize, &(f64, &Watch))| {
-            if failed {
-                watch.failed.is_some()
-            } else {
-                *at == 0 || (watch.log_e_harm > 0.0 && term.is_finite())
-            }
-        };
-        let culprits = strongest.iter().enumerate().filter(speaks);
-        self.harm = Some(culprits.map(|(_, (_, watch))| watch.name.clone()).collect());
+        let mut culprits = strongest.clone();
+        culprits.retain(|(_, watch)| watch.failed.is_some());
+        if culprits.is_empty() {
+            // Where none shows it alone, all that speak against the canary do. What cannot be averaged is no part of that.
+            culprits = strongest;
+            culprits.retain(|(term, watch)| watch.log_e_harm > 0.0 && term.is_finite());
+        }
+        self.harm = Some(culprits.into_iter().map(|(_, watch)| watch.name.clone()).collect());
     }
 
     fn sum(&self, at: f64) -> combine::Sum {

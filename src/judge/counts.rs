@@ -21,8 +21,8 @@ use super::refusal::{Problem, count};
 use crate::stats::power::divergence;
 use crate::stats::special::log_add_exp;
 use crate::stats::{
-    Alternative, ArmCount, CountKind, MAX_COUNT, NoiseModel, Onset, PairCount, Prior, RatioEvidence,
-    RatioQuestion, Reference, Refusal, Spread, Tilt,
+    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
+    Reference, Refusal, Spread, Tilt,
 };
 use crate::words::{Arms, Share};
 
@@ -239,15 +239,7 @@ impl Counts {
             let noise = alone(spread, floor.share, canary);
             let phi = assumed.map_or(noise, |assumed| assumed.min(noise));
             floor.phi = phi;
-            match self.kind {
-                CountKind::Ratio => {
-                    floor.below.binomial(dt, canary.events(), canary.exposure(), floor.share, phi)?
-                }
-                CountKind::Rate => {
-                    let mean = (floor.share * canary.exposure()).min(MAX_COUNT);
-                    floor.below.poisson(dt, canary.events(), mean, phi)?
-                }
-            };
+            floor.below.hold(dt, self.kind, canary, floor.share, phi)?;
         }
         self.slow = slowdown(spread, slice);
         self.reference.learn(slice.baseline);

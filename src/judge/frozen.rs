@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::evidence::Terms;
 use crate::stats::special::log_add_exp;
 use crate::stats::{
-    Alternative, ArmCount, CountKind, Known, MAX_COUNT, Onset, Prior, Reference, Refusal, Tilt, rate_interval,
+    Alternative, ArmCount, CountKind, Known, Onset, Prior, Reference, Refusal, Tilt, rate_interval,
 };
 
 /// By how much the level of errors, events or slow requests may have moved since the baseline was frozen, as a ratio (of odds, where
@@ -170,13 +170,13 @@ impl Frozen {
         let kind = self.kind;
         if let Some(Against { known, most, harm, safe }) = &mut self.against {
             let phi = known.dispersion_of(canary.exposure());
-            hold(kind, harm, dt, canary, *most, phi)?;
+            harm.hold(dt, kind, canary, *most, phi)?;
             for (least, tilt) in safe {
-                hold(kind, tilt, dt, canary, *least, phi)?;
+                tilt.hold(dt, kind, canary, *least, phi)?;
             }
         }
         if let Some((limit, tilt)) = &mut self.limit {
-            hold(kind, tilt, dt, canary, *limit, phi)?;
+            tilt.hold(dt, kind, canary, *limit, phi)?;
         }
         self.seen = self.seen.plus(canary);
         self.looks += 1.0;
@@ -236,24 +236,6 @@ impl Frozen {
             |canary: f64, baseline: f64| Some(canary / baseline).filter(|r| r.is_finite() && *r > 0.0);
         let rate = self.seen.events() / self.seen.exposure();
         [ratio(low, most), ratio(rate, known.rate()), ratio(high, least)]
-    }
-}
-
-/// One look of one engine against a rate.
-fn hold(
-    kind: CountKind,
-    tilt: &mut Tilt,
-    dt: f64,
-    canary: ArmCount,
-    rate: f64,
-    phi: f64,
-) -> Result<f64, Refusal> {
-    let (events, exposure) = (canary.events(), canary.exposure());
-    match kind {
-        CountKind::Ratio => tilt.binomial(dt, events, exposure, rate.min(1.0), phi),
-        CountKind::Rate if exposure * rate <= MAX_COUNT => tilt.poisson(dt, events, exposure * rate, phi),
-        // More than can be counted is expected: nothing to learn.
-        CountKind::Rate => tilt.wait(dt),
     }
 }
 

@@ -90,9 +90,14 @@ impl Buckets {
         ArmCount::ratio(self.slower[index].clamp(0.0, self.total), self.total).ok()
     }
 
+    /// The same, none where there were no requests: nothing only where it had some and does not tell.
+    fn told(&self, bound: f64) -> Option<ArmCount> {
+        if self.total > 0.0 { self.slower_than(bound) } else { Some(ArmCount::default()) }
+    }
+
     /// Whether it had requests, and does not tell how many of them took longer than `bound`.
     pub(super) fn lacks(&self, bound: f64) -> bool {
-        self.total > 0.0 && self.slower_than(bound).is_none()
+        self.told(bound).is_none()
     }
 
     /// Its bounds, ascending.
@@ -131,13 +136,8 @@ impl Buckets {
 /// How many requests of each arm took longer than `bound`. Where an arm had requests but has no such bound, it says nothing of
 /// either: the other's would be held until the bound is back, and then compared with what another time brought.
 pub(super) fn slower(arms: &Arms<Buckets>, bound: f64) -> PairCount {
-    if arms.canary.lacks(bound) || arms.baseline.lacks(bound) {
-        return PairCount::default();
-    }
-    PairCount {
-        canary: arms.canary.slower_than(bound).unwrap_or_default(),
-        baseline: arms.baseline.slower_than(bound).unwrap_or_default(),
-    }
+    let told = arms.canary.told(bound).zip(arms.baseline.told(bound));
+    told.map_or_else(PairCount::default, |(canary, baseline)| PairCount { canary, baseline })
 }
 
 /// The bounds that both arms have, at most [`MOST`] of them.

@@ -216,7 +216,7 @@ impl Latency {
                     }
                     Edge {
                         bound: *bound,
-                        noise: NoiseModel::from_history(CountKind::Ratio, &past),
+                        noise: NoiseModel::without_clusters(CountKind::Ratio, &past),
                         exact: TwoByTwo::new(self.margin, onset),
                         rare: Tilt::harm(self.margin, self.horizon),
                         reference,

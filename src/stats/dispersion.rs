@@ -9,7 +9,7 @@ pub(super) const DEADBAND: f64 = 1.2;
 /// So many pairs of neighbouring looks it takes,
 pub(super) const MIN_PAIRS: u32 = 20;
 /// and so many events: fewer that came one by one say little of whether others will come in clusters.
-pub(super) const MIN_EVENTS: f64 = 20.0;
+const MIN_EVENTS: f64 = 20.0;
 
 /// The over-dispersion of one arm's event ratio over its past looks, oldest first: the mean squared difference of
 /// neighbouring ratios over what independent events would give. 1 within the deadband;
@@ -54,6 +54,11 @@ pub(super) fn measured(looks: &[ArmCount], variance: impl Fn(f64) -> f64) -> Opt
         let error = ((squares / pairs - (sum / pairs).powi(2)).max(0.0) / pairs).sqrt();
         Measured { dispersion, error: if dispersion > 1.0 && error.is_finite() { error } else { 0.0 } }
     })
+}
+
+/// Whether so many events tell that this is their dispersion: that they came in clusters, few tell as well.
+pub(super) fn is_told(events: f64, dispersion: f64) -> bool {
+    events >= MIN_EVENTS || above_deadband(dispersion) > 1.0
 }
 
 /// 1 for what lies within the deadband, or is no number.

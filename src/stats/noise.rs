@@ -38,7 +38,7 @@ mod likelihood;
 use serde::{Deserialize, Serialize};
 
 use super::count::{ArmCount, PairCount};
-use super::dispersion::{MIN_EVENTS, MIN_PAIRS, UNKNOWN_DISPERSION, above_deadband, measured};
+use super::dispersion::{MIN_PAIRS, UNKNOWN_DISPERSION, above_deadband, is_told, measured};
 use super::special::{log_sum_exp, log_values};
 use forecast::Forecast;
 
@@ -170,19 +170,26 @@ impl NoiseModel {
     /// by one do not tell that no cluster will come.
     #[must_use]
     pub fn from_history(kind: CountKind, looks: &[ArmCount]) -> Self {
+        let mut model = Self::without_clusters(kind, looks);
+        let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
+        model.clusters = clustered.and_then(|dispersion| ClusterLaw::fit(looks, dispersion));
+        model
+    }
+
+    /// The same where clusters are not looked at one by one, and need not be fitted.
+    #[must_use]
+    pub fn without_clusters(kind: CountKind, looks: &[ArmCount]) -> Self {
         let mut model = Self::new(kind);
         let seen = looks.iter().filter(|look| look.is_seen());
         let events: f64 = seen.clone().map(|look| look.events()).sum();
         let measured = measured(looks, |p| kind.variance(p));
-        let measured = measured.filter(|measured| events >= MIN_EVENTS || measured.dispersion > 1.0);
+        let measured = measured.filter(|measured| is_told(events, measured.dispersion));
         model.dispersion.known = measured.map(|measured| measured.dispersion);
         model.dispersion.error = measured.map_or(0.0, |measured| measured.error);
         model.dispersion.settled = measured.is_some();
         if measured.is_none() && seen.count() > MIN_PAIRS as usize {
             model.dispersion.assumed = Some(UNKNOWN_DISPERSION);
         }
-        let clustered = model.dispersion.known.filter(|dispersion| *dispersion > 1.0);
-        model.clusters = clustered.and_then(|dispersion| ClusterLaw::fit(looks, dispersion));
         if !model.is_clean() {
             for look in looks {
                 model.baseline.learn(&mut model.log_posterior, *look);
@@ -386,8 +393,7 @@ impl Dispersion {
             let pairs = f64::from(self.pairs);
             let caution = 1.0 + DISPERSION_CAUTION / pairs.sqrt();
             let measured = self.squares / pairs / variance;
-            let is_enough = self.events >= MIN_EVENTS || above_deadband(measured) > 1.0;
-            if self.pairs >= MIN_PAIRS && variance > 0.0 && is_enough {
+            if self.pairs >= MIN_PAIRS && variance > 0.0 && is_told(self.events, measured) {
                 self.known = Some(above_deadband(measured * caution));
             } else if self.pairs >= MIN_PAIRS {
                 let assumed = UNKNOWN_DISPERSION * caution;

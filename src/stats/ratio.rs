@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{MAX_COUNT, PairCount, Refusal, span};
+use super::count::{PairCount, Refusal, span};
 use super::noise::{CountKind, NoiseModel, Spread};
 use super::prior::Prior;
 use super::ratio_cs::{Interval, RatioCs};
@@ -158,13 +158,8 @@ impl RatioEvidence {
 
 impl Floor {
     fn look(&mut self, dt: f64, kind: CountKind, look: &PairCount, spread: Spread) -> Result<(), Refusal> {
-        let (events, exposure) = (look.canary.events(), look.canary.exposure());
-        let phi = spread.over(self.ratio * exposure);
-        match kind {
-            CountKind::Ratio => self.tilt.binomial(dt, events, exposure, self.ratio, phi)?,
-            // A mean beyond all counts is beyond any that can have come.
-            CountKind::Rate => self.tilt.poisson(dt, events, (self.ratio * exposure).min(MAX_COUNT), phi)?,
-        };
+        let phi = spread.over(self.ratio * look.canary.exposure());
+        self.tilt.hold(dt, kind, look.canary, self.ratio, phi)?;
         Ok(())
     }
 }

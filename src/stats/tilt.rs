@@ -9,8 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{PairCount, Refusal, among, count, dispersion, share, span};
-use super::noise::Likelihood;
+use super::count::{ArmCount, MAX_COUNT, PairCount, Refusal, among, count, dispersion, share, span};
+use super::noise::{CountKind, Likelihood};
 use super::prior::{Grid, MOST_POINTS, Prior};
 use super::special::{log_add_exp, log_sum_exp, log_values};
 
@@ -296,6 +296,27 @@ impl Tilt {
         let h = &self.mixture.grid().h;
         self.mixture.absorb(dt, |j| (x * sign * h[j] - mean * step[j]) / phi);
         Ok(self.log_e())
+    }
+
+    /// What one arm counted, held against a rate that is known, or the share of its exposure.
+    ///
+    /// # Errors
+    /// A `rate` that is none, a `dt` that is no span, a `phi` that is no dispersion.
+    pub fn hold(
+        &mut self,
+        dt: f64,
+        kind: CountKind,
+        arm: ArmCount,
+        rate: f64,
+        phi: f64,
+    ) -> Result<f64, Refusal> {
+        let (events, exposure) = (arm.events(), arm.exposure());
+        match kind {
+            CountKind::Ratio => self.binomial(dt, events, exposure, rate.min(1.0), phi),
+            CountKind::Rate if exposure * rate <= MAX_COUNT => self.poisson(dt, events, exposure * rate, phi),
+            // More than can be counted is expected: nothing to learn.
+            CountKind::Rate => self.wait(dt),
+        }
     }
 
     /// The sign s of the effects looked for, and e^{s h} − 1 of each.

@@ -68,11 +68,13 @@ impl ClusterLaw {
             let Some((_, mean)) = levels.first() else { continue };
             let jump = JUMP.ln() + log_negative_binomial(look.events(), *mean, JUMP_FRAILTY);
             let parts: f64 = levels.iter().map(|(part, _)| part).sum();
+            let levels: Vec<(f64, f64)> =
+                levels.iter().map(|(part, mean)| (((1.0 - JUMP) * part / parts).ln(), *mean)).collect();
             // There are no more clusters than events.
             let events = whole(look.events());
             for (log, (law, table)) in log.iter_mut().zip(laws.iter().zip(&tables)) {
-                let at = |(part, mean): &(f64, f64)| {
-                    ((1.0 - JUMP) * part / parts).ln() + law.log_probability(&table[events][..=events], *mean)
+                let at = |(log_part, mean): &(f64, f64)| {
+                    log_part + law.log_probability(&table[events][..=events], *mean)
                 };
                 *log += levels.iter().map(at).fold(jump, log_add_exp);
             }
