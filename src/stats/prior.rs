@@ -47,6 +47,8 @@ pub struct Grid {
     pub h: Vec<f64>,
     /// The logarithms of their weights.
     pub log_weight: Vec<f64>,
+    /// The weights.
+    pub weight: Vec<f64>,
     /// e^h − 1, so that a tick costs one logarithm a point.
     pub up: Vec<f64>,
     /// e^−h − 1.
@@ -60,10 +62,11 @@ impl Grid {
         let h: Vec<f64> = (0..points).map(|j| least * (most / least).powf(f64::from(j) / steps)).collect();
         let density = h.iter().map(|h| h.ln() - 0.5 * (h / scale).powi(2));
         let norm = log_sum_exp(density.clone());
-        let log_weight = density.map(|d| d - norm).collect();
+        let log_weight: Vec<f64> = density.map(|d| d - norm).collect();
+        let weight = log_weight.iter().map(|log| log.exp()).collect();
         let up = h.iter().map(|h| h.exp_m1()).collect();
         let down = h.iter().map(|h| (-h).exp_m1()).collect();
-        Self { h, log_weight, up, down }
+        Self { h, log_weight, weight, up, down }
     }
 }
 

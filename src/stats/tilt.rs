@@ -7,19 +7,20 @@
 //! most 1 under the whole one-sided null (monotone likelihood ratio; for binomial arms the conditional law is
 //! hypergeometric and the binomial dominates it in convex order: Hoeffding 1956, 1963), so the mixture is an e-process.
 
+mod mixture;
+
 use serde::{Deserialize, Serialize};
 
 use super::count::{ArmCount, MAX_COUNT, PairCount, Refusal, among, count, dispersion, share, span};
 use super::noise::{CountKind, Likelihood};
-use super::prior::{Grid, MOST_POINTS, Prior};
-use super::special::{log_add_exp, log_sum_exp, log_values};
+use super::prior::{MOST_POINTS, Prior};
+
+pub(super) use mixture::Mixture;
+pub use mixture::Onset;
 
 /// How widely safety looks about what is expected, as about "as good as the baseline": two effects of three lie between half of
 /// its distance from the claim and twice that.
 const AS_GOOD_SPREAD: f64 = std::f64::consts::LN_2;
-
-/// The part of a late onset's probability that is kept for the time after the horizon.
-const KEPT: f64 = 0.1;
 
 /// In which direction the truth lies if the null is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,123 +30,6 @@ pub enum Alternative {
     Greater,
     /// The effect is less than the null's: evidence of safety.
     Less,
-}
-
-/// When the effect may have begun, if there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Onset {
-    /// At the first tick.
-    Start,
-    /// At the first tick with probability `start`, else at any time within `horizon`, evenly (a finite-horizon
-    /// cousin of e-detectors: Shin, Ramdas & Rinaldo 2022, arXiv 2203.03532). The last tenth of that is kept for the time from
-    /// then on, without end, ever thinner: as 1/t².
-    Late {
-        /// Between 0 and 1, above 0.
-        start: f64,
-        /// In the unit of the ticks' `dt`; above 0.
-        horizon: f64,
-    },
-}
-
-impl Onset {
-    /// The default for harm: 70 % at the start.
-    #[must_use]
-    pub fn within(horizon: f64) -> Self {
-        Self::Late { start: 0.7, horizon }
-    }
-
-    /// The probability of an onset at this tick.
-    fn mass(self, first: bool, dt: f64, used: f64) -> f64 {
-        match self {
-            Self::Start if first => 1.0,
-            Self::Start => 0.0,
-            Self::Late { start, .. } if first => start.clamp(0.0, 1.0),
-            Self::Late { start, horizon } => {
-                let (late, left) = (1.0 - start.clamp(0.0, 1.0), (1.0 - used).max(0.0));
-                let (kept, time) = (KEPT * late, dt / horizon.max(f64::MIN_POSITIVE));
-                let even = (late * time).min((left - kept).max(0.0));
-                if kept <= 0.0 || late * time <= even {
-                    return even;
-                }
-                // From then on what is left falls as 1/t, however long the ticks are.
-                let (left, time) = (left - even, time - even / late);
-                even + left - left / (1.0 + left / kept * time)
-            }
-        }
-    }
-}
-
-/// What a mixture over effects and onsets remembers: for each effect, ln Σ π(s) LR(s..now) over onsets s. Shared by
-/// the engines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Mixture {
-    prior: Prior,
-    onset: Onset,
-    /// −∞ before the first onset.
-    #[serde(with = "log_values")]
-    log_mass: Vec<f64>,
-    /// The onset probability spent so far.
-    used: f64,
-    started: bool,
-    /// ln E after the last tick.
-    log_e: f64,
-}
-
-impl Mixture {
-    pub(super) fn new(prior: Prior, onset: Onset) -> Self {
-        let log_mass = vec![f64::NEG_INFINITY; prior.grid().h.len()];
-        Self { prior, onset, log_mass, used: 0.0, started: false, log_e: 0.0 }
-    }
-
-    /// One whose effects began at the start, if there are any, with other weights than its grid's: each in proportion to
-    /// e^`log_weight`(h). The state need not name them: they are in what each effect is worth before the first tick.
-    pub(super) fn weighted(prior: Prior, log_weight: impl Fn(f64) -> f64) -> Self {
-        let grid = prior.grid();
-        let norm = log_sum_exp(grid.h.iter().map(|h| log_weight(*h)));
-        let weights = grid.h.iter().zip(&grid.log_weight);
-        let log_mass = weights.map(|(h, usual)| log_weight(*h) - norm - usual).collect();
-        Self { prior, onset: Onset::Start, log_mass, used: 1.0, started: true, log_e: 0.0 }
-    }
-
-    pub(super) fn grid(&self) -> &'static Grid {
-        self.prior.grid()
-    }
-
-    /// One tick: the onset of this moment enters, then each effect's log likelihood ratio is added.
-    pub(super) fn absorb(&mut self, dt: f64, log_ratio: impl Fn(usize) -> f64) {
-        self.enter(dt);
-        let points = self.grid().h.len();
-        for (j, mass) in self.log_mass.iter_mut().take(points).enumerate() {
-            *mass += log_ratio(j);
-        }
-        self.mix();
-    }
-
-    /// A tick that says nothing: only the onset of this moment enters, which keeps its schedule in time. The evidence
-    /// stays: what enters was counted as yet to come.
-    pub(super) fn enter(&mut self, dt: f64) {
-        let mass = self.onset.mass(!self.started, dt, self.used);
-        self.started = true;
-        if mass > 0.0 {
-            let log = mass.ln();
-            for a in &mut self.log_mass {
-                *a = log_add_exp(*a, log);
-            }
-            self.used = (self.used + mass).min(1.0);
-        }
-    }
-
-    /// ln E: 0 before the first tick, never NaN.
-    pub(super) fn log_e(&self) -> f64 {
-        self.log_e
-    }
-
-    fn mix(&mut self) {
-        let mixed = log_sum_exp(self.grid().log_weight.iter().zip(&self.log_mass).map(|(w, a)| w + a));
-        let rest = 1.0 - self.used;
-        self.log_e = if rest > 1e-15 { log_add_exp(mixed, rest.ln()) } else { mixed };
-    }
 }
 
 /// A one-sided e-process against "the log effect is at most `null`" ([`Alternative::Greater`]) or "at least `null`"

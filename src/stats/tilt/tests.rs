@@ -76,10 +76,4 @@ fn an_onset_long_after_the_horizon_is_still_found() {
         // Six looks in the horizon; ever so slowly more.
         assert!((1..=21).contains(&late), "{late} looks after {onset}");
     }
-    // All probabilities of an onset are one together.
-    let mut mixture = Mixture::new(Prior::Ratio, Onset::within(horizon));
-    for _ in 0..100_000 {
-        mixture.enter(1.0);
-    }
-    assert!(mixture.used < 1.0 && mixture.used > 0.999, "{}", mixture.used);
 }
