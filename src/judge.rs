@@ -441,7 +441,7 @@ impl Judge {
             clearest: watch.evidence.clearest(),
             alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
-            note: watch.evidence.note(),
+            note: watch.evidence.note(within),
         };
         verdict.why = explain::why(&facts, &verdict);
         verdict.otherwise = explain::otherwise(&facts, &verdict);

@@ -292,10 +292,10 @@ impl Evidence {
     }
 
     /// Something else that is worth telling.
-    pub(super) fn note(&self) -> Option<String> {
+    pub(super) fn note(&self, within: f64) -> Option<String> {
         match self {
             Self::Gauge(gauge) => gauge.note(),
-            Self::Latency(latency) => latency.note(),
+            Self::Latency(latency) => latency.note(within),
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts, UNKNOWN, slowdown_of_odds};
 use super::evidence::Terms;
-use super::explain::{About, Alone, percent, seconds};
+use super::explain::{About, Alone, percent, seconds, times};
 use super::frozen::{self, After, Frozen};
 use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
@@ -141,24 +141,15 @@ impl Latency {
 
     pub(super) fn take(&mut self, at: f64, arms: Arms<Option<&Reading>>) {
         let since = self.at.replace(at).unwrap_or(at);
-        let mut now = Arms { baseline: Buckets::new(arms.baseline), canary: Buckets::new(arms.canary) };
-        if self.bound.is_none() {
-            for (waiting, now) in
-                [(&mut self.waiting.baseline, &mut now.baseline), (&mut self.waiting.canary, &mut now.canary)]
-            {
-                waiting.add(std::mem::take(now));
-            }
-            let enough =
-                if self.over.is_some() || !self.history.is_empty() { f64::MIN_POSITIVE } else { ENOUGH };
-            let is_there = self.frozen || self.waiting.baseline.total() >= enough;
-            if !is_there || self.waiting.canary.total() <= 0.0 {
-                return;
-            }
-            now = std::mem::take(&mut self.waiting);
-            if !self.fix(&now, since) {
-                return;
-            }
-        }
+        let new = Arms { baseline: Buckets::new(arms.baseline), canary: Buckets::new(arms.canary) };
+        let now = if self.bound.is_some() {
+            new
+        } else {
+            self.waiting.baseline.add(new.baseline);
+            self.waiting.canary.add(new.canary);
+            let Some(slice) = self.fix(since) else { return };
+            slice
+        };
         if let Some(bound) = self.bound {
             for (lacking, arm) in
                 [(&mut self.lacking.canary, &now.canary), (&mut self.lacking.baseline, &now.baseline)]
@@ -175,21 +166,30 @@ impl Latency {
         }
     }
 
-    /// Fixes what is compared, at the first slice in which both arms were seen. False: that slice must not be used, because
-    /// it decided the bound.
-    fn fix(&mut self, now: &Arms<Buckets>, since: f64) -> bool {
-        let mut bounds = self.bounds(now);
+    /// Fixes what is compared, once enough of both arms was seen, and gives what came up to now. Nothing: that must not be
+    /// judged, because it decided the bound, or nothing could be fixed yet.
+    fn fix(&mut self, since: f64) -> Option<Arms<Buckets>> {
+        let Arms { baseline, canary } = &self.waiting;
+        if canary.total() <= 0.0 || (baseline.total() <= 0.0 && !self.frozen) {
+            return None;
+        }
+        let mut bounds = self.bounds(&self.waiting);
         // More requests are slower than a smaller bound, so one does not stand for the one that is asked for.
         bounds.retain(|bound| self.over.is_none_or(|over| is_at_least(*bound, over)));
         self.incomparable = bounds.is_empty();
         if self.incomparable {
-            return false;
+            self.waiting = Arms::default();
+            return None;
         }
-        let history = std::mem::take(&mut self.history);
+        // Without a history of these bounds, what waits decides which it is.
+        let is_known = |bound: &f64| self.history.iter().any(|look| look.slower_than(*bound).is_some());
+        let is_fair = self.over.is_some() || bounds.iter().any(is_known);
+        if !is_fair && !self.frozen && baseline.total() < ENOUGH {
+            return None;
+        }
+        let (now, history) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.history));
         let past =
             |bound: f64| -> Vec<ArmCount> { history.iter().filter_map(|b| b.slower_than(bound)).collect() };
-        // Without a history of these bounds, this slice decides which it is.
-        let is_fair = self.over.is_some() || bounds.iter().any(|bound| !past(*bound).is_empty());
         let total = |bound: f64| {
             if is_fair {
                 past(bound).into_iter().reduce(ArmCount::plus)
@@ -231,7 +231,7 @@ impl Latency {
         if self.frozen {
             self.freeze();
         }
-        is_fair
+        is_fair.then_some(now)
     }
 
     /// The bounds that can be compared. A canary that has been alone from the first is held against the history, or, where there
@@ -327,17 +327,22 @@ impl Latency {
         })
     }
 
-    /// That what happens beyond the last bound is not seen, where that is most.
-    pub(super) fn note(&self) -> Option<String> {
+    /// That what happens beyond the last bound is not seen, where that is most, and whether less than `within` times as much can
+    /// be proven.
+    pub(super) fn note(&self, within: f64) -> Option<String> {
         let last = self.edges.last()?;
         let baseline = last.seen.baseline;
         let share = baseline.events() / baseline.exposure();
         (share > UNSEEN).then(|| {
+            let never = if self.is_empty_claim(within) {
+                format!("; no canary could have {} times as many, so less is never proven", times(within))
+            } else {
+                String::new()
+            };
             format!(
-                "{} of the baseline's requests take longer than the last bucket bound, {}, and how much longer is not seen{}",
+                "{} of the baseline's requests take longer than the last bucket bound, {}, and how much longer is not seen{never}",
                 percent(share),
                 seconds(last.bound),
-                if share >= 1.0 / 1.5 { "; no canary could have half as many again, so that is never proven" } else { "" }
             )
         })
     }

@@ -472,13 +472,10 @@ fn untold() -> Act {
     Act::Wait("the platform does not tell of its autoscalers".to_owned())
 }
 
-/// Whether the platform does not let this daemon move autoscalers.
+/// Whether the platform does not let this daemon move autoscalers. A token that is not accepted may be at the next try.
 fn is_refused(r: &Rollout) -> bool {
     let refused = |(_, answer): &(Time, Answer)| {
-        matches!(
-            answer,
-            Answer::Error { kind: PlatformErrorKind::Refused | PlatformErrorKind::Unauthorized, .. }
-        )
+        matches!(answer, Answer::Error { kind: PlatformErrorKind::Refused, .. })
     };
     r.command.as_ref().is_some_and(|issued| {
         matches!(issued.command, Command::MoveAutoscalers { .. })

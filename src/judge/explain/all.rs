@@ -58,8 +58,9 @@ fn harm_of_all(v: &Verdict) -> String {
             format!(
                 "harm: no signal shows it alone, but together they do: {}; chance of saying this of a good canary {}",
                 parts.join("; "),
+                // Where harm only pauses, evidence goes on, and may fall below what it was blamed for.
                 chance_beside(
-                    v.log_e_harm,
+                    v.log_e_harm.max(v.harm_threshold),
                     all.iter().map(|(_, s)| wrong(s.frozen.is_some(), s.harm_threshold)).sum()
                 )
             )

@@ -268,9 +268,26 @@ fn looks_without_requests_choose_no_bound() {
 }
 
 #[test]
+fn one_request_chooses_no_bound_where_the_history_has_others() {
+    let history = look(-15.0, 0.0, &[("latency", histogram(&[0.1, 1.0], &[900.0, 990.0], 1000.0), None)]);
+    let mut judge = Judge::new(&policy(&[0.1], vec![latency()]), &[history]);
+    let le = [0.005, 0.25, 0.5];
+    for n in 0..LOOKS {
+        let (baseline, canary) = match n {
+            0 => (histogram(&le, &[1.0; 3], 1.0), histogram(&le, &[1.0; 3], 1.0)),
+            _ => {
+                (histogram(&le, &[40.0, 1215.0, 1330.0], 1350.0), histogram(&le, &[4.0, 135.0, 148.0], 150.0))
+            }
+        };
+        judge.take(&look(15.0 * f64::from(n), 0.1, &[("latency", baseline, canary)]));
+    }
+    assert!(judge.safe(), "{}", judge.verdict().why);
+}
+
+#[test]
 fn what_lies_beyond_the_last_bound_is_told_to_be_unseen_and_proves_nothing() {
     let end = "; 98% of the baseline's requests take longer than the last bucket bound, 500 ms, and how much longer is not seen";
-    let other = "no canary could have half as many again";
+    let other = "no canary could have 1.5 times as many, so less is never proven";
     for (le, quick, told) in [([0.1, 0.5], [0.0, 27.0], end), ([0.1, 0.25], [13.0, 40.0], other)] {
         let mut judge = Judge::new(&policy(&[0.1], vec![latency()]), &[]);
         for n in 0..LOOKS {

@@ -320,6 +320,10 @@ fn an_autoscaler_that_aims_at_a_version_that_is_gone_is_moved_whoever_takes_part
         vec![Autoscaler { process: "worker".to_owned(), version: Some(C), spec: String::new() }];
     let moves = Act::Do { command: Command::MoveAutoscalers { version: B }, expected: None };
     assert_eq!(world.next(), moves);
+    // One refused token is tried again.
+    world.issue(Answer::Error { kind: PlatformErrorKind::Unauthorized, message: "a bad token".to_owned() });
+    world.pass(Span::minutes(1));
+    assert_eq!(world.next(), moves);
     // Whoever may not, leaves it.
     let message = "no permission".to_owned();
     world.issue(Answer::Error { kind: PlatformErrorKind::Refused, message });
