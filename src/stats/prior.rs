@@ -49,6 +49,8 @@ pub struct Grid {
     pub log_weight: Vec<f64>,
     /// The weights.
     pub weight: Vec<f64>,
+    /// e^h.
+    pub ratio: Vec<f64>,
     /// e^h − 1, so that a tick costs one logarithm a point.
     pub up: Vec<f64>,
     /// e^−h − 1.
@@ -64,9 +66,10 @@ impl Grid {
         let norm = log_sum_exp(density.clone());
         let log_weight: Vec<f64> = density.map(|d| d - norm).collect();
         let weight = log_weight.iter().map(|log| log.exp()).collect();
+        let ratio = h.iter().map(|h| h.exp()).collect();
         let up = h.iter().map(|h| h.exp_m1()).collect();
         let down = h.iter().map(|h| (-h).exp_m1()).collect();
-        Self { h, log_weight, weight, up, down }
+        Self { h, log_weight, weight, ratio, up, down }
     }
 }
 

@@ -34,6 +34,25 @@ pub fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
     high + sum.ln()
 }
 
+/// Each base to the power of `n`, by squaring: a few multiplications of all at once, where logarithms would be as many as
+/// there are bases. The relative error is about n·2^−53.
+#[must_use]
+pub fn powers<const N: usize>(mut bases: [f64; N], mut n: u32) -> [f64; N] {
+    let mut powers = [1.0; N];
+    loop {
+        if n % 2 == 1 {
+            powers.iter_mut().zip(&bases).for_each(|(power, base)| *power *= base);
+        }
+        n /= 2;
+        if n == 0 {
+            return powers;
+        }
+        for base in &mut bases {
+            *base *= *base;
+        }
+    }
+}
+
 /// The logarithm of the standard normal distribution function, exact far into both tails.
 ///
 /// A floor under the distribution function instead (1e−300, say) turns very good canaries into very bad ones.
@@ -138,6 +157,19 @@ mod tests {
                 (step - (a / (a + b)).ln()).abs() < 1e-3_f64.min(1e-15 * (a + b)).max(1e-12),
                 "{a} {b} {step}"
             );
+        }
+    }
+
+    #[test]
+    fn powers_are_those_of_logarithms() {
+        let bases = [0.02_f64, 0.9, 1.0, 1.0 + 1e-9, 3.7];
+        for n in [0, 1, 2, 3, 15, 64, 75, 1000] {
+            for (base, power) in bases.into_iter().zip(powers(bases, n)) {
+                let log = f64::from(n) * base.ln();
+                if log.abs() < 700.0 {
+                    close(power.ln(), log, 1e-13, &(base, n));
+                }
+            }
         }
     }
 

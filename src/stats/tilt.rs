@@ -15,12 +15,28 @@ use super::count::{ArmCount, MAX_COUNT, PairCount, Refusal, among, count, disper
 use super::noise::{CountKind, Likelihood};
 use super::prior::{MOST_POINTS, Prior};
 
+use super::special::powers;
+
 pub(super) use mixture::Mixture;
 pub use mixture::Onset;
 
 /// How widely safety looks about what is expected, as about "as good as the baseline": two effects of three lie between half of
 /// its distance from the claim and twice that.
 const AS_GOOD_SPREAD: f64 = std::f64::consts::LN_2;
+
+/// A count that is raised to the power of, rather than multiplied with a logarithm: whole, and not too large to stay exact.
+fn whole(count: f64) -> Option<u32> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count up to some thousands"
+    )]
+    let whole = (count <= MOST_POWER).then_some(count as u32)?;
+    (f64::from(whole).total_cmp(&count).is_eq()).then_some(whole)
+}
+
+/// The largest power: it leaves twelve digits.
+const MOST_POWER: f64 = 4096.0;
 
 /// In which direction the truth lies if the null is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,10 +158,31 @@ impl Tilt {
         // q0: the canary's probability at the null's effect.
         let odds = rho * self.null.exp();
         let q0 = odds / (odds + (1.0 - rho));
-        let (sign, step) = self.steps();
-        let h = &self.mixture.grid().h;
-        self.mixture.absorb(dt, |j| (x * sign * h[j] - k * (q0 * step[j]).ln_1p()) / phi);
+        if let Some(ratios) = self.ratios(x, k, q0).filter(|_| phi <= 1.0) {
+            self.mixture.multiply(dt, &ratios);
+        } else {
+            let (sign, step) = self.steps();
+            let h = &self.mixture.grid().h;
+            self.mixture.absorb(dt, |j| (x * sign * h[j] - k * (q0 * step[j]).ln_1p()) / phi);
+        }
         Ok(self.log_e())
+    }
+
+    /// The likelihood ratio of each effect, e^{± x h} (1 + q0 (e^{± h} − 1))^−k, without a logarithm: for whole counts, so few
+    /// that doubles hold the powers.
+    fn ratios(&self, x: f64, k: f64, q0: f64) -> Option<[f64; MOST_POINTS]> {
+        let (sign, step) = self.steps();
+        let grid = self.mixture.grid();
+        let largest = (x * grid.h.last()?).max(k * (q0 * step.last()?).ln_1p().abs());
+        let (x, k) = whole(x).zip(whole(k)).filter(|_| largest < 0.5 * mixture::MOST)?;
+        let (mut mine, mut all) = ([1.0; MOST_POINTS], [1.0; MOST_POINTS]);
+        mine.iter_mut().zip(&grid.ratio).for_each(|(base, ratio)| *base = *ratio);
+        all.iter_mut().zip(step).for_each(|(base, step)| *base = 1.0 + q0 * step);
+        let (mine, mut ratios) = (powers(mine, x), powers(all, k));
+        for (ratio, mine) in ratios.iter_mut().zip(&mine) {
+            *ratio = if sign > 0.0 { mine / *ratio } else { 1.0 / (mine * *ratio) };
+        }
+        Some(ratios)
     }
 
     /// A closed look of both arms with its noise.

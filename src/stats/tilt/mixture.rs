@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::prior::{Grid, Prior};
+use super::super::prior::{Grid, MOST_POINTS, Prior};
 use super::super::special::{log_add_exp, log_sum_exp};
 
 /// The part of a late onset's probability that is kept for the time after the horizon.
@@ -100,6 +100,15 @@ impl Mixture {
         self.mix();
     }
 
+    /// The same with the likelihood ratios themselves, whose logarithms are below [`MOST`] either way.
+    pub(super) fn multiply(&mut self, dt: f64, ratios: &[f64; MOST_POINTS]) {
+        self.enter(dt);
+        for (mass, ratio) in self.mass.iter_mut().zip(ratios) {
+            *mass = mass.times(*ratio);
+        }
+        self.mix();
+    }
+
     /// A tick that says nothing: only the onset of this moment enters, which keeps its schedule in time. The evidence
     /// stays: what enters was counted as yet to come.
     pub(in super::super) fn enter(&mut self, dt: f64) {
@@ -133,6 +142,11 @@ impl Mixture {
     }
 }
 
+/// The largest logarithm, either way, of what is kept as it is: e^300 is 1e130, and the product of two such numbers is still
+/// far from a double's ends.
+pub(super) const MOST: f64 = 300.0;
+const LARGEST: f64 = 1e130;
+
 /// A number that is not negative, however large or small: as it is where a double holds it with room to spare, which takes
 /// no logarithm to add to it and to sum it, else its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -145,28 +159,31 @@ enum Mass {
 impl Mass {
     const NOTHING: Self = Self::Plain(0.0);
 
-    /// The largest logarithm, either way, of what is kept as it is: e^300 is 1e130, and the product of two such numbers is
-    /// still far from a double's ends.
-    const MOST: f64 = 300.0;
-    const LARGEST: f64 = 1e130;
-
     fn of_log(log: f64) -> Self {
-        if log.abs() < Self::MOST { Self::Plain(log.exp()) } else { Self::Log { log } }
+        if log.abs() < MOST { Self::Plain(log.exp()) } else { Self::Log { log } }
     }
 
     fn times_exp(self, log: f64) -> Self {
         match self {
             Self::Plain(mass) if mass <= 0.0 => self,
-            Self::Plain(mass) if log.abs() < Self::MOST => {
-                let mass = mass * log.exp();
-                if (1.0 / Self::LARGEST..Self::LARGEST).contains(&mass) {
+            Self::Plain(_) if log.abs() < MOST => self.times(log.exp()),
+            Self::Plain(mass) => Self::of_log(mass.ln() + log),
+            Self::Log { log: before } => Self::of_log(before + log),
+        }
+    }
+
+    /// So many times as much, between e^−[`MOST`] and e^[`MOST`].
+    fn times(self, ratio: f64) -> Self {
+        match self {
+            Self::Plain(mass) => {
+                let mass = mass * ratio;
+                if (1.0 / LARGEST..LARGEST).contains(&mass) || mass <= 0.0 {
                     Self::Plain(mass)
                 } else {
                     Self::Log { log: mass.ln() }
                 }
             }
-            Self::Plain(mass) => Self::of_log(mass.ln() + log),
-            Self::Log { log: before } => Self::of_log(before + log),
+            Self::Log { log } => Self::of_log(log + ratio.ln()),
         }
     }
 

@@ -77,3 +77,29 @@ fn an_onset_long_after_the_horizon_is_still_found() {
         assert!((1..=21).contains(&late), "{late} looks after {onset}");
     }
 }
+
+#[test]
+fn whole_counts_give_what_counts_a_little_off_give() {
+    for (alternative, share) in
+        [(Alternative::Greater, 0.1), (Alternative::Less, 0.5), (Alternative::Greater, 0.001)]
+    {
+        for (x, k) in [
+            (0.0, 1.0),
+            (2.0, 15.0),
+            (15.0, 15.0),
+            (40.0, 75.0),
+            (3.0, 1500.0),
+            (90.0, 4096.0),
+            (500.0, 5000.0),
+        ] {
+            let (mut whole, mut off) =
+                (Tilt::new(Prior::Ratio, 0.0, alternative, Onset::within(40.0)), Tilt::harm(0.0, 40.0));
+            off.clone_from(&whole);
+            for _ in 0..100 {
+                let exact = whole.binomial(1.0, x, k, share, 1.0).unwrap();
+                let nearly = off.binomial(1.0, x, k + 1e-11 * k, share, 1.0).unwrap();
+                close(exact, nearly, 1e-8, &(alternative, share, x, k));
+            }
+        }
+    }
+}
