@@ -267,12 +267,7 @@ impl Counts {
             Some(limit) => log_add_exp(ratio, limit.log_e_harm()) - std::f64::consts::LN_2,
             None => ratio,
         };
-        self.log_e_harm_with(compared, self.frozen.as_ref().map(Frozen::log_e))
-    }
-
-    /// The evidence of harm if this is the evidence of the comparison, and of what follows it.
-    pub(super) fn log_e_harm_with(&self, compared: f64, after: Option<f64>) -> f64 {
-        let log_e = self.after.with(compared, after);
+        let log_e = self.after.with(compared, self.frozen.as_ref().map(Frozen::log_e));
         if self.seen()[0] < self.min_events { log_e.min(0.0) } else { log_e }
     }
 
@@ -397,7 +392,8 @@ impl Counts {
         let by_ratio = self.pace.until_within(within, lack, self.slow).map(|seconds| {
             let missing = (CLUSTERS - clusters).max(0.0) / clusters;
             let until = missing * self.evidence.seen().canary.exposure() / self.pace.canary();
-            if until.is_finite() { seconds.max(until) } else { seconds }
+            let bounded = f64::from(self.evidence.noise().looks_until_bounded()) * self.pace.look();
+            [until, bounded].into_iter().filter(|wait| wait.is_finite()).fold(seconds, f64::max)
         });
         let by_floor =
             self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
@@ -476,6 +472,11 @@ pub(super) fn alone(spread: Spread, share: f64, arm: ArmCount) -> f64 {
     spread.phi + spread.frailty * share * arm.exposure()
 }
 
+fn question(margin: f64, bounds: &[f64], floor: Option<&Floor>, horizon: f64) -> RatioQuestion {
+    let floor = floor.filter(|floor| floor.is_of_harm).map(|floor| floor.share);
+    RatioQuestion { margin, bounds: bounds.to_vec(), floor, horizon }
+}
+
 /// The noise of a comparison: the squared error of its log ratio over what independent events would have. Frailty adds
 /// the same to that error however many events there are.
 pub(super) fn slowdown(spread: Spread, slice: &PairCount) -> f64 {
@@ -487,18 +488,19 @@ pub(super) fn slowdown(spread: Spread, slice: &PairCount) -> f64 {
 /// The same for the log ratio of odds, which a proportion p that wavers moves by 1/(1 − p) times as much, while the squared
 /// error of independent events is only 1/(1 − p) times as large. So frailty slows it down that much more: twice at a latency's
 /// median, forty times at a bound that 2.5 % of requests are within. A measured dispersion is one of proportions already.
-pub(super) fn slowdown_of_odds(spread: Spread, slice: &PairCount) -> f64 {
+///
+/// `expected` is the proportion as it is known before the slice. That of the slice itself is high where chance makes evidence
+/// small, and would hold back what speaks for the canary only: proportions that waver by a quarter were then rolled back in 3 %
+/// of good canaries, by a half in 89 % (400 runs).
+pub(super) fn slowdown_of_odds(spread: Spread, expected: f64, slice: &PairCount) -> f64 {
     if spread.frailty <= 0.0 {
         return spread.phi;
     }
-    let others = 1.0 - slice.events() / (slice.canary.exposure() + slice.baseline.exposure());
-    let beyond = (slowdown(spread, slice) - 1.0).max(0.0);
-    (1.0 + beyond / others.max(LEAST_PART)).min(NO_EVIDENCE)
-}
-
-fn question(margin: f64, bounds: &[f64], floor: Option<&Floor>, horizon: f64) -> RatioQuestion {
-    let floor = floor.filter(|floor| floor.is_of_harm).map(|floor| floor.share);
-    RatioQuestion { margin, bounds: bounds.to_vec(), floor, horizon }
+    let (canary, baseline) = (slice.canary.exposure(), slice.baseline.exposure());
+    let expected = expected.min(1.0);
+    let waver = 2.0 * spread.frailty * expected * (canary * baseline / (canary + baseline));
+    let beyond = (spread.phi + waver - 1.0).max(0.0);
+    (1.0 + beyond / (1.0 - expected).max(LEAST_PART)).min(NO_EVIDENCE)
 }
 
 #[cfg(test)]

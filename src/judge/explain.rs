@@ -152,6 +152,10 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             "{name}: the canary has been silent for {} while the baseline speaks; silence shows neither harm nor safety",
             lasting(facts.silent.canary)
         ),
+        Outcome::SourceDown if v.frozen.is_some() => format!(
+            "{name}: the canary serves alone, and nothing has answered for it for {}; the source is taken to be at fault, since no baseline tells the two apart",
+            lasting(facts.silent.canary)
+        ),
         Outcome::SourceDown if facts.silent.canary > 0.0 => format!(
             "{name}: both versions have been silent for {}; the source is at fault, not the canary",
             lasting(facts.silent.baseline.min(facts.silent.canary))

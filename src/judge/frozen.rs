@@ -147,7 +147,7 @@ impl Frozen {
     /// Against a baseline that did this.
     pub(super) fn new(kind: CountKind, reference: &Reference, asked: &Asked<'_>, after: After) -> Self {
         let engine = |alternative, onset| Tilt::new(Prior::Ratio, 0.0, alternative, onset);
-        let above = || engine(Alternative::Greater, Onset::within(after.horizon));
+        let above = || engine(Alternative::Greater, Onset::within(after.horizon)).capped();
         let known = reference.known();
         let highest = known.map(|known| known.interval(after.error).1);
         let against = known.zip(highest).map(|(known, highest)| Against {

@@ -217,7 +217,7 @@ impl Latency {
                     Edge {
                         bound: *bound,
                         noise: NoiseModel::without_clusters(CountKind::Ratio, &past),
-                        exact: TwoByTwo::new(self.margin, onset),
+                        exact: TwoByTwo::new(self.margin, onset).capped(),
                         rare: Tilt::harm(self.margin, self.horizon),
                         reference,
                         frozen: None,
@@ -274,10 +274,11 @@ impl Latency {
         if self.over.is_some() {
             return self.at_bound.log_e_harm();
         }
-        if self.edges.is_empty() {
-            return self.at_bound.log_e_harm_with(0.0, None);
-        }
-        self.at_bound.log_e_harm_with(self.compared(), self.after())
+        let compared = if self.edges.is_empty() { 0.0 } else { self.compared() };
+        let log_e = self.after.with(compared, self.after());
+        // Where the bound of safety is lost, the others go on.
+        let slow = self.clearest().map_or(0.0, |(_, [slow, ..])| slow).max(self.at_bound.seen()[0]);
+        if slow < MIN_SLOW { log_e.min(0.0) } else { log_e }
     }
 
     /// ln of the mean of all bounds' evidence, both engines', side by side.
@@ -290,7 +291,7 @@ impl Latency {
     #[expect(clippy::cast_precision_loss, reason = "a histogram has a few bounds")]
     fn after(&self) -> Option<f64> {
         let alone = self.edges.iter().filter_map(|edge| edge.frozen.as_ref()).map(Frozen::log_e);
-        self.frozen.then(|| log_sum_exp(alone) - (self.edges.len() as f64).ln())
+        (self.frozen && !self.edges.is_empty()).then(|| log_sum_exp(alone) - (self.edges.len() as f64).ln())
     }
 
     /// Whether less than `within` times the baseline's share of slow requests says nothing, since most of the baseline's are slow
@@ -330,7 +331,17 @@ impl Latency {
     /// That what happens beyond the last bound is not seen, where that is most, and whether less than `within` times as much can
     /// be proven.
     pub(super) fn note(&self, within: f64) -> Option<String> {
-        let last = self.edges.last()?;
+        let Some(last) = self.edges.last() else {
+            let [_, _, slow, all] = self.at_bound.seen();
+            return self.bound.filter(|_| self.is_empty_claim(within)).map(|bound| {
+                format!(
+                    "{} of the baseline's requests take longer than {}, so no canary could have {} times as many, and less is never proven; a larger `over` would tell more",
+                    percent(slow / all),
+                    seconds(bound),
+                    times(within),
+                )
+            });
+        };
         let baseline = last.seen.baseline;
         let share = baseline.events() / baseline.exposure();
         (share > UNSEEN).then(|| {
@@ -390,7 +401,8 @@ impl Edge {
             return frozen.take(dt, slice.canary, 1.0);
         }
         let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure()).wary();
-        self.exact.pair(dt, &slice, slowdown_of_odds(spread, &slice))?;
+        let expected = self.noise.rate().unwrap_or_else(|| self.exact.predicted());
+        self.exact.pair(dt, &slice, slowdown_of_odds(spread, expected, &slice))?;
         // What disperses latencies is how fast an app is from look to look, which moves all requests: there are no clusters to
         // be counted one by one, as among errors. Taken for such, wavering latencies were rolled back in 1 % of good canaries.
         self.rare.look(dt, &Likelihood::new(&slice, spread))?;

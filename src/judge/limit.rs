@@ -43,7 +43,7 @@ impl Limit {
     pub(super) fn new(share: f64, horizon: f64) -> Self {
         Self {
             share,
-            above: Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(horizon)),
+            above: Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(horizon)).capped(),
             worse: Tilt::harm(0.0, horizon),
             below: Tilt::new(Prior::Ratio, 0.0, Alternative::Less, Onset::Start),
             recent: Arms::default(),

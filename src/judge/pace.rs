@@ -22,6 +22,8 @@ pub(super) struct Pace {
     canary: f64,
     baseline: f64,
     seconds: f64,
+    #[serde(default)]
+    looks: f64,
 }
 
 impl Pace {
@@ -34,6 +36,12 @@ impl Pace {
         self.canary = FADE * self.canary + counts.canary.exposure();
         self.baseline = FADE * self.baseline + counts.baseline.exposure();
         self.seconds = FADE * self.seconds + dt;
+        self.looks = FADE * self.looks + 1.0;
+    }
+
+    /// Seconds from a look to the next, lately.
+    pub(super) fn look(&self) -> f64 {
+        self.seconds / self.looks
     }
 
     /// About how many seconds until a canary as good as the baseline is proven less than `within` times as bad, if `lack`

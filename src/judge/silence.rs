@@ -67,9 +67,10 @@ pub(super) struct Silence {
 pub(super) enum Quiet {
     /// Both arms speak, or have not been silent for long.
     Neither,
-    /// The canary is silent while the baseline speaks.
+    /// The canary is silent while the baseline speaks, or is alone and tells of no requests.
     Canary,
-    /// The baseline is silent, so there is nothing to compare with; the canary may be silent or not.
+    /// The baseline is silent, so there is nothing to compare with; the canary may be silent or not. Or the canary is alone, and
+    /// nothing answers for it: what would tell a source that is down from a canary that is, is gone.
     Baseline,
 }
 
@@ -135,7 +136,9 @@ impl Silence {
     pub(super) fn quiet(&self, at: f64, frozen: bool) -> Quiet {
         let since = self.since(at);
         let is_idle = self.is_idle() && self.idle.is_some_and(|(since, _)| at - since > self.patience);
-        if (since.baseline > self.patience || is_idle) && !frozen {
+        let is_down =
+            if frozen { since.canary > self.patience } else { since.baseline > self.patience || is_idle };
+        if is_down {
             Quiet::Baseline
         } else if since.canary > self.patience || self.misses(at) {
             Quiet::Canary

@@ -14,7 +14,9 @@ use crate::words::{AppName, Arms, Span, Time, Version};
 
 /// How far back a history reaches.
 const REACH: Span = Span::minutes(60);
-/// The most looks that a source is asked for.
+/// The looks that a source is asked for: fewer do not tell how noisy a signal is, however far apart they are, and more are not
+/// needed.
+const LEAST: u32 = 30;
 const MOST: u32 = 720;
 /// The most looks that are kept, here or elsewhere.
 const KEPT: usize = 240;
@@ -100,6 +102,12 @@ impl Watcher {
         self.watched = None;
     }
 
+    /// How many looks, so far apart, a source is asked for: an hour's, and more where these are few.
+    #[must_use]
+    pub fn looks(every: Span) -> u32 {
+        u32::try_from(REACH.0 / every.0.max(1)).unwrap_or(MOST).clamp(LEAST, MOST)
+    }
+
     /// How far back looks that were kept count.
     #[must_use]
     pub fn reach(policy: &Policy) -> Span {
@@ -112,7 +120,7 @@ impl Watcher {
         match &*self.source {
             Source::Prometheus(prometheus) => {
                 let every = self.policy.look_every.max(Span(1));
-                let looks = u32::try_from(REACH.0 / every.0).unwrap_or(MOST).clamp(1, MOST);
+                let looks = Self::looks(every);
                 let past = Past { until: now, every, looks };
                 let subject = self.subject(version, now);
                 let asking = prometheus.history(&subject, &self.meters, past);

@@ -190,6 +190,10 @@ impl NoiseModel {
         if measured.is_none() && seen.count() > MIN_PAIRS as usize {
             model.dispersion.assumed = Some(UNKNOWN_DISPERSION);
         }
+        if measured.is_none() {
+            // What a short one tells counts with what the rollout will.
+            looks.iter().filter(|look| look.is_seen()).for_each(|look| model.dispersion.learn(kind, *look));
+        }
         if !model.is_clean() {
             for look in looks {
                 model.baseline.learn(&mut model.log_posterior, *look);
@@ -220,6 +224,13 @@ impl NoiseModel {
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         self.dispersion.known.or(self.dispersion.assumed).is_some()
+    }
+
+    /// How many looks that takes yet, if each brings a pair.
+    #[must_use]
+    pub fn looks_until_bounded(&self) -> u32 {
+        let first = u32::from(self.dispersion.last.is_none());
+        if self.is_bounded() { 0 } else { MIN_PAIRS.saturating_sub(self.dispersion.pairs) + first }
     }
 
     /// Whether the dispersion was measured before the rollout.
@@ -323,6 +334,13 @@ impl NoiseModel {
             self.baseline.rate().filter(|_| phi > 1.0).map(|rate| rate * (canary + baseline) / phi);
         let phi = clusters.map_or(phi, |usual| phi.max(look.events() / (usual + 2.0 * usual.sqrt() + 1.0)));
         Likelihood::new(look, Spread { phi: phi.min(NO_EVIDENCE), frailty: 0.0 })
+    }
+
+    /// The rate that is expected of the baseline's next look; nothing before the first, and where it need not be known because
+    /// events come independently.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        self.baseline.rate()
     }
 
     /// How events cluster, where a history shows that they may.

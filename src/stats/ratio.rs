@@ -22,7 +22,7 @@ pub struct RatioQuestion {
     pub horizon: f64,
 }
 
-/// The evidence about one ratio or rate since the rollout began. Of fixed size; shares may change at every look.
+/// The evidence about one ratio or rate since the rollout began. Of bounded size; shares may change at every look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RatioEvidence {
     kind: CountKind,
@@ -33,9 +33,10 @@ pub struct RatioEvidence {
     interval: RatioCs,
     /// What came since the last look that both arms were seen in.
     open: PairCount,
-    /// What safety has not been shown yet: it waits until it is known how noisy the counts are at worst.
+    /// The looks that safety has not been shown yet: they wait until it is known how noisy counts are at worst. That takes
+    /// some twenty looks at most. Each is kept for itself: shares and levels may move meanwhile, and sums would mix them up.
     #[serde(default)]
-    waiting: PairCount,
+    waiting: Vec<PairCount>,
     /// All that was judged.
     seen: PairCount,
     spread: Option<Spread>,
@@ -53,7 +54,8 @@ impl RatioEvidence {
     #[must_use]
     pub fn new(kind: CountKind, question: &RatioQuestion, noise: NoiseModel) -> Self {
         let above = |ratio: f64| {
-            let tilt = Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(question.horizon));
+            let tilt =
+                Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(question.horizon)).capped();
             Floor { ratio, tilt }
         };
         Self {
@@ -64,7 +66,7 @@ impl RatioEvidence {
             safety: question.bounds.iter().map(|bound| Tilt::safety(*bound)).collect(),
             interval: RatioCs::default(),
             open: PairCount::default(),
-            waiting: PairCount::default(),
+            waiting: Vec::new(),
             seen: PairCount::default(),
             spread: None,
         }
@@ -90,12 +92,14 @@ impl RatioEvidence {
         self.spread = Some(spread);
         let likelihood = self.noise.likelihood_with(&look, spread);
         self.harm.look(dt, &likelihood)?;
-        self.waiting = self.waiting.plus(look);
+        self.waiting.push(look);
         if self.noise.is_bounded() {
-            let look = std::mem::take(&mut self.waiting);
-            for tilt in &mut self.safety {
-                let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());
-                tilt.look(dt, &careful)?;
+            for look in std::mem::take(&mut self.waiting) {
+                let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
+                for tilt in &mut self.safety {
+                    let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());
+                    tilt.look(dt, &careful)?;
+                }
             }
         }
         self.interval.look(&likelihood)?;

@@ -35,6 +35,9 @@ fn whole(count: f64) -> Option<u32> {
     (f64::from(whole).total_cmp(&count).is_eq()).then_some(whole)
 }
 
+/// The most, in nats, that one tick counts for as evidence of harm.
+pub(super) const MOST_OF_ONE: f64 = 6.0;
+
 /// The largest power: it leaves twelve digits.
 const MOST_POWER: f64 = 4096.0;
 
@@ -70,7 +73,15 @@ impl Tilt {
     /// Evidence of harm: against "the canary's rate is at most 1 + `margin` times the baseline's".
     #[must_use]
     pub fn harm(margin: f64, horizon: f64) -> Self {
-        Self::new(Prior::Ratio, margin.ln_1p(), Alternative::Greater, Onset::within(horizon))
+        Self::new(Prior::Ratio, margin.ln_1p(), Alternative::Greater, Onset::within(horizon)).capped()
+    }
+
+    /// The same where one tick counts for [`MOST_OF_ONE`] nats at most. Evidence of harm is, so that a large cluster of events that
+    /// nothing announced does not decide alone: in an app with single errors and four bursts of thirty an hour, 12 % of good
+    /// canaries with a tenth of the traffic were rolled back without it (600 runs).
+    #[must_use]
+    pub fn capped(self) -> Self {
+        Self { mixture: self.mixture.capped(MOST_OF_ONE), ..self }
     }
 
     /// Evidence of safety: against "the canary's rate is at least `bound` times the baseline's".

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::count::{PairCount, Refusal, among, dispersion, span};
 use super::prior::Prior;
-use super::tilt::{Mixture, Onset};
+use super::tilt::{MOST_OF_ONE, Mixture, Onset};
 
 /// How much of the past the baseline's proportion keeps from one tick to the next.
 const MEMORY: f64 = 0.98;
@@ -36,6 +36,18 @@ impl TwoByTwo {
         Self { mixture: Mixture::new(Prior::Proportion, onset), allowed, events: 0.5, others: 0.5 }
     }
 
+    /// The same where one tick counts for [`MOST_OF_ONE`] nats at most, as evidence of harm does.
+    #[must_use]
+    pub fn capped(self) -> Self {
+        Self { mixture: self.mixture.capped(MOST_OF_ONE), ..self }
+    }
+
+    /// The baseline's proportion that is expected of the next tick; ½ before the first.
+    #[must_use]
+    pub fn predicted(&self) -> f64 {
+        (self.events / (self.events + self.others)).clamp(LEAST, 1.0 - LEAST)
+    }
+
     /// One tick of both arms, a ratio's; `dt` in the unit of the onset's horizon, `phi` the counts' over-dispersion.
     /// Returns ln E. An open tick only teaches the baseline's proportion.
     ///
@@ -47,7 +59,7 @@ impl TwoByTwo {
         among(canary.events(), canary.exposure())?;
         among(baseline.events(), baseline.exposure())?;
         if counts.is_closed() {
-            let predicted = (self.events / (self.events + self.others)).clamp(LEAST, 1.0 - LEAST);
+            let predicted = self.predicted();
             let (share, allowed) = (counts.share(), self.allowed);
             let grid = self.mixture.grid();
             // ln(p/q) and ln((1−p)/(1−q)) of both arms, for odds of the canary e^h times the largest that the claim allows.

@@ -26,7 +26,7 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
-    /// The rate of the fast level, at least half an event; nothing before the first look.
+    /// The rate of the fast level, of at least half an event; nothing before the first look.
     pub(super) fn rate(&self) -> Option<f64> {
         (self.exposure > 0.0).then(|| self.events.max(0.5) / self.exposure)
     }

@@ -63,6 +63,9 @@ pub(in super::super) struct Mixture {
     onset: Onset,
     /// Nothing before the first onset.
     mass: Vec<Mass>,
+    /// The most, in nats, that one tick may speak for any effect.
+    #[serde(default)]
+    most: Option<f64>,
     /// The onset probability spent so far.
     used: f64,
     started: bool,
@@ -73,7 +76,7 @@ pub(in super::super) struct Mixture {
 impl Mixture {
     pub(in super::super) fn new(prior: Prior, onset: Onset) -> Self {
         let mass = vec![Mass::NOTHING; prior.grid().h.len()];
-        Self { prior, onset, mass, used: 0.0, started: false, log_e: 0.0 }
+        Self { prior, onset, mass, most: None, used: 0.0, started: false, log_e: 0.0 }
     }
 
     /// One whose effects began at the start, if there are any, with other weights than its grid's: each in proportion to
@@ -83,7 +86,13 @@ impl Mixture {
         let norm = log_sum_exp(grid.h.iter().map(|h| log_weight(*h)));
         let weights = grid.h.iter().zip(&grid.log_weight);
         let mass = weights.map(|(h, usual)| Mass::of_log(log_weight(*h) - norm - usual)).collect();
-        Self { prior, onset: Onset::Start, mass, used: 1.0, started: true, log_e: 0.0 }
+        Self { prior, onset: Onset::Start, mass, most: None, used: 1.0, started: true, log_e: 0.0 }
+    }
+
+    /// The same where no tick speaks for an effect with more than `nats`. A likelihood ratio that is taken smaller is still of an
+    /// expectation of at most 1.
+    pub(in super::super) fn capped(self, nats: f64) -> Self {
+        Self { most: Some(nats), ..self }
     }
 
     pub(in super::super) fn grid(&self) -> &'static Grid {
@@ -93,9 +102,9 @@ impl Mixture {
     /// One tick: the onset of this moment enters, then each effect's log likelihood ratio is added.
     pub(in super::super) fn absorb(&mut self, dt: f64, log_ratio: impl Fn(usize) -> f64) {
         self.enter(dt);
-        let points = self.grid().h.len();
+        let (points, most) = (self.grid().h.len(), self.most.unwrap_or(f64::INFINITY));
         for (j, mass) in self.mass.iter_mut().take(points).enumerate() {
-            *mass = mass.times_exp(log_ratio(j));
+            *mass = mass.times_exp(log_ratio(j).min(most));
         }
         self.mix();
     }
@@ -103,8 +112,9 @@ impl Mixture {
     /// The same with the likelihood ratios themselves, whose logarithms are below [`MOST`] either way.
     pub(super) fn multiply(&mut self, dt: f64, ratios: &[f64; MOST_POINTS]) {
         self.enter(dt);
+        let most = self.most.map_or(f64::INFINITY, f64::exp);
         for (mass, ratio) in self.mass.iter_mut().zip(ratios) {
-            *mass = mass.times(*ratio);
+            *mass = mass.times(ratio.min(most));
         }
         self.mix();
     }

@@ -33,7 +33,7 @@ fn ratio_ticks_agree_with_the_vectors() {
 fn limits_agree_with_the_vectors() {
     for case in statistics()["tilt_slo"].as_array().unwrap() {
         let p0 = case["p0"].as_f64().unwrap();
-        let mut harm = Tilt::harm(0.0, 240.0);
+        let mut harm = Tilt::new(Prior::Ratio, 0.0, Alternative::Greater, Onset::within(240.0));
         let mut safe = Tilt::safety(1.0);
         let expected = numbers(&case["log_e"]).into_iter().zip(numbers(&case["log_e_promote"]));
         for (tick, (worse, better)) in rows(&case["ticks_x_n"]).iter().zip(expected) {

@@ -12,6 +12,7 @@ use super::super::course::{Course, Leg};
 use super::super::load::{Counts, Load, usual};
 use crate::judge::{Look, Reading};
 use crate::policy::{Direction, Measure, Policy};
+use crate::signal::Watcher;
 use crate::stats::CountKind;
 use crate::stats::gauge::NoiseSummary;
 use crate::words::{Arms, Share};
@@ -25,8 +26,6 @@ pub(super) struct Fault {
     pub(super) regression: f64,
 }
 
-/// Looks of the baseline that are known from before: an hour at four a minute.
-const HISTORY: u32 = 240;
 /// What of the shared drift is there still at the next look, and its standard deviation: traffic, then ratios.
 const TRAFFIC: (f64, f64) = (0.9, 0.15);
 const RATIO: (f64, f64) = (0.95, 0.3);
@@ -101,9 +100,11 @@ impl<'a> Traffic<'a> {
             is_watch: false,
             bake: self.policy.strategy.bake(),
         };
-        (0..HISTORY)
+        // As many as the daemon would ask for.
+        let looks = Watcher::looks(self.policy.look_every);
+        (0..looks)
             .map(|look| {
-                let at = self.every * (f64::from(look) - f64::from(HISTORY));
+                let at = self.every * (f64::from(look) - f64::from(looks));
                 Look { share: None, ..self.look(at, &leg) }
             })
             .collect()
