@@ -517,11 +517,11 @@ mod tests {
             let slice = PairCount { canary: arm(750.0), baseline: arm(14_250.0) };
             let independent = (1.0 / 750.0 + 1.0 / 14_250.0) / (p * (1.0 - p));
             let wavering = 2.0 * spread.frailty / (1.0_f64 - p).powi(2);
-            let got = slowdown_of_odds(spread, &slice);
+            let got = slowdown_of_odds(spread, p, &slice);
             assert!((got * independent / (independent + wavering) - 1.0).abs() < 1e-9, "{p}: {got}");
             let measured = Spread { phi: 7.0, frailty: 0.0 };
             assert!(
-                (slowdown_of_odds(measured, &slice) - 7.0).abs() < 1e-12,
+                (slowdown_of_odds(measured, p, &slice) - 7.0).abs() < 1e-12,
                 "a dispersion is one of odds, too"
             );
         }

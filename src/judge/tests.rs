@@ -10,6 +10,7 @@ use super::*;
 use crate::policy::{Bake, Canary, Capacity, Counter, Measure, Signal, Strategy};
 use crate::words::Span;
 
+mod bounded;
 mod frozen;
 mod gauge;
 mod latency;

@@ -91,17 +91,24 @@ fn a_share_that_changes_at_every_look_needs_no_reset() {
     let (first, second): ((u32, f64), (u32, f64)) = ((9, 0.05), (12, 0.5));
     for margin in [0.0, 0.25_f64] {
         let q = |rho: f64| rho * (1.0 + margin) / (rho * (1.0 + margin) + 1.0 - rho);
-        let mut expectation = 0.0;
-        for x in 0..=first.0 {
-            for y in 0..=second.0 {
-                let mut tilt = Tilt::harm(margin, 100.0);
-                tilt.binomial(1.0, f64::from(x), f64::from(first.0), first.1, 1.0).unwrap();
-                let log_e = tilt.binomial(1.0, f64::from(y), f64::from(second.0), second.1, 1.0).unwrap();
-                expectation +=
-                    binomial(first.0, x, q(first.1)) * binomial(second.0, y, q(second.1)) * log_e.exp();
+        let whole = Tilt::new(Prior::Ratio, margin.ln_1p(), Alternative::Greater, Onset::within(100.0));
+        let expectation = |engine: &Tilt| {
+            let mut expectation = 0.0;
+            for x in 0..=first.0 {
+                for y in 0..=second.0 {
+                    let mut tilt = engine.clone();
+                    tilt.binomial(1.0, f64::from(x), f64::from(first.0), first.1, 1.0).unwrap();
+                    let log_e = tilt.binomial(1.0, f64::from(y), f64::from(second.0), second.1, 1.0).unwrap();
+                    expectation +=
+                        binomial(first.0, x, q(first.1)) * binomial(second.0, y, q(second.1)) * log_e.exp();
+                }
             }
-        }
-        close(expectation, 1.0, 1e-11, &margin);
+            expectation
+        };
+        close(expectation(&whole), 1.0, 1e-11, &margin);
+        // What one tick may count for at most is taken off.
+        let capped = expectation(&whole.capped());
+        assert!(capped < 1.0 && capped > 0.99, "{capped}");
     }
 }
 

@@ -234,7 +234,7 @@ fn a_regression_after_it_is_found() {
         };
         let after = |signal, looks: (Vec<Look>, Vec<Look>)| found(&policy(signal), side, &looks);
         within("x5", after(ratio("errors"), looks("errors", side, times(5.0), errors(1))), 2);
-        within("crash", after(ratio("errors"), looks("errors", side, times(50.0), errors(2))), 1);
+        within("crash", after(ratio("errors"), looks("errors", side, times(50.0), errors(2))), 2);
         within("+50 %", after(latency(), looks("latency", side, times(1.5), durations(3))), 3);
         within("step", after(memory(), looks("memory", side, times(1.5), megabytes(4))), 8);
     }

@@ -103,3 +103,13 @@ fn whole_counts_give_what_counts_a_little_off_give() {
         }
     }
 }
+
+#[test]
+fn evidence_of_harm_takes_more_than_one_tick() {
+    let at_most = 0.3 + 0.7 * MOST_OF_ONE.exp();
+    for (x, k) in [(30.0, 30.0), (500.0, 1000.0), (1e6, 1e6)] {
+        let mut harm = Tilt::harm(0.1, 240.0);
+        let log_e = harm.binomial(1.0, x, k, 0.1, 1.0).unwrap();
+        assert!(log_e <= at_most.ln() && log_e > 5.0, "{x} of {k}: {log_e}");
+    }
+}
