@@ -61,6 +61,7 @@ impl fmt::Display for Arm {
 
 /// One thing per arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Arms<T> {
     /// What belongs to the baseline.
     pub baseline: T,

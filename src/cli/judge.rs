@@ -39,7 +39,8 @@ In, one object a look of a rollout; any number of rollouts may be interleaved:
 on one line. Counts are increments since the look before, those of a histogram cumulative over `le`;
 a gauge has one value a unit; `null`: an arm gave nothing. A rollout's first look may carry
 \"history\":[…], such looks at the baseline alone from before it.
-Out, one object for each: \"decision\" is continue, hold, pause, promote or rollback; the last two are final.
+Out, one object for each: \"decision\" is continue, hold, pause, promote or rollback. The last two are final, but
+promote of a policy that watches what follows (`watch`, `keep_for`) only after looks of that time with \"share\":1.
 rules/README.md says more.";
 
 /// What is printed.

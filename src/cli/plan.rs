@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::Trouble;
 use super::print::written;
-use crate::policy::Policy;
+use crate::policy::{Policy, Strategy};
 use crate::words::Share;
 use course::{Course, course};
 use forecast::{Broken, Plan, Step, complaint};
@@ -82,6 +82,11 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     };
     if !args.from.is_asked() && !args.traffic.is_enough() {
         return Err(Trouble::new(TRAFFIC_UNKNOWN));
+    }
+    if args.share.is_some() && matches!(policy.strategy, Strategy::BlueGreen(_)) {
+        return Err(Trouble::new(
+            "`--share` is of no use here: a blue-green canary serves nobody, and then everybody; leave it out",
+        ));
     }
     let known = match args.from.open()? {
         Some(house) => Some(house.read(&policy).await?),

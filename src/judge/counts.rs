@@ -395,11 +395,12 @@ impl Counts {
             let bounded = f64::from(self.evidence.noise().looks_until_bounded()) * self.pace.look();
             [until, bounded].into_iter().filter(|wait| wait.is_finite()).fold(seconds, f64::max)
         });
-        let by_floor =
-            self.floor.as_ref().filter(|_| self.evidence.seen().events() <= 0.0).and_then(|floor| {
-                let lack = threshold - floor.part.ln() - floor.below.log_e();
-                self.pace.until_below(floor.share, lack, floor.phi)
-            });
+        let by_floor = self.floor.as_ref().and_then(|floor| {
+            let PairCount { canary, baseline } = self.evidence.seen();
+            let usual = (canary.events() + baseline.events()) / (canary.exposure() + baseline.exposure());
+            let lack = threshold - floor.part.ln() - floor.below.log_e();
+            self.pace.until_below(floor.share, usual, lack, floor.phi)
+        });
         by_ratio.into_iter().chain(by_floor).min_by(f64::total_cmp)
     }
 
@@ -434,7 +435,8 @@ impl Counts {
         let frozen = self.frozen.as_ref()?;
         let seen = [frozen.seen().events(), frozen.seen().exposure()];
         let blamed = frozen.log_e() > self.evidence.log_e_harm();
-        Some(Alone { most: frozen.most()?, seen, blamed, proves: self.after.proves(), bound: None })
+        let (proves, wrong) = (self.after.proves(), self.after.error());
+        Some(Alone { most: frozen.most()?, seen, blamed, proves, wrong, bound: None })
     }
 
     /// Why there can be no evidence; nothing: there can.

@@ -43,6 +43,8 @@ pub(super) struct Alone {
     pub(super) blamed: bool,
     /// Whether safety, too, has to come from this time.
     pub(super) proves: bool,
+    /// How often the bound that stands for the baseline may be wrong.
+    pub(super) wrong: f64,
     /// Where harm is sought at all bounds of a histogram: the bound that this is about.
     pub(super) bound: Option<f64>,
 }
@@ -101,9 +103,10 @@ pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-/// "held against the baseline as it was until 14:05 UTC on 3 May, 92,000 requests; …".
+/// "held against the baseline as it was until 14:05 UTC on 3 May, worth 92,000 requests; …".
 fn as_it_was(frozen: &FrozenBaseline, v: &SignalVerdict) -> String {
-    let sized = frozen.total.map_or_else(String::new, |total| format!(", {} {}", count(total), frozen.unit));
+    let sized =
+        frozen.total.map_or_else(String::new, |total| format!(", worth {} {}", count(total), frozen.unit));
     format!(
         "held against the baseline as it was until {}{sized}; up to {} times that and the margin of {} are put down to the time of day",
         moment(frozen.until),
@@ -123,7 +126,7 @@ fn moment(at: f64) -> String {
     format!("{at:.0} s")
 }
 
-/// How often the bound that a canary alone is held against is wrong.
+/// How often the bound that a canary alone is held against is wrong, at most.
 fn wrong(is_alone: bool, threshold: f64) -> f64 {
     if is_alone { SPENT * (-threshold).exp() } else { 0.0 }
 }
@@ -132,8 +135,8 @@ fn outcome(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let name = facts.name;
     match v.outcome {
         Outcome::Fail => {
-            let blamed = facts.alone.is_some_and(|alone| alone.blamed);
-            let chance = chance_beside(facts.failed.unwrap_or(v.log_e_harm), wrong(blamed, v.harm_threshold));
+            let wrong = facts.alone.filter(|alone| alone.blamed).map_or(0.0, |alone| alone.wrong);
+            let chance = chance_beside(facts.failed.unwrap_or(v.log_e_harm), wrong);
             format!("{name}: {}; chance of saying this of a good canary {chance}", harm(facts, v))
         }
         Outcome::Pass => {
@@ -317,7 +320,8 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-const NOTHING: Alone = Alone { most: 0.0, seen: [0.0; 2], blamed: false, proves: false, bound: None };
+const NOTHING: Alone =
+    Alone { most: 0.0, seen: [0.0; 2], blamed: false, proves: false, wrong: 0.0, bound: None };
 
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {

@@ -94,7 +94,6 @@ impl After {
     }
 
     /// How often the bound that stands for the baseline may be below the truth.
-    #[cfg(test)]
     pub(super) fn error(self) -> f64 {
         self.error
     }

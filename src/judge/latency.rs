@@ -324,6 +324,7 @@ impl Latency {
             seen: [frozen.seen().events(), frozen.seen().exposure()],
             blamed: self.after().is_some_and(|after| after > self.compared()),
             proves: self.after.proves(),
+            wrong: self.after.error(),
             bound: Some(edge.bound),
         })
     }

@@ -11,8 +11,7 @@ const FADE: f64 = 0.9;
 /// The longest wait that is worth telling: a day.
 const LONGEST: f64 = 86_400.0;
 
-/// What one request without an event is worth against a floor, as a part of the floor: the mixture of effects costs the
-/// rest.
+/// What a request is worth against a floor, as a part of what it would be if the effect were known: the mixture costs the rest.
 const WORTH: f64 = 0.8;
 
 /// Recent traffic, fading.
@@ -63,9 +62,12 @@ impl Pace {
         self.canary / self.seconds
     }
 
-    /// About how many seconds until a canary without any event is proven below `floor` events a request.
-    pub(super) fn until_below(&self, floor: f64, lack: f64, phi: f64) -> Option<f64> {
-        sensible(phi * (lack + SAFETY_NATS) * self.seconds / (self.canary * WORTH * floor))
+    /// About how many seconds until a canary with `usual` events a request is proven below `floor`; nothing where that is not less.
+    pub(super) fn until_below(&self, floor: f64, usual: f64, lack: f64, phi: f64) -> Option<f64> {
+        let seen = if usual > 0.0 { usual * (usual / floor).ln() } else { 0.0 };
+        let nats = WORTH * (floor - usual + seen);
+        let seconds = phi * (lack + SAFETY_NATS) * self.seconds / (self.canary * nats);
+        sensible(seconds).filter(|_| usual < floor)
     }
 }
 

@@ -4,13 +4,16 @@
 //! rollout is in; it moves when whoever runs it moves it. What may be done is decided as the daemon decides it
 //! (`rollout::decide`), in the same order: harm · missing data · wrong split · step done · deadline · go on.
 //!
-//! A policy with a `watch` is not at its end with the last step: `promote` then says that the canary may have all traffic, and is
+//! Where both versions are meant to serve side by side, nothing is promoted by proof: when their time is over the policy's `then`
+//! is done, and `keep` goes on with `continue`.
+//!
+//! A policy with a `watch` or a `keep_for` is not at its end with the last step: `promote` then says that the canary may have all traffic, and is
 //! final once looks with a share of 100 % have been watched for that long. Until then harm still rolls back.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Judge, Look};
-use crate::policy::{Actions, Bake, Hold, Policy, Reaction};
+use crate::policy::{Actions, Bake, Hold, MultiVersion, Policy, Reaction, Strategy};
 
 /// What may be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,9 @@ pub struct Trial {
     judge: Judge,
     on: Actions,
     bake: Bake,
+    /// What follows when its time is over, whatever was proven: where both versions are meant to go on serving.
+    #[serde(default)]
+    then: Option<Reaction>,
     /// The step that the rollout is in, and when it began.
     step: Option<(usize, f64)>,
     /// Since when data have been missing, and whether in the canary alone.
@@ -65,6 +71,10 @@ impl Trial {
             judge: Judge::new(policy, history),
             on: policy.on,
             bake: policy.strategy.bake(),
+            then: match policy.strategy {
+                Strategy::MultiVersion(MultiVersion { then, .. }) => Some(then),
+                Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::Rolling(_) => None,
+            },
             step: None,
             missing: None,
             end: End::Ahead,
@@ -165,6 +175,10 @@ impl Trial {
             }
             End::Watched(_) if self.is_watched(at) => return Decision::Promote,
             End::Watched(_) => return Decision::Continue,
+        }
+        if let Some(then) = self.then {
+            let is_over = baked >= self.bake.at_most.as_seconds();
+            return if is_over { self.react(then) } else { Decision::Continue };
         }
         if baked >= self.bake.at_least.as_seconds() && judge.safe() {
             return self.step_done();

@@ -3,8 +3,8 @@
 mod kayenta;
 
 use super::{
-    Actions, AlertRule, Autoscale, Capacity, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode, Policy,
-    Reaction, Selector, Signal, SmokeCheck, Strategy,
+    AlertRule, Autoscale, Capacity, Direction, GaugeForm, HealthCheck, Hold, Measure, Mode, Policy, Reaction,
+    Selector, Signal, SmokeCheck, Strategy,
 };
 use crate::words::{Share, Span};
 
@@ -24,7 +24,7 @@ pub fn describe(policy: &Policy) -> Vec<Part> {
         ("checks", policy.smoke.iter().map(smoke).chain(policy.health.iter().map(health)).collect()),
         ("alerts", policy.alerts.iter().map(alert).collect()),
         ("may be wrong", vec![may_be_wrong(policy)]),
-        ("when", actions(&policy.on)),
+        ("when", actions(policy)),
         ("tells", vec![policy.notify.join(", ")]),
     ];
     for (_, lines) in &mut parts {
@@ -180,10 +180,14 @@ fn may_be_wrong(policy: &Policy) -> String {
     if policy.judge.kayenta().is_some() {
         return kayenta::MAY_BE_WRONG.to_owned();
     }
-    format!(
-        "at most {} of canaries no worse than their baseline are rolled back, at most {} of worse ones promoted",
-        policy.budget.false_rollback, policy.budget.false_promotion
-    )
+    let rolled_back = format!(
+        "at most {} of canaries no worse than their baseline are rolled back",
+        policy.budget.false_rollback
+    );
+    if matches!(policy.strategy, Strategy::MultiVersion(_)) {
+        return format!("{rolled_back}; none is promoted because it is proven");
+    }
+    format!("{rolled_back}, at most {} of worse ones promoted", policy.budget.false_promotion)
 }
 
 fn compares(signal: &Signal, policy: &Policy) -> String {
@@ -239,7 +243,7 @@ fn signal(signal: &Signal) -> String {
         roles.push("alone rolls back".to_owned());
     }
     if !signal.gates {
-        roles.push("does not hold a step back".to_owned());
+        roles.push("no step waits for its proof".to_owned());
     }
     format!("{}: {what}; {}", signal.name, roles.join(", "))
 }
@@ -275,14 +279,20 @@ fn alert(rule: &AlertRule) -> String {
     format!("{which}: {}", reaction(rule.action))
 }
 
-fn actions(on: &Actions) -> Vec<String> {
-    vec![
-        format!("harm is shown: {}", reaction(on.fail)),
-        format!("nothing is shown until the longest bake: {}", reaction(on.inconclusive)),
-        format!("only the canary is silent: {}", hold(on.no_data)),
-        format!("both are silent: {}", hold(on.source_down)),
-        format!("traffic splits otherwise than planned: {}", reaction(on.wrong_split)),
-    ]
+fn actions(policy: &Policy) -> Vec<String> {
+    let on = &policy.on;
+    // Side by side, no step has to end.
+    let bakes = !matches!(policy.strategy, Strategy::MultiVersion(_));
+    let nothing =
+        bakes.then(|| format!("nothing is shown until the longest bake: {}", reaction(on.inconclusive)));
+    std::iter::once(format!("harm is shown: {}", reaction(on.fail)))
+        .chain(nothing)
+        .chain([
+            format!("only the canary is silent: {}", hold(on.no_data)),
+            format!("both are silent: {}", hold(on.source_down)),
+            format!("traffic splits otherwise than planned: {}", reaction(on.wrong_split)),
+        ])
+        .collect()
 }
 
 fn hold(hold: Hold) -> String {

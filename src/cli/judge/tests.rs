@@ -98,6 +98,8 @@ fn bad_lines_are_refused_with_their_number_and_nothing_else_stops() {
         r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":[1,2]}}}"#,
         r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":null},"errors":{"baseline":null,"canary":null}}}"#,
         r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":{"events":1,"events":2,"total":3}}}}"#,
+        r#"{"rollout":"r","at":30,"signals":{"errors":{"base":{"events":1,"total":3},"canary":null}}}"#,
+        r#"{"rollout":"r","at":30,"history":[{"at":0,"signals":{"errors":{"events":1,"total":3}}}]}"#,
         r#"{"rollout":"r","at":1764252000000}"#,
     ];
     let input = format!("{}\n\n{}\n{}\n", line("r", 15, 1), bad.join("\n"), line("r", 30, 1));

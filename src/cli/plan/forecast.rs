@@ -12,7 +12,7 @@ use super::print::{time, worse};
 use super::simulate::Simulated;
 use super::{Complaint, Promise};
 use crate::judge::{Ask, asks};
-use crate::policy::{Policy, Reaction, Signal, Strategy};
+use crate::policy::{Measure, Policy, Reaction, Signal, Strategy, rate_floor};
 use crate::words::{Share, Span};
 use alone::AloneSight;
 use counts::CountSight;
@@ -185,12 +185,47 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
         bake: [course.bake.at_least.as_seconds(), course.bake.at_most.as_seconds()],
         ends: ends(policy),
         adjusted: course.adjusted.clone(),
-        notes: notes.chain(assumed.then(|| HISTORY.to_owned())).collect(),
+        notes: notes
+            .chain(if assumed { taken(policy, loads) } else { Vec::new() })
+            .chain(assumed.then(|| HISTORY.to_owned()))
+            .collect(),
         steps,
         unknown,
         simulated: None,
     }
 }
+
+/// What is taken to be so of signals whose traffic was said with flags that are the same for all.
+fn taken(policy: &Policy, loads: &[Load]) -> Vec<String> {
+    let mut requests: Option<&str> = None;
+    let mut notes = Vec::new();
+    for (signal, load) in policy.signals.iter().zip(loads) {
+        let Load::Counts(counts) = load else { continue };
+        if !counts.assumed {
+            continue;
+        }
+        let name = &signal.name;
+        match &signal.measure {
+            Measure::Ratio { total, .. } if *requests.get_or_insert(&total.0) != total.0 => notes.push(format!(
+                "{name}: reckoned as if there were as many of `{}` as requests, and as many of them bad; `--app` reads how many there are",
+                total.0
+            )),
+            Measure::Rate { floor, .. } if *floor > 0.0 => notes.push(format!(
+                "{name}: reckoned as if all units were one, so its floor of {} is nearer than it is; `--app` reads how many there are",
+                rate_floor(*floor)
+            )),
+            Measure::Latency { over: None, .. } if counts.base < SELDOM_SLOW => notes.push(format!(
+                "{name}: harm is sought in all of it, and proof asked where about a tenth of requests are slower, which is sooner than where {} are;                  a canary whose slowest alone are slower may be proven: `over` asks for proof there",
+                Share::new(counts.base).unwrap_or(Share::NONE)
+            )),
+            Measure::Ratio { .. } | Measure::Rate { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {}
+        }
+    }
+    notes
+}
+
+/// Below this share of slow requests, the tail is another one than what a latency without `over` is proven at.
+const SELDOM_SLOW: f64 = 0.05;
 
 /// How a coexistence ends: not by proof.
 fn ends(policy: &Policy) -> Option<String> {

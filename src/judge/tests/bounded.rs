@@ -3,6 +3,7 @@
 use rand_distr::{Beta, Geometric};
 
 use super::*;
+use crate::policy::{MultiVersion, Reaction};
 use crate::stats::{ArmCount, CountKind, NoiseModel, PairCount};
 
 fn latency(over: Option<f64>) -> Signal {
@@ -145,4 +146,57 @@ fn nothing_that_answers_for_a_canary_alone_is_the_sources_fault() {
     let verdict = judge.verdict();
     assert!(verdict.source_down && !verdict.no_data && !verdict.harm);
     assert!(verdict.why.contains("nothing has answered for it for"), "{}", verdict.why);
+}
+
+/// Both versions are meant to serve for two hours: nothing is promoted by proof, and then what the policy says is done.
+#[test]
+fn what_serves_side_by_side_ends_as_the_policy_says() {
+    let both = |then| {
+        let lasts = Some(Span::minutes(30));
+        let (process, capacity) = ("web".to_owned(), Capacity::Surge);
+        Strategy::MultiVersion(MultiVersion {
+            share: Share::new(0.1).unwrap(),
+            lasts,
+            then,
+            process,
+            capacity,
+        })
+    };
+    for (then, end) in [
+        (Reaction::Ignore, Decision::Continue),
+        (Reaction::Rollback, Decision::Rollback),
+        (Reaction::Promote, Decision::Promote),
+    ] {
+        let mut traffic = Traffic::new(9);
+        let history = traffic.history(240);
+        let policy = Policy { strategy: both(then), ..policy(&[0.1], vec![ratio("errors")]) };
+        let mut trial = Trial::new(&policy, &history);
+        let decisions: Vec<Decision> = (240..400).map(|n| trial.look(&traffic.look(n, 1.0))).collect();
+        assert!(trial.judge().safe(), "it is proven");
+        assert!(decisions[..120].iter().all(|decision| *decision == Decision::Continue));
+        assert!(decisions[121..].iter().all(|decision| *decision == end), "{then:?}: {:?}", decisions[121]);
+    }
+}
+
+/// One request in ten thousand fails, and below five no one is harmed: that proves it, long before the comparison would.
+#[test]
+fn the_wait_is_told_by_the_way_that_ends_it_first() {
+    let quiet = |n: u32, share: f64, every: u32| counts(f64::from(u8::from(n % every == 3)), 1500.0 * share);
+    let history: Vec<Look> = (0..240)
+        .map(|n| look(15.0 * f64::from(n) - 3600.0, 0.0, &[("errors", quiet(n, 1.0, 7), None)]))
+        .collect();
+    let mut judge = Judge::new(&policy(&[0.25], vec![ratio("errors")]), &history);
+    let mut told = Vec::new();
+    let proven = (0..400).find(|n| {
+        let (baseline, canary) = (quiet(*n, 0.75, 9), quiet(*n, 0.25, 28));
+        let look = look(15.0 * f64::from(*n), 0.25, &[("errors", baseline, canary)]);
+        judge.take(&look);
+        told.push(judge.verdict().signals["errors"].wait);
+        judge.safe()
+    });
+    let proven = proven.expect("it is below the floor");
+    for (n, wait) in (0_u32..).zip(&told).skip(20) {
+        let left = 15.0 * f64::from(proven - n);
+        assert!(wait.is_some_and(|wait| wait <= 3.0 * left + 300.0), "at look {n}: {wait:?}, it took {left}");
+    }
 }

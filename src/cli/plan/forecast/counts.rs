@@ -4,8 +4,8 @@ use std::f64::consts::LN_2;
 
 use super::super::course::Leg;
 use super::super::load::Counts;
-use super::super::print::worse;
-use super::Sight;
+use super::super::print::{time, worse};
+use super::{LONGEST, Sight};
 use crate::judge::{Ask, harmless};
 use crate::policy::{Measure, Policy, Signal, rate_floor};
 use crate::stats::power::{DETECTION_NATS, SAFETY_NATS, Traffic, divergence, late_nats};
@@ -101,7 +101,10 @@ impl<'a> CountSight<'a> {
             }
             (Some(share), None) => format!("; a share of {:.0}% would do", share * 100.0),
             (None, Some(bound)) => format!("; `prove_within: {}` would do", worse(bound)),
-            (None, None) => "; there is too little traffic to prove it".to_owned(),
+            (None, None) => match self.proof_at(&self.traffic, within).filter(|proven| *proven <= LONGEST) {
+                Some(proven) => format!("; a bake of {} would do", time(proven)),
+                None => "; there is too little traffic to prove it".to_owned(),
+            },
         }
     }
 

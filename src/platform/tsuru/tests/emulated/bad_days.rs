@@ -113,7 +113,7 @@ async fn what_app_info_could_not_tell_is_a_gap_and_no_failure() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_tsurus_database_is_outlasted() {
     let mut bench = Bench::start().await;
-    bench.tsuru.client.again = Duration::from_millis(60);
+    bench.tsuru.client.again = Duration::from_millis(250);
     bench.fault(Faults { outages: Span(1), outage_for: Span(300), ..Faults::default() });
     let calm = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
