@@ -92,21 +92,28 @@ impl RatioEvidence {
         self.spread = Some(spread);
         let likelihood = self.noise.likelihood_with(&look, spread);
         self.harm.look(dt, &likelihood)?;
-        self.waiting.push(look);
         if self.noise.is_bounded() {
             for look in std::mem::take(&mut self.waiting) {
                 let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
-                for tilt in &mut self.safety {
-                    let careful = self.noise.likelihood_of_safety(&look, spread, tilt.null().exp());
-                    tilt.look(dt, &careful)?;
-                }
+                self.show_safety(dt, &look, spread)?;
             }
+            self.show_safety(dt, &look, spread)?;
+        } else {
+            self.waiting.push(look);
         }
         self.interval.look(&likelihood)?;
         if let Some(floor) = &mut self.floor {
             floor.look(dt, self.kind, &look, spread)?;
         }
         self.noise.learn(&look);
+        Ok(())
+    }
+
+    fn show_safety(&mut self, dt: f64, look: &PairCount, spread: Spread) -> Result<(), Refusal> {
+        for tilt in &mut self.safety {
+            let careful = self.noise.likelihood_of_safety(look, spread, tilt.null().exp());
+            tilt.look(dt, &careful)?;
+        }
         Ok(())
     }
 
