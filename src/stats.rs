@@ -56,5 +56,5 @@ pub use ratio::{RatioEvidence, RatioQuestion};
 pub use ratio_cs::{Interval, RatioCs};
 pub use reference::{Known, Reference, rate_interval};
 pub use share::ShareTest;
-pub use tilt::{Alternative, Onset, Tilt};
+pub use tilt::{Alternative, MOST_OF_ONE, Onset, Tilt};
 pub use two_by_two::TwoByTwo;

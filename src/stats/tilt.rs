@@ -36,7 +36,7 @@ fn whole(count: f64) -> Option<u32> {
 }
 
 /// The most, in nats, that one tick counts for as evidence of harm.
-pub(super) const MOST_OF_ONE: f64 = 6.0;
+pub const MOST_OF_ONE: f64 = 6.0;
 
 /// The largest power: it leaves twelve digits.
 const MOST_POWER: f64 = 4096.0;

@@ -8,6 +8,7 @@ use super::super::print::{time, worse};
 use super::{LONGEST, Sight};
 use crate::judge::{Ask, harmless};
 use crate::policy::{Measure, Policy, Signal, rate_floor};
+use crate::stats::MOST_OF_ONE;
 use crate::stats::power::{DETECTION_NATS, SAFETY_NATS, Traffic, divergence, late_nats};
 use crate::words::Share;
 
@@ -32,6 +33,8 @@ pub(super) struct CountSight<'a> {
     harmless: f64,
     min_events: u32,
     limit: Option<f64>,
+    /// Seconds from a look to the next.
+    every: f64,
 }
 
 impl<'a> CountSight<'a> {
@@ -52,6 +55,7 @@ impl<'a> CountSight<'a> {
             harmless: harmless(&signal.measure),
             min_events,
             limit: limit.map(Share::get),
+            every: policy.look_every.as_seconds(),
         }
     }
 
@@ -192,7 +196,9 @@ impl Sight for CountSight<'_> {
             )),
         };
         let counted = f64::from(self.min_events) / (self.traffic.requests * self.traffic.share * rate);
-        let seconds = seconds.max(counted);
+        // No look counts for more than so much.
+        let looks = ((nats + self.overhead(late)) / MOST_OF_ONE).ceil();
+        let seconds = seconds.max(counted).max((looks - 0.5) * self.every);
         seconds.is_finite().then_some(seconds)
     }
 
