@@ -482,8 +482,12 @@ fn question(margin: f64, bounds: &[f64], floor: Option<&Floor>, horizon: f64) ->
 /// The noise of a comparison: the squared error of its log ratio over what independent events would have. Frailty adds
 /// the same to that error however many events there are.
 pub(super) fn slowdown(spread: Spread, slice: &PairCount) -> f64 {
+    slowdown_at(slice.events() / (slice.canary.exposure() + slice.baseline.exposure()), spread, slice)
+}
+
+/// The same where this rate is expected.
+fn slowdown_at(rate: f64, spread: Spread, slice: &PairCount) -> f64 {
     let (canary, baseline) = (slice.canary.exposure(), slice.baseline.exposure());
-    let rate = slice.events() / (canary + baseline);
     spread.phi + 2.0 * spread.frailty * rate * (canary * baseline / (canary + baseline))
 }
 
@@ -498,10 +502,8 @@ pub(super) fn slowdown_of_odds(spread: Spread, expected: f64, slice: &PairCount)
     if spread.frailty <= 0.0 {
         return spread.phi;
     }
-    let (canary, baseline) = (slice.canary.exposure(), slice.baseline.exposure());
     let expected = expected.min(1.0);
-    let waver = 2.0 * spread.frailty * expected * (canary * baseline / (canary + baseline));
-    let beyond = (spread.phi + waver - 1.0).max(0.0);
+    let beyond = (slowdown_at(expected, spread, slice) - 1.0).max(0.0);
     (1.0 + beyond / (1.0 - expected).max(LEAST_PART)).min(NO_EVIDENCE)
 }
 

@@ -59,6 +59,15 @@ pub(super) fn counts(events: f64, total: f64) -> Option<Reading> {
     Some(Reading::Counts { events, total })
 }
 
+/// A latency, judged at all bounds or at one.
+fn latency(over: Option<f64>) -> Signal {
+    signal("latency", Measure::Latency { histogram: Counter("seconds".to_owned()), over, limit: None })
+}
+
+fn histogram(le: &[f64], counts: &[f64], total: f64) -> Option<Reading> {
+    Some(Reading::Histogram { le: le.to_vec(), counts: counts.to_vec(), total })
+}
+
 pub(super) fn look(at: f64, share: f64, signals: &[(&str, Option<Reading>, Option<Reading>)]) -> Look {
     let arms = |(name, baseline, canary): &(&str, Option<Reading>, Option<Reading>)| {
         ((*name).to_owned(), Arms { baseline: baseline.clone(), canary: canary.clone() })

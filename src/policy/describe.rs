@@ -184,7 +184,7 @@ fn may_be_wrong(policy: &Policy) -> String {
         "at most {} of canaries no worse than their baseline are rolled back",
         policy.budget.false_rollback
     );
-    if matches!(policy.strategy, Strategy::MultiVersion(_)) {
+    if policy.strategy.coexists() {
         return format!("{rolled_back}; none is promoted because it is proven");
     }
     format!("{rolled_back}, at most {} of worse ones promoted", policy.budget.false_promotion)
@@ -282,7 +282,7 @@ fn alert(rule: &AlertRule) -> String {
 fn actions(policy: &Policy) -> Vec<String> {
     let on = &policy.on;
     // Side by side, no step has to end.
-    let bakes = !matches!(policy.strategy, Strategy::MultiVersion(_));
+    let bakes = !policy.strategy.coexists();
     let nothing =
         bakes.then(|| format!("nothing is shown until the longest bake: {}", reaction(on.inconclusive)));
     std::iter::once(format!("harm is shown: {}", reaction(on.fail)))

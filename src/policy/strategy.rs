@@ -123,6 +123,12 @@ impl Strategy {
         }
     }
 
+    /// Whether both versions are meant to go on serving side by side.
+    #[must_use]
+    pub fn coexists(&self) -> bool {
+        matches!(self, Self::MultiVersion(_))
+    }
+
     /// How long each step in which the canary serves lasts.
     #[must_use]
     pub fn bake(&self) -> Bake {

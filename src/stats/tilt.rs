@@ -169,7 +169,8 @@ impl Tilt {
         // q0: the canary's probability at the null's effect.
         let odds = rho * self.null.exp();
         let q0 = odds / (odds + (1.0 - rho));
-        if let Some(ratios) = self.ratios(x, k, q0).filter(|_| phi <= 1.0) {
+        let ratios = if phi <= 1.0 { self.ratios(x, k, q0) } else { None };
+        if let Some(ratios) = ratios {
             self.mixture.multiply(dt, &ratios);
         } else {
             let (sign, step) = self.steps();

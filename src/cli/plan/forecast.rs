@@ -215,7 +215,7 @@ fn taken(policy: &Policy, loads: &[Load]) -> Vec<String> {
                 rate_floor(*floor)
             )),
             Measure::Latency { over: None, .. } if counts.base < SELDOM_SLOW => notes.push(format!(
-                "{name}: harm is sought in all of it, and proof asked where about a tenth of requests are slower, which is sooner than where {} are;                  a canary whose slowest alone are slower may be proven: `over` asks for proof there",
+                "{name}: harm is sought in all of it, and proof asked where about a tenth of requests are slower, not where {} are; a canary whose slowest requests alone are slower may be proven: `over` asks for proof there",
                 Share::new(counts.base).unwrap_or(Share::NONE)
             )),
             Measure::Ratio { .. } | Measure::Rate { .. } | Measure::Latency { .. } | Measure::Gauge { .. } => {}
@@ -278,7 +278,7 @@ impl Case<'_> {
             signal: self.signal.name.clone(),
             critical: self.signal.critical,
             gates: self.signal.gates,
-            asked: self.signal.gates && !self.leg.is_watch && !self.coexists(),
+            asked: self.signal.gates && !self.leg.is_watch && !self.policy.strategy.coexists(),
             alone: self.ask.alone,
             traffic: Told::of(self.load, self.leg.share.get(), look),
             allowed: self.ask.allowed,
@@ -339,10 +339,6 @@ impl Case<'_> {
         }
     }
 
-    fn coexists(&self) -> bool {
-        matches!(self.policy.strategy, Strategy::MultiVersion(_))
-    }
-
     fn look(&self, sight: &impl Sight, forecast: &mut Forecast) {
         let bake = self.leg.bake;
         forecast.notices = [bake.at_least, bake.at_most].map(|bake| self.notices(sight, bake.as_seconds()));
@@ -356,7 +352,7 @@ impl Case<'_> {
             })
             .collect();
         // A watch has nothing to prove; a gauge that does not gate may still be proven.
-        let is_asked = !self.leg.is_watch && !self.coexists();
+        let is_asked = !self.leg.is_watch && !self.policy.strategy.coexists();
         let proven = if is_asked { sight.proof(forecast.within) } else { None };
         forecast.proven = proven.and_then(|s| self.at_look(s));
     }

@@ -169,9 +169,8 @@ impl Stage<'_> {
                 }
                 let baked = now - began;
                 let is_over = baked >= at_most.as_seconds();
-                let coexists = matches!(self.policy.strategy, Strategy::MultiVersion(_));
                 let goes_on = self.policy.on.inconclusive == Reaction::Promote;
-                if !coexists
+                if !self.policy.strategy.coexists()
                     && ((baked >= at_least.as_seconds() && trial.judge().safe()) || (is_over && goes_on))
                 {
                     break;

@@ -6,14 +6,6 @@ use super::*;
 use crate::policy::{MultiVersion, Reaction};
 use crate::stats::{ArmCount, CountKind, NoiseModel, PairCount};
 
-fn latency(over: Option<f64>) -> Signal {
-    signal("latency", Measure::Latency { histogram: Counter("seconds".to_owned()), over, limit: None })
-}
-
-fn histogram(le: &[f64], counts: &[f64], total: f64) -> Option<Reading> {
-    Some(Reading::Histogram { le: le.to_vec(), counts: counts.to_vec(), total })
-}
-
 /// Single errors in one request of a hundred, and four bursts of thirty an hour that fall to either version by its share.
 #[test]
 fn a_rare_burst_beside_single_errors_rolls_no_good_canary_back() {
@@ -148,7 +140,7 @@ fn nothing_that_answers_for_a_canary_alone_is_the_sources_fault() {
     assert!(verdict.why.contains("nothing has answered for it for"), "{}", verdict.why);
 }
 
-/// Both versions are meant to serve for two hours: nothing is promoted by proof, and then what the policy says is done.
+/// Both versions are meant to serve for half an hour: nothing is promoted by proof, and then what the policy says is done.
 #[test]
 fn what_serves_side_by_side_ends_as_the_policy_says() {
     let both = |then| {

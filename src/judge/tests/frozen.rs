@@ -109,10 +109,6 @@ fn megabytes(seed: u64) -> impl FnMut(f64, f64) -> Option<Reading> {
     }
 }
 
-fn latency() -> Signal {
-    signal("latency", Measure::Latency { histogram: Counter("seconds".to_owned()), over: None, limit: None })
-}
-
 fn memory() -> Signal {
     let measure = Measure::Gauge {
         query: "memory".to_owned(),
@@ -138,7 +134,7 @@ fn what_drifts_as_far_as_is_said_is_nobodys_fault() {
         let since = Since { drift: 1.1, at_once, ..Since::GOOD };
         for seed in 0..3 {
             let slow = looks("latency", SIDE, since, durations(seed));
-            assert_eq!(found(&watched(canary(), latency()), SIDE, &slow), None, "latency, seed {seed}");
+            assert_eq!(found(&watched(canary(), latency(None)), SIDE, &slow), None, "latency, seed {seed}");
         }
         let large = looks("memory", SIDE, since, megabytes(1));
         assert_eq!(found(&watched(canary(), memory()), SIDE, &large), None, "memory");
@@ -235,7 +231,7 @@ fn a_regression_after_it_is_found() {
         let after = |signal, looks: (Vec<Look>, Vec<Look>)| found(&policy(signal), side, &looks);
         within("x5", after(ratio("errors"), looks("errors", side, times(5.0), errors(1))), 2);
         within("crash", after(ratio("errors"), looks("errors", side, times(50.0), errors(2))), 2);
-        within("+50 %", after(latency(), looks("latency", side, times(1.5), durations(3))), 3);
+        within("+50 %", after(latency(None), looks("latency", side, times(1.5), durations(3))), 3);
         within("step", after(memory(), looks("memory", side, times(1.5), megabytes(4))), 8);
     }
 }
@@ -375,7 +371,7 @@ fn sentences_say_until_when_and_how_large_the_baseline_was() {
 fn where_nothing_is_known_that_is_said_and_nobody_is_blamed() {
     for signal in [
         ratio("x"),
-        Signal { name: "x".to_owned(), ..latency() },
+        Signal { name: "x".to_owned(), ..latency(None) },
         Signal { name: "x".to_owned(), ..memory() },
     ] {
         let mut judge = Judge::new(&watched(blue_green(), signal.clone()), &[]);
@@ -478,8 +474,8 @@ fn figures() {
         tally(&format!("independent errors, canary x{fault}"), &strict, SIDE, since, 200, independent);
     }
     let slow: &dyn Fn(u64) -> Arm = &|seed| Box::new(durations(seed));
-    tally("latency, drift +10 %", &latency(), SIDE, Since { drift: 1.1, ..Since::GOOD }, RUNS, slow);
-    tally("latency, canary +50 %", &latency(), SIDE, Since { fault: 1.5, ..Since::GOOD }, 200, slow);
+    tally("latency, drift +10 %", &latency(None), SIDE, Since { drift: 1.1, ..Since::GOOD }, RUNS, slow);
+    tally("latency, canary +50 %", &latency(None), SIDE, Since { fault: 1.5, ..Since::GOOD }, 200, slow);
     let large: &dyn Fn(u64) -> Arm = &|seed| Box::new(megabytes(seed));
     tally("gauge, drift +10 %", &memory(), SIDE, Since { drift: 1.1, ..Since::GOOD }, 200, large);
     tally("gauge, canary +50 %", &memory(), SIDE, Since { fault: 1.5, ..Since::GOOD }, 200, large);

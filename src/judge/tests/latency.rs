@@ -6,14 +6,6 @@ use super::*;
 
 const LE: [f64; 9] = [0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5];
 
-fn latency(over: Option<f64>) -> Signal {
-    signal("latency", Measure::Latency { histogram: Counter("seconds".to_owned()), over, limit: None })
-}
-
-fn histogram(le: &[f64], counts: &[f64], total: f64) -> Reading {
-    Reading::Histogram { le: le.to_vec(), counts: counts.to_vec(), total }
-}
-
 /// Requests with a median of 80 ms, `times` as slow, by `le`.
 fn arm(traffic: &mut Traffic, requests: f64, times: f64, le: &[f64]) -> Reading {
     let law = LogNormal::new((0.08 * times).ln(), 0.6).unwrap();
@@ -25,7 +17,7 @@ fn arm(traffic: &mut Traffic, requests: f64, times: f64, le: &[f64]) -> Reading 
             *count += f64::from(u8::from(took <= *bound));
         }
     }
-    histogram(le, &counts, total as f64)
+    histogram(le, &counts, total as f64).unwrap()
 }
 
 /// 100 requests a second, a tenth of them the canary's.
@@ -95,10 +87,10 @@ fn histograms_that_make_no_sense_are_refused_and_races_forgiven() {
         (vec![0.1], vec![f64::NAN], 3.0),
         (vec![0.1], vec![-1.0], 3.0),
     ] {
-        let bad = look(15.0, 0.1, &[("latency", Some(histogram(&le, &counts, total)), None)]);
+        let bad = look(15.0, 0.1, &[("latency", histogram(&le, &counts, total), None)]);
         assert_eq!(judge.check(&bad).len(), 1, "{le:?} {counts:?}");
     }
-    let races = histogram(&[0.1, 0.2], &[5.0, 4.0], 10.0);
+    let races = histogram(&[0.1, 0.2], &[5.0, 4.0], 10.0).unwrap();
     let verdict = judge.look(&look(15.0, 0.1, &[("latency", Some(races.clone()), Some(races))]));
     assert!(verdict.refused.is_empty());
 }
@@ -113,7 +105,7 @@ fn a_smaller_bound_does_not_stand_for_the_one_that_is_asked_for() {
     for (le, is_compared) in [(vec![0.01, 0.05], false), (vec![0.05, 0.3], true), (vec![0.05, 0.5], true)] {
         let mut judge = Judge::new(&policy(&[0.5], vec![signal("latency", limited.clone())]), &[]);
         for n in 1..=60 {
-            let slow = |under: f64| Some(histogram(&le, &[500.0, under], 1000.0));
+            let slow = |under: f64| histogram(&le, &[500.0, under], 1000.0);
             judge.take(&look(15.0 * f64::from(n), 0.5, &[("latency", slow(960.0), slow(930.0))]));
         }
         let verdict = judge.verdict();

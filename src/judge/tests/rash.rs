@@ -5,15 +5,6 @@ use super::*;
 /// Looks of half an hour.
 const LOOKS: u32 = 120;
 
-fn latency() -> Signal {
-    let measure = Measure::Latency { histogram: Counter("seconds".to_owned()), over: None, limit: None };
-    signal("latency", measure)
-}
-
-fn histogram(le: &[f64], counts: &[f64], total: f64) -> Option<Reading> {
-    Some(Reading::Histogram { le: le.to_vec(), counts: counts.to_vec(), total })
-}
-
 /// A baseline a tenth of whose requests take more than 250 ms, and a canary with these bounds and counts.
 fn slow(n: u32, share: f64, le: &[f64], canary: &[f64]) -> Look {
     let baseline = histogram(&[0.1, 0.25, 0.5], &[900.0, 1215.0, 1330.0], 1350.0);
@@ -23,7 +14,7 @@ fn slow(n: u32, share: f64, le: &[f64], canary: &[f64]) -> Look {
 #[test]
 fn a_histogram_that_loses_what_is_compared_proves_nothing_and_says_so() {
     let same = |n: u32, share: f64| slow(n, share, &[0.1, 0.25, 0.5], &[100.0, 135.0, 148.0]);
-    let mut judge = Judge::new(&policy(&[0.1, 0.5], vec![latency()]), &[]);
+    let mut judge = Judge::new(&policy(&[0.1, 0.5], vec![latency(None)]), &[]);
     for n in 0..40 {
         judge.take(&same(n, 0.1));
     }
@@ -95,7 +86,7 @@ fn a_latency_tells_the_odds_that_its_margin_is_of() {
         ([24.0, 135.0, 148.0], "requests within 100 ms: "),
         ([100.0, 110.0, 148.0], "requests slower than 250 ms: "),
     ] {
-        let mut judge = Judge::new(&policy(&[0.1], vec![latency()]), &[]);
+        let mut judge = Judge::new(&policy(&[0.1], vec![latency(None)]), &[]);
         let at = |n: u32| {
             let first = if text.contains("within") { 270.0 } else { 900.0 };
             let baseline = histogram(&[0.1, 0.25, 0.5], &[first, 1215.0, 1330.0], 1350.0);
@@ -108,7 +99,7 @@ fn a_latency_tells_the_odds_that_its_margin_is_of() {
         assert!(why.contains(text) && why.contains("% that +10% on the odds allow; "), "{why}");
     }
     // It was slow for a while, long ago: on the whole it is not.
-    let mut judge = Judge::new(&policy(&[0.5], vec![latency()]), &[]);
+    let mut judge = Judge::new(&policy(&[0.5], vec![latency(None)]), &[]);
     for n in 0..4 * LOOKS {
         let quick = if n < 4 * LOOKS - 14 { 137.0 } else { 120.0 };
         judge.take(&slow(n, 0.5, &[0.1, 0.25, 0.5], &[100.0, quick, 148.0]));
@@ -217,7 +208,7 @@ fn a_few_errors_that_came_one_by_one_do_not_tell_that_no_burst_will_come() {
 #[test]
 fn what_a_lost_bound_left_out_is_not_compared_with_another_time() {
     let le = [0.1, 0.25, 0.5];
-    let mut judge = Judge::new(&policy(&[0.1], vec![latency()]), &[]);
+    let mut judge = Judge::new(&policy(&[0.1], vec![latency(None)]), &[]);
     for n in 0..LOOKS {
         // An incident of both versions, in the very look in which the canary has its bounds back.
         let counts = if n == 64 { [50.0, 75.0, 148.0] } else { [100.0, 135.0, 148.0] };
@@ -235,7 +226,7 @@ fn what_a_lost_bound_left_out_is_not_compared_with_another_time() {
 
 #[test]
 fn a_lost_bound_is_lost_though_a_look_brings_no_requests() {
-    let mut judge = Judge::new(&policy(&[0.1, 0.5], vec![latency()]), &[]);
+    let mut judge = Judge::new(&policy(&[0.1, 0.5], vec![latency(None)]), &[]);
     for n in 0..LOOKS {
         let look = match n {
             0..40 => slow(n, 0.1, &[0.1, 0.25, 0.5], &[100.0, 135.0, 148.0]),
@@ -254,7 +245,7 @@ fn a_lost_bound_is_lost_though_a_look_brings_no_requests() {
 #[test]
 fn looks_without_requests_choose_no_bound() {
     let mut judge = Judge::new(
-        &policy(&[0.1], vec![latency()]),
+        &policy(&[0.1], vec![latency(None)]),
         &[look(-15.0, 0.0, &[("latency", histogram(&[0.005, 0.25, 0.5], &[0.0; 3], 0.0), None)])],
     );
     for n in 0..LOOKS {
@@ -270,7 +261,7 @@ fn looks_without_requests_choose_no_bound() {
 #[test]
 fn one_request_chooses_no_bound_where_the_history_has_others() {
     let history = look(-15.0, 0.0, &[("latency", histogram(&[0.1, 1.0], &[900.0, 990.0], 1000.0), None)]);
-    let mut judge = Judge::new(&policy(&[0.1], vec![latency()]), &[history]);
+    let mut judge = Judge::new(&policy(&[0.1], vec![latency(None)]), &[history]);
     let le = [0.005, 0.25, 0.5];
     for n in 0..LOOKS {
         let (baseline, canary) = match n {
@@ -289,7 +280,7 @@ fn what_lies_beyond_the_last_bound_is_told_to_be_unseen_and_proves_nothing() {
     let end = "; 98% of the baseline's requests take longer than the last bucket bound, 500 ms, and how much longer is not seen";
     let other = "no canary could have 1.5 times as many, so less is never proven";
     for (le, quick, told) in [([0.1, 0.5], [0.0, 27.0], end), ([0.1, 0.25], [13.0, 40.0], other)] {
-        let mut judge = Judge::new(&policy(&[0.1], vec![latency()]), &[]);
+        let mut judge = Judge::new(&policy(&[0.1], vec![latency(None)]), &[]);
         for n in 0..LOOKS {
             let baseline = histogram(&le, &quick, 1350.0);
             let canary = histogram(&le, &quick.map(|count| (count / 9.0).floor()), 150.0);

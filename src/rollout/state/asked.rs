@@ -1,7 +1,6 @@
 //! What can be asked of a rollout: answers that follow from its state alone.
 
 use super::{Issued, REPEATS, Rollout};
-use crate::policy::Strategy;
 use crate::rollout::event::Kind;
 use crate::rollout::phase::Phase;
 use crate::rollout::plan::{Routed, Step};
@@ -42,7 +41,7 @@ impl Rollout {
     /// Whether both versions are meant to go on serving side by side.
     #[must_use]
     pub fn coexists(&self) -> bool {
-        matches!(self.policy.strategy, Strategy::MultiVersion(_))
+        self.policy.strategy.coexists()
     }
 
     /// The canary's share of users' requests, as it is meant and as far as it was observed; nothing before it serves.
