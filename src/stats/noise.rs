@@ -194,10 +194,8 @@ impl NoiseModel {
             // What a short one tells counts with what the rollout will.
             looks.iter().filter(|look| look.is_seen()).for_each(|look| model.dispersion.learn(kind, *look));
         }
-        if !model.is_clean() {
-            for look in looks {
-                model.baseline.learn(&mut model.log_posterior, *look);
-            }
+        for look in looks {
+            model.take_baseline(*look);
         }
         model
     }
@@ -257,8 +255,8 @@ impl NoiseModel {
     /// The noise to judge the next look by, from earlier looks and the next one's exposures (both above 0).
     #[must_use]
     pub fn spread(&self, canary: f64, baseline: f64) -> Spread {
-        if self.is_clean() {
-            return Spread::NONE;
+        if let Some(dispersion) = self.plain() {
+            return Spread { phi: dispersion, frailty: 0.0 };
         }
         let [(phi, phi_sd), (frailty, frailty_sd)] = self.posterior();
         let (mut phi, mut frailty) = (phi + CAUTION * phi_sd, frailty + CAUTION * frailty_sd);
@@ -355,14 +353,32 @@ impl NoiseModel {
             return;
         }
         self.dispersion.learn(self.kind, look.baseline);
-        self.baseline.learn(&mut self.log_posterior, look.baseline);
-        self.canary.learn(&mut self.log_posterior, look.canary);
+        self.take_baseline(look.baseline);
+        if self.plain().is_none() {
+            self.canary.learn(&mut self.log_posterior, look.canary);
+        }
     }
 
-    /// The history shows independent events. The learnt pair can then never promise less than three quarters of their
-    /// noise, so the posterior is not asked any more and need not learn: this is exact, and the usual case.
+    fn take_baseline(&mut self, look: ArmCount) {
+        if self.is_clean() {
+            return;
+        }
+        if self.plain().is_some() {
+            self.baseline.take(look);
+        } else {
+            self.baseline.learn(&mut self.log_posterior, look);
+        }
+    }
+
+    /// The history shows independent events: nobody asks for the baseline's rate.
     fn is_clean(&self) -> bool {
         self.dispersion.settled && self.dispersion.known == Some(1.0)
+    }
+
+    /// The dispersion from history, if it is so small that no learnt pair can promise less than [`GAIN`] of it, since φ is at
+    /// least 1. The posterior is not asked then, and need not learn: this is exact, and the usual case.
+    fn plain(&self) -> Option<f64> {
+        self.dispersion.known.filter(|dispersion| self.dispersion.settled && GAIN * dispersion < 1.0)
     }
 }
 

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::count::{ArmCount, PairCount};
-use super::super::special::{log_add_exp, log_sum_exp};
+use super::super::special::log_sum_exp;
 use super::law::log_negative_binomial;
 use super::{JUMP, JUMP_FRAILTY};
 
@@ -50,10 +50,9 @@ impl ClusterLaw {
         let sizes = SIZES.map(|part| 1.0 + part * (0.5 * (dispersion + 1.0) - 1.0));
         let laws =
             sizes.map(|size| [2.0 * size - 1.0, dispersion].map(|dispersion| Self { size, dispersion }));
-        let laws = laws.as_flattened();
         let most = looks.iter().map(|look| look.events()).filter(|x| *x <= MANY).fold(0.0, f64::max);
-        let tables: Vec<_> = laws.iter().map(|law| law.made_of(whole(most))).collect();
-        let mut log = vec![0.0; laws.len()];
+        let tables = laws.map(|laws| laws.map(|law| law.made_of(whole(most))));
+        let mut log = [[0.0; 2]; SIZES.len()];
         for (t, look) in looks.iter().enumerate() {
             if !look.is_seen() || look.events() > MANY {
                 continue;
@@ -66,19 +65,22 @@ impl ClusterLaw {
             };
             let levels: Vec<(f64, f64)> = LEVELS.into_iter().filter_map(near).collect();
             let Some((_, mean)) = levels.first() else { continue };
-            let jump = JUMP.ln() + log_negative_binomial(look.events(), *mean, JUMP_FRAILTY);
+            let jump = JUMP * log_negative_binomial(look.events(), *mean, JUMP_FRAILTY).exp();
             let parts: f64 = levels.iter().map(|(part, _)| part).sum();
-            let levels: Vec<(f64, f64)> =
-                levels.iter().map(|(part, mean)| (((1.0 - JUMP) * part / parts).ln(), *mean)).collect();
             // There are no more clusters than events.
             let events = whole(look.events());
-            for (log, (law, table)) in log.iter_mut().zip(laws.iter().zip(&tables)) {
-                let at = |(log_part, mean): &(f64, f64)| {
-                    log_part + law.log_probability(&table[events][..=events], *mean)
-                };
-                *log += levels.iter().map(at).fold(jump, log_add_exp);
+            for ((log, size), tables) in log.iter_mut().zip(sizes).zip(&tables) {
+                let mut sums = [jump; 2];
+                for (part, mean) in &levels {
+                    let weight = (1.0 - JUMP) * part / parts;
+                    let made_of = tables.each_ref().map(|table| &table[events][..=events]);
+                    let chances = probabilities(made_of, mean / size);
+                    sums.iter_mut().zip(chances).for_each(|(sum, chance)| *sum += weight * chance);
+                }
+                log.iter_mut().zip(sums).for_each(|(log, sum)| *log += sum.max(f64::MIN_POSITIVE).ln());
             }
         }
+        let (laws, log) = (laws.as_flattened(), log.as_flattened());
         let norm = log_sum_exp(log.iter().copied());
         let mut below = 0.0;
         let enough = log.iter().position(|log| {
@@ -123,15 +125,6 @@ impl ClusterLaw {
         table
     }
 
-    /// ln P(x) of a count with this mean.
-    fn log_probability(self, made_of: &[f64], mean: f64) -> f64 {
-        let clusters = mean / self.size;
-        let terms = made_of.iter().zip(poisson_terms(clusters)).map(|(made, poisson)| made * poisson);
-        // So many are expected that doubles do not hold it: as good as impossible.
-        let sum = Some(terms.sum::<f64>()).filter(|sum| sum.is_finite()).unwrap_or(0.0);
-        sum.max(f64::MIN_POSITIVE).ln() - clusters
-    }
-
     /// The likelihood of a closed look, some events but not [`MANY`], as a function of the canary's share q of the expected
     /// clusters. If n clusters came, j of them the canary's, that is C(n, j) q^j (1−q)^(n−j): the conditional binomial,
     /// of clusters. How many there were of each is summed over, with their chances of making the counts that were seen
@@ -169,13 +162,20 @@ fn whole(count: f64) -> usize {
     (count + 0.5) as usize
 }
 
-/// c^j / j! for j = 0, 1, …
-fn poisson_terms(mean: f64) -> impl Iterator<Item = f64> {
-    (1_u32..).scan(1.0, move |term, j| {
-        let now = *term;
-        *term *= mean / f64::from(j);
-        Some(now)
-    })
+/// The probability of one count where so many clusters are expected, for laws by which `made_of` so many clusters make it.
+fn probabilities<const N: usize>(made_of: [&[f64]; N], clusters: f64) -> [f64; N] {
+    // With more clusters than doubles hold this is 0: as good as impossible.
+    let mut poisson = (-clusters).exp();
+    let mut sums = [0.0; N];
+    for j in 0..made_of.iter().map(|made| made.len()).min().unwrap_or(0) {
+        for (sum, made) in sums.iter_mut().zip(made_of) {
+            *sum += made[j] * poisson;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "at most 100 clusters")]
+        let next = (j + 1) as f64;
+        poisson *= clusters / next;
+    }
+    sums
 }
 
 #[cfg(test)]

@@ -39,6 +39,14 @@ impl Forecast {
         if self.seen {
             self.score(log_posterior, look);
         }
+        self.take(look);
+    }
+
+    /// Takes a look in where nobody asks for the posterior.
+    pub(super) fn take(&mut self, look: ArmCount) {
+        if !look.is_seen() {
+            return;
+        }
         let (x, n) = (look.events(), look.exposure());
         self.events = FAST * self.events + x;
         self.exposure = FAST * self.exposure + n;

@@ -20,7 +20,7 @@ fn laws_have_the_mass_the_mean_and_the_dispersion_they_say() {
         for mean in [0.2, 3.0] {
             let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
             for (x, made_of) in (0_u32..).map(f64::from).zip(&table) {
-                let chance = law.log_probability(made_of, mean).exp();
+                let [chance] = probabilities([made_of], mean / law.size);
                 mass += chance;
                 first += x * chance;
                 second += x * x * chance;
@@ -52,8 +52,11 @@ fn the_likelihood_is_the_integral_over_the_common_rate() {
             let integral = |eta: f64| {
                 let terms = (-4000..1000).map(|i| {
                     let rate = (f64::from(i) * 0.01).exp();
-                    let canary = law.log_probability(&table[whole(x)], rate * eta.exp() * 0.1);
-                    canary + law.log_probability(&table[whole(y)], rate * 0.9)
+                    let of = |count: f64, mean: f64| {
+                        let [chance] = probabilities([&table[whole(count)]], mean / law.size);
+                        chance.ln()
+                    };
+                    of(x, rate * eta.exp() * 0.1) + of(y, rate * 0.9)
                 });
                 log_sum_exp(terms.collect::<Vec<_>>().into_iter())
             };
@@ -111,7 +114,10 @@ fn incidents_are_no_clusters() {
 /// The expectation of a look's likelihood ratio for `times` against 1, when clusters are as `law` has them.
 fn expectation(law: ClusterLaw, share: f64, mean: f64, times: f64) -> f64 {
     let table = law.made_of(60);
-    let chance = |x: usize, mean: f64| law.log_probability(&table[x], mean).exp();
+    let chance = |x: usize, mean: f64| {
+        let [chance] = probabilities([&table[x]], mean / law.size);
+        chance
+    };
     let mut expectation = 0.0;
     for (x, x_real) in (0..=60).zip((0_u32..).map(f64::from)) {
         for (y, y_real) in (0..=60 - x).zip((0_u32..).map(f64::from)) {
