@@ -64,12 +64,14 @@ impl Split {
         match &mut self.test {
             None => {
                 self.settling += 1;
-                self.test = (self.settling >= UNSETTLED).then(|| ShareTest::new(TOLERANCE));
+                if self.settling >= UNSETTLED {
+                    self.test = Some(ShareTest::new(TOLERANCE, planned)?);
+                }
             }
             Some(test) => {
                 // Only earlier slices decide the dispersion that this one is weighed with.
                 if self.pairs >= PAIRS {
-                    test.update(canary, baseline, planned, (self.squares / self.pairs).max(1.0))?;
+                    test.update(canary, baseline, (self.squares / self.pairs).max(1.0))?;
                 }
                 self.seen = self.seen.plus(now);
                 self.compare(&now);
@@ -93,7 +95,7 @@ impl Split {
 
     /// Whether the split contradicts the plan.
     pub(super) fn is_wrong(&self) -> bool {
-        self.test.as_ref().is_some_and(|test| test.log_e() >= -ERROR.ln())
+        self.test.as_ref().is_some_and(|test| test.reaches(-ERROR.ln()))
     }
 
     /// The planned share and the one that was seen under it; nothing before any traffic.

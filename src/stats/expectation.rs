@@ -136,8 +136,9 @@ fn the_share_test_has_expectation_at_most_one_within_its_tolerance() {
         let q = 0.2 * odds / (0.2 * odds + 0.8);
         let got: f64 = (0..=80)
             .map(|x| {
-                let mut test = ShareTest::new(0.05);
-                binomial(80, x, q) * test.update(f64::from(x), f64::from(80 - x), 0.2, 1.0).unwrap().exp()
+                let mut test = ShareTest::new(0.05, 0.2).unwrap();
+                test.update(f64::from(x), f64::from(80 - x), 1.0).unwrap();
+                binomial(80, x, q) * test.log_e().exp()
             })
             .sum();
         assert!(got <= 1.0, "{odds}: {got}");

@@ -60,7 +60,7 @@ impl Engines {
         Self {
             evidence: RatioEvidence::new(CountKind::Ratio, &question, noise),
             two_by_two: TwoByTwo::new(0.0, Onset::within(3600.0)),
-            share: ShareTest::new(0.05),
+            share: ShareTest::new(0.05, 0.1).unwrap(),
             limit: Tilt::harm(0.0, 3600.0),
         }
     }
@@ -70,7 +70,7 @@ impl Engines {
         self.evidence.look(dt, look).unwrap();
         self.two_by_two.pair(dt, look, 1.0).unwrap();
         self.limit.binomial(dt, canary.events(), canary.exposure(), 0.01, 1.0).unwrap();
-        self.share.update(canary.exposure(), baseline.exposure(), 0.1, 1.0).unwrap();
+        self.share.update(canary.exposure(), baseline.exposure(), 1.0).unwrap();
     }
 
     fn numbers(&self) -> Vec<f64> {
@@ -115,9 +115,11 @@ proptest! {
                 prop_assert!(taken.map_or(tilt == before, f64::is_finite), "{taken:?}");
             }
         }
-        let mut share = fresh.share.clone();
-        let taken = share.update(x, k, rho, phi);
-        prop_assert!(taken.map_or(share == fresh.share, f64::is_finite), "{taken:?}");
+        if let Ok(mut share) = ShareTest::new(0.05, rho) {
+            let before = share.clone();
+            let taken = share.update(x, k, phi);
+            prop_assert!(if taken.is_ok() { share.log_e().is_finite() } else { share == before }, "{taken:?}");
+        }
         let mut sequence = RatioCs::default();
         if sequence.binomial(x, k, rho, phi).is_err() {
             prop_assert_eq!(&sequence, &RatioCs::default());
