@@ -36,6 +36,7 @@ mod explain;
 mod frozen;
 mod gauge;
 mod histogram;
+mod incident;
 mod kayenta;
 mod ladder;
 mod latency;
@@ -45,6 +46,7 @@ mod look;
 mod noise;
 mod pace;
 mod past;
+mod recent;
 mod refusal;
 mod silence;
 mod split;
@@ -234,10 +236,11 @@ impl Judge {
         proven && self.harm.is_none() && !self.both_bad() && self.sum(at).log_e < SUSPICION * self.threshold()
     }
 
-    /// Whether both arms break an absolute limit, as [`Verdict::both_bad`].
+    /// Whether both arms are bad alike, as [`Verdict::both_bad`].
     #[must_use]
     pub fn both_bad(&self) -> bool {
-        self.watches.iter().any(|watch| watch.evidence.both_bad())
+        let is_bad = |watch: &Watch| watch.evidence.both_bad() || watch.gates && watch.evidence.incident();
+        self.watches.iter().any(is_bad)
     }
 
     /// Whether the traffic is not split as planned, as [`Verdict::wrong_split`].
@@ -441,6 +444,7 @@ impl Judge {
             clearest: watch.evidence.clearest(),
             alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
+            is_loose: watch.evidence.is_loose_harm(),
             note: watch.evidence.note(within),
         };
         verdict.why = explain::why(&facts, &verdict);

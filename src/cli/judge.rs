@@ -74,7 +74,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let input = BufReader::with_capacity(BUFFER, io::stdin().lock());
     let output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
     match judge(&policy, args.output, input, output, io::stderr().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            let _ = writeln!(io::stderr(), "error: every line was refused, so nothing was judged");
+            ExitCode::from(2)
+        }
         // A reader that closed the pipe has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -113,15 +117,16 @@ struct Taken {
     left_out: Vec<String>,
 }
 
+/// Judges line by line. Whether any was taken, if there was one.
 fn judge(
     policy: &Policy,
     wanted: Output,
     mut input: impl BufRead + Buffered,
     mut output: impl Write,
     mut errors: impl Write,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let mut rollouts = Rollouts { policy, courses: Vec::new(), indices: HashMap::new() };
-    let (mut buffer, mut number) = (Vec::new(), 0_u64);
+    let (mut buffer, mut number, mut has_refused) = (Vec::new(), 0_u64, false);
     loop {
         // Whoever waits for an answer before the next look must get it.
         if !input.has_more() {
@@ -144,6 +149,7 @@ fn judge(
                 }
             }
             Err(reasons) => {
+                has_refused = true;
                 for reason in reasons {
                     writeln!(errors, "line {number}: refused: {reason}")?;
                 }
@@ -155,15 +161,19 @@ fn judge(
             wanted.of(rollouts.report(index)).print(&mut output)?;
         }
     }
-    output.flush()
+    output.flush()?;
+    Ok(!has_refused || !rollouts.courses.is_empty())
 }
 
 impl Rollouts<'_> {
     /// Takes one line, or says why it is refused.
     fn take(&mut self, line: Line) -> Result<Taken, Vec<String>> {
+        let unused = line.unused();
         let (name, history, look) = line.into_parts();
         let Some(index) = self.indices.get(&name).copied() else {
-            return self.begin(name, &history, &look);
+            let mut taken = self.begin(name, &history, &look)?;
+            taken.left_out.extend(unused.map(str::to_owned));
+            return Ok(taken);
         };
         if !history.is_empty() {
             return Err(vec!["`history` belongs to a rollout's first line".to_owned()]);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::explain::{About, Alone};
 use super::frozen::{self, After, Frozen};
+use super::incident::Incident;
 use super::limit::Limit;
 use super::look::Reading;
 use super::noise::Noise;
@@ -63,6 +64,8 @@ pub(super) struct Counts {
     bounds: Vec<f64>,
     floor: Option<Floor>,
     limit: Option<Limit>,
+    /// Where no limit says it.
+    incident: Option<Incident>,
     evidence: RatioEvidence,
     /// What the baseline did so far.
     reference: Reference,
@@ -135,6 +138,7 @@ impl Counts {
             bounds,
             floor,
             limit: limit.map(|share| Limit::new(share.get(), horizon)),
+            incident: limit.is_none().then(|| Incident::new(kind)),
             reference: Reference::new(kind),
             after,
             frozen: None,
@@ -207,6 +211,9 @@ impl Counts {
             let times = floor.share * all.exposure() / (all.events() + 0.5);
             floor.below = Tilt::below(times.min(RAREST));
         }
+        if let Some(incident) = &mut self.incident {
+            *incident = Incident::after(self.kind, all, self.floor.as_ref().map_or(0.0, |floor| floor.share));
+        }
         for look in &history {
             self.reference.learn(*look);
         }
@@ -240,6 +247,9 @@ impl Counts {
             let phi = assumed.map_or(noise, |assumed| assumed.min(noise));
             floor.phi = phi;
             floor.below.hold(dt, self.kind, canary, floor.share, phi)?;
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.take(slice, |level, arm| alone(spread, level, arm));
         }
         self.slow = slowdown(spread, slice);
         self.reference.learn(slice.baseline);
@@ -428,6 +438,11 @@ impl Counts {
 
     pub(super) fn both_bad(&self) -> bool {
         self.frozen.is_none() && self.limit.as_ref().is_some_and(Limit::both_break)
+    }
+
+    /// What hits both arms now, of which no limit tells; nothing: nothing does.
+    pub(super) fn incident(&self) -> Option<&Incident> {
+        self.incident.as_ref().filter(|incident| self.frozen.is_none() && incident.lasts())
     }
 
     /// What the canary had since it serves alone; nothing while it does not.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts};
-use super::explain::{About, Alone};
+use super::explain::{self, About, Alone};
 use super::frozen::{self, After, Frozen};
 use super::gauge::{self, Gauge};
 use super::histogram;
@@ -281,6 +281,16 @@ impl Evidence {
         matches!(self.part(), Part::Proportion(counts) if counts.both_bad())
     }
 
+    /// Whether what harm there is speaks against "no worse at all", as a gauge's loose form asks, rather than against the margin.
+    pub(super) fn is_loose_harm(&self) -> bool {
+        matches!(self, Self::Gauge(gauge) if gauge.is_loose_harm())
+    }
+
+    /// Whether both arms are far worse than the baseline was before the rollout, where no limit tells of it.
+    pub(super) fn incident(&self) -> bool {
+        matches!(self, Self::Counts(counts) if counts.incident().is_some())
+    }
+
     /// Why there can be no evidence, in words; nothing: there can.
     pub(super) fn blind(&self) -> Option<String> {
         match self {
@@ -296,7 +306,10 @@ impl Evidence {
         match self {
             Self::Gauge(gauge) => gauge.note(),
             Self::Latency(latency) => latency.note(within),
-            _ => None,
+            Self::Counts(counts) => {
+                counts.incident().map(|incident| explain::incident(counts.about(), incident.before()))
+            }
+            Self::Series(_) => None,
         }
     }
 

@@ -89,6 +89,8 @@ pub(super) struct Facts<'a> {
     pub(super) alone: Option<Alone>,
     /// Why there can be no evidence yet; nothing: there can.
     pub(super) blind: Option<String>,
+    /// Whether harm speaks against "no worse at all" rather than against the margin.
+    pub(super) is_loose: bool,
     /// Something else that is worth telling.
     pub(super) note: Option<String>,
 }
@@ -204,6 +206,10 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             )
         }
         _ if beyond || v.effect[1].is_none() => format!("{}; {allowed}", size(facts, v)),
+        _ if facts.is_loose => format!(
+            "{}; it is worse than the baseline for good, which `form: loose` does not allow, and its latest values were {allowed}",
+            size(facts, v)
+        ),
         // What begins late is averaged away in the interval.
         Some((limit, _)) => format!(
             "on the whole {}, but for some of the time {allowed}, or above the limit of {}",
@@ -278,7 +284,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             let Alone { most, seen: [events, total], .. } = alone;
             format!(
                 "up to about {} {things} would have passed instead of {}",
-                count(most * total),
+                about(most * total),
                 count(events)
             )
         }
@@ -297,11 +303,15 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
                 return String::new();
             }
             format!(
-                "at the baseline's rate about {} {things} would have been seen instead of {}; up to about {} are allowed",
-                count(expected),
+                "at the baseline's rate about {} {things} would have been seen instead of {}; up to about {} are within what is allowed, \
+                 and somewhat more cannot be told from that",
+                about(expected),
                 count(events),
-                count(most)
+                about(most)
             )
+        }
+        Outcome::Fail if facts.is_loose => {
+            "it would have had to be no worse than the baseline for good, as `form: loose` asks".to_owned()
         }
         Outcome::Fail if facts.about == About::Falling => {
             format!("it would have had to stay above {} times the baseline's", times(1.0 / v.allowed))
@@ -452,6 +462,19 @@ fn shares([events, total, base_events, base_total]: [f64; 4]) -> String {
     }
 }
 
+/// What hits both versions, and what the baseline had `before`, if that is known.
+pub(super) fn incident(about: About, before: Option<f64>) -> String {
+    match before {
+        Some(before) => format!(
+            "both versions have far more now than the baseline had before the rollout ({}), which is no fault of the canary's",
+            level(about, before)
+        ),
+        None => {
+            "nearly all of both versions' requests fail now, which is no fault of the canary's".to_owned()
+        }
+    }
+}
+
 fn topic(about: About) -> String {
     match about {
         About::Slower(edge) => format!("requests slower than {}: ", seconds(edge)),
@@ -500,6 +523,9 @@ fn so_far(about: About, v: &SignalVerdict) -> String {
     match about {
         About::Level | About::Falling | About::Latency => String::new(),
         About::Events if total <= 0.0 => " before both versions were seen together".to_owned(),
+        About::Slower(_) if total <= 0.0 => {
+            " before both versions had enough requests to fix what is compared".to_owned()
+        }
         _ if total <= 0.0 => " before both versions had requests".to_owned(),
         About::Events => {
             format!(" after {} events, and {} of the baseline's", count(events), count(base_events))
@@ -508,6 +534,11 @@ fn so_far(about: About, v: &SignalVerdict) -> String {
         About::Failures => format!(" after {} of {} requests failed", count(events), count(total)),
         About::Slower(_) => format!(" after {} of {} requests", count(events), count(total)),
     }
+}
+
+/// A count that is expected: of few, a part of one matters.
+fn about(expected: f64) -> String {
+    if expected < 10.0 { measured(expected) } else { count(expected) }
 }
 
 fn things(about: About) -> &'static str {

@@ -101,6 +101,9 @@ enum State {
         zero: bool,
         /// Looks so far.
         looks: u32,
+        /// Units of the baseline.
+        #[serde(default)]
+        units: usize,
     },
 }
 
@@ -168,8 +171,9 @@ impl Gauge {
                 test.look(at, canary, baseline);
                 return;
             }
-            State::Advisory { test, looks, .. } => {
+            State::Advisory { test, looks, units, .. } => {
                 test.look(at, canary, baseline);
+                *units = baseline.len();
                 *looks = looks.saturating_add(1);
                 *looks
             }
@@ -201,7 +205,7 @@ impl Gauge {
                 let worse = worse(self.asked.worse);
                 let test = Box::new(AdvisoryTest::new(worse, self.asked.margin, self.asked.look_every));
                 let zero = why == NoFit::MostlyZero;
-                State::Advisory { test, why: why.to_string(), zero, looks: 0 }
+                State::Advisory { test, why: why.to_string(), zero, looks: 0, units: baseline }
             }
         };
         self.past = VecDeque::new();
@@ -258,6 +262,15 @@ impl Gauge {
         self.after.either(compared.unwrap_or(0.0), after)
     }
 
+    /// Whether that speaks against "no worse at all", as the loose form asks, rather than against the margin.
+    pub(super) fn is_loose_harm(&self) -> bool {
+        match (&self.state, self.level()) {
+            (State::Tested(test), None) => test.peak_is_loose(),
+            (_, Some(level)) => level.test().peak_is_loose(),
+            _ => false,
+        }
+    }
+
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
         let index = self.bounds.iter().position(|bound| *bound >= within);
         if self.frozen && self.after.proves() {
@@ -290,10 +303,10 @@ impl Gauge {
         if self.frozen {
             return self.level.is_none().then(|| UNKNOWN.to_owned());
         }
-        let State::Advisory { test, why, zero, looks } = &self.state else { return None };
+        let State::Advisory { test, why, zero, looks, units } = &self.state else { return None };
         let then = if *zero && self.asked.worse == Direction::Up {
             "; a `floor` would tell how little of it harms nobody".to_owned()
-        } else if *looks < LATE {
+        } else if *looks < LATE && *units >= LATE_UNITS {
             format!("; after {LATE} looks at both versions, {looks} so far, the baseline's units tell it")
         } else {
             format!(
@@ -335,7 +348,10 @@ impl Gauge {
         });
         let ramp =
             test.and_then(|test| test.leak(1.0 + self.asked.margin)).filter(|leak| leak.per_hour > 0.0);
-        let ramp = ramp.map(|leak| format!("it gets worse by {:.0}% an hour", 100.0 * leak.per_hour));
+        let ramp = ramp.map(|leak| match 100.0 * leak.per_hour {
+            most if most > 100.0 => "it gets worse by more than 100% an hour".to_owned(),
+            percent => format!("it gets worse by {percent:.0}% an hour"),
+        });
         let notes: Vec<String> = floor.into_iter().chain(unit).chain(ramp).collect();
         (!notes.is_empty()).then(|| notes.join("; "))
     }

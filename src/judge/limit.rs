@@ -8,15 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::alone;
-use crate::stats::{Alternative, ArmCount, NoiseModel, Onset, PairCount, Prior, Refusal, Tilt};
+use super::recent::Recent;
+use crate::stats::{Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, Refusal, Tilt};
 use crate::words::Arms;
-
-/// What an earlier look still counts at the next, for the present state of each arm.
-const FADE: f64 = 0.9;
-
-/// How many nats the recent looks must speak for "above the limit" before an arm is said to break it now. Only blame
-/// and promotion are held back by it, so it needs no guarantee.
-const BREAKS: f64 = 2.0;
 
 /// The state of one limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,13 +24,6 @@ pub(super) struct Limit {
     /// That the canary is below it.
     below: Tilt,
     recent: Arms<Recent>,
-}
-
-/// One arm's recent counts, fading, over their dispersion.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-struct Recent {
-    events: f64,
-    exposure: f64,
 }
 
 impl Limit {
@@ -69,8 +56,7 @@ impl Limit {
         for (recent, now) in
             [(&mut self.recent.canary, counts.canary), (&mut self.recent.baseline, counts.baseline)]
         {
-            recent.events = FADE * recent.events + now.events() / phi;
-            recent.exposure = FADE * recent.exposure + now.exposure() / phi;
+            recent.take(now, phi);
         }
         Ok(())
     }
@@ -99,16 +85,7 @@ impl Limit {
         self.breaks(self.recent.baseline) && self.breaks(self.recent.canary)
     }
 
-    /// Whether the recent counts speak for a proportion above the limit: their likelihood at their own proportion
-    /// against that at the limit.
     fn breaks(&self, recent: Recent) -> bool {
-        let Recent { events, exposure } = recent;
-        if exposure <= 0.0 || events <= exposure * self.share {
-            return false;
-        }
-        let own = events / exposure;
-        let rest = exposure - events;
-        let good = if rest > 0.0 { rest * ((1.0 - own) / (1.0 - self.share)).ln() } else { 0.0 };
-        events * (own / self.share).ln() + good > BREAKS
+        recent.is_above(CountKind::Ratio, self.share)
     }
 }

@@ -118,7 +118,8 @@ pub struct Verdict {
     pub culprits: Vec<String>,
     /// Every gating signal is proven, none is without data, and the evidence of harm is far from its threshold.
     pub safe: bool,
-    /// The baseline itself violates an absolute limit as the canary does: neither blame nor promotion.
+    /// The baseline itself violates an absolute limit as the canary does, or, where a gating signal has none, both are far worse than
+    /// the baseline was before the rollout: neither blame nor promotion.
     pub both_bad: bool,
     /// Whether the traffic's split contradicts the planned share.
     pub wrong_split: bool,

@@ -229,7 +229,7 @@ fn signal(signal: &Signal) -> String {
             };
             let form = match form {
                 GaugeForm::Strict => "",
-                GaugeForm::Loose => ", small shifts count",
+                GaugeForm::Loose => ", nothing worse for good is allowed (loose)",
             };
             let floor = floor.map_or_else(String::new, |floor| format!(", up to {floor} nobody is harmed"));
             format!("{query}; {worse}{form}{floor}")

@@ -6,10 +6,10 @@ use super::count::ArmCount;
 pub const UNKNOWN_DISPERSION: f64 = 1.5;
 /// Below this, measured dispersion counts as none.
 pub(super) const DEADBAND: f64 = 1.2;
-/// So many pairs of neighbouring looks it takes,
+/// So many pairs of neighbouring looks it takes to measure the dispersion.
 pub(super) const MIN_PAIRS: u32 = 20;
-/// and so many events: fewer that came one by one say little of whether others will come in clusters.
-const MIN_EVENTS: f64 = 20.0;
+/// So many events it takes besides: fewer that came one by one say little of whether others will come in clusters.
+pub const MIN_EVENTS: f64 = 20.0;
 
 /// The over-dispersion of one arm's event ratio over its past looks, oldest first: the mean squared difference of
 /// neighbouring ratios over what independent events would give. 1 within the deadband;

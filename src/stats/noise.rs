@@ -274,7 +274,11 @@ impl NoiseModel {
                 let pays = phi * independent + 2.0 * frailty <= GAIN * dispersion * independent;
                 let matters = 2.0 * frailty >= LEAST_FRAILTY * phi * independent;
                 if !(pays && matters) {
-                    (phi, frailty) = (dispersion, 0.0);
+                    // One that was measured in the rollout, on the baseline, may come from a few small clusters, and the
+                    // posterior has seen the canary's as well. Without it, canaries with half of 20 requests a second, whose
+                    // errors come in clusters of thirty, were rolled back in 6 % without being worse (400 runs).
+                    let learnt = if self.dispersion.settled { 1.0 } else { phi };
+                    (phi, frailty) = (dispersion.max(learnt), 0.0);
                 }
             }
             (Some(_), None) => {}
@@ -302,6 +306,7 @@ impl NoiseModel {
                 && spread.phi > 1.0
                 && look.share() <= LARGEST_CLUSTERED_SHARE
                 && law.tells(rate * look.canary.exposure())
+                && law.explains(look.events(), rate * (look.canary.exposure() + look.baseline.exposure()))
         });
         let of_clusters = clusters.and_then(|(law, _)| Likelihood::of_clusters(look, law));
         of_clusters.unwrap_or_else(|| Likelihood::new(look, spread))

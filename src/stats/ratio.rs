@@ -6,7 +6,7 @@ use super::count::{PairCount, Refusal, span};
 use super::noise::{CountKind, NoiseModel, Spread};
 use super::prior::Prior;
 use super::ratio_cs::{Interval, RatioCs};
-use super::tilt::{Alternative, Onset, Tilt};
+use super::tilt::{Alternative, MOST_OF_ONE, MOST_OF_UNKNOWN, Onset, Tilt};
 
 /// What is asked of a ratio.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +91,8 @@ impl RatioEvidence {
         let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
         self.spread = Some(spread);
         let likelihood = self.noise.likelihood_with(&look, spread);
+        let is_told = self.noise.looks_until_bounded() == 0;
+        self.harm.cap(if is_told { MOST_OF_ONE } else { MOST_OF_UNKNOWN });
         self.harm.look(dt, &likelihood)?;
         if self.noise.is_bounded() {
             for look in std::mem::take(&mut self.waiting) {

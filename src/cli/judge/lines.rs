@@ -39,6 +39,19 @@ impl Line {
         ))
     }
 
+    /// What the history has that will not be used, though somebody took care to write it.
+    pub(super) fn unused(&self) -> Option<&'static str> {
+        let arms = || self.history.iter().flat_map(|look| look.signals.values());
+        let has_baseline = arms().any(|arms| arms.baseline.is_some());
+        match (arms().any(|arms| arms.canary.is_some()), has_baseline) {
+            (true, false) => Some(
+                "the history has only a canary; it is to be the baseline's, from before the rollout, so it is not used",
+            ),
+            (true, true) => Some("the history has a canary; only its baseline is used"),
+            (false, _) => None,
+        }
+    }
+
     /// The rollout's name, its history, the look.
     pub(super) fn into_parts(self) -> (String, Vec<Look>, Look) {
         (self.rollout, self.history, Look { at: self.at, share: self.share, signals: self.signals })
@@ -76,7 +89,7 @@ pub(super) fn next(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result
         ));
     }
     Ok(match serde_json::from_slice::<Line>(text) {
-        Err(error) => Next::Bad(fault(&error)),
+        Err(error) => Next::Bad(fault(&error, text)),
         Ok(line) => line.disorder().map_or_else(|| Next::Line(line), Next::Bad),
     })
 }
@@ -100,13 +113,27 @@ fn in_words(what: &str) -> String {
     };
     let wants = expected.iter().find(|(word, _)| wants.starts_with(word)).map_or(wants, |(_, words)| words);
     let is = is.replace("sequence", "a list").replace("map", "an object");
-    let help = if is.contains('%') { "; write a part of 1, as 0.1 for 10%" } else { "" };
+    let help = match &*is {
+        part if part.contains('%') => "; write a part of 1, as 0.1 for 10%",
+        last if last.contains("Inf") => "; leave +Inf out, `total` tells of it",
+        _ => "",
+    };
     format!("{wants} is expected where there is {is}{help}")
 }
 
 /// What is wrong with a line, with the column but without the line number, which would always be 1.
-fn fault(error: &serde_json::Error) -> String {
+fn fault(error: &serde_json::Error, line: &[u8]) -> String {
     let text = error.to_string();
+    // Some writers of JSON write these all the same. The column is of the byte that was not understood, in the word.
+    let around = line.get(error.column().saturating_sub(9)..).unwrap_or_default();
+    let near = around.get(..9.min(around.len())).unwrap_or_default();
+    let has = |word: &[u8]| near.windows(word.len()).any(|part| part == word);
+    if error.is_syntax() && (has(b"NaN") || has(b"Inf") || has(b"nan")) {
+        return format!(
+            "NaN and Infinity are no JSON, column {}; where a value is not known, leave the unit or the arm out, or write `null` for the arm",
+            error.column()
+        );
+    }
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let place = if error.line() > 0 { format!(", column {}", error.column()) } else { String::new() };
     let what = in_words(what);

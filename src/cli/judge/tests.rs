@@ -101,6 +101,9 @@ fn bad_lines_are_refused_with_their_number_and_nothing_else_stops() {
         r#"{"rollout":"r","at":30,"signals":{"errors":{"base":{"events":1,"total":3},"canary":null}}}"#,
         r#"{"rollout":"r","at":30,"history":[{"at":0,"signals":{"errors":{"events":1,"total":3}}}]}"#,
         r#"{"rollout":"r","at":1764252000000}"#,
+        r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":{"events":NaN,"total":3}}}}"#,
+        r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":{"events":1,"total":-Infinity}}}}"#,
+        r#"{"rollout":"r","at":30,"signals":{"errors":{"baseline":null,"canary":{"le":[1,"+Inf"],"counts":[1,2],"total":3}}}}"#,
     ];
     let input = format!("{}\n\n{}\n{}\n", line("r", 15, 1), bad.join("\n"), line("r", 30, 1));
     let (lines, errors) = run(false, &input);
@@ -122,6 +125,32 @@ fn unknown_signals_and_bad_history_are_left_out() {
     let (lines, errors) = run(false, input);
     assert_eq!(lines.len(), 1);
     insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_history_of_the_wrong_version_is_told() {
+    let history = |arms: &str| {
+        format!(r#"{{"rollout":"r","at":15,"history":[{{"at":0,"signals":{{"errors":{{{arms}}}}}}}]}}"#)
+    };
+    let (baseline, canary) = (r#""baseline":{"events":1,"total":9}"#, r#""canary":{"events":1,"total":9}"#);
+    assert_eq!(run(false, &history(baseline)).1, "");
+    assert!(run(false, &history(canary)).1.starts_with("line 1: the history has only a canary"));
+    let both = format!("{baseline},{canary}");
+    assert_eq!(
+        run(false, &history(&both)).1,
+        "line 1: the history has a canary; only its baseline is used\n"
+    );
+}
+
+#[test]
+fn where_every_line_is_refused_that_is_no_success() {
+    let rules = rules();
+    let judged = |input: &str| {
+        judge(&rules, Output::default(), BufReader::new(input.as_bytes()), Vec::new(), Vec::new())
+    };
+    assert!(judged("").unwrap());
+    assert!(!judged("nonsense\n").unwrap());
+    assert!(judged(&format!("nonsense\n{}", line("r", 15, 1))).unwrap());
 }
 
 /// What stands in the guide is what the command prints.

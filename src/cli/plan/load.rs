@@ -8,7 +8,7 @@ use super::read::Known;
 use super::value;
 use crate::judge::{CountPast, GaugePast, Level, Look, Past, Reading, past};
 use crate::policy::{Measure, Policy, Signal};
-use crate::stats::{ArmCount, CountKind};
+use crate::stats::{ArmCount, CountKind, MIN_EVENTS, UNKNOWN_DISPERSION};
 use crate::words::{Arms, Share, Span};
 
 /// The traffic of an app, as a person tells it.
@@ -52,6 +52,9 @@ impl Flags {
 /// The share of slow requests where nobody says otherwise: where the judge looks first.
 const SLOW: f64 = 0.1;
 
+/// Seconds of history that are reckoned with.
+const HISTORY: f64 = 3600.0;
+
 /// What is known of one signal's traffic.
 #[derive(Debug, Clone)]
 pub(super) enum Load {
@@ -94,7 +97,10 @@ impl Counts {
 
     /// How many times longer everything takes than with independent events.
     pub(super) fn slowdown(&self, share: f64, look: f64) -> f64 {
-        self.dispersion.or(self.known().map(|past| past.slowdown(share, look))).unwrap_or(1.0)
+        let known = self.dispersion.or(self.known().map(|past| past.slowdown(share, look)));
+        // So few events before the rollout leave the dispersion unknown, and the judge takes care.
+        let few = self.exposure * self.base * HISTORY < MIN_EVENTS;
+        known.unwrap_or(if few { UNKNOWN_DISPERSION } else { 1.0 })
     }
 
     /// What was read, if it is enough to know the noise.

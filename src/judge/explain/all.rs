@@ -15,7 +15,7 @@ pub(in crate::judge) fn together(v: &Verdict) -> String {
     } else if v.no_data {
         first(v, Outcome::NoData)
     } else if v.both_bad {
-        "both versions break an absolute limit: nobody is blamed and nothing is promoted until that passes"
+        "both versions break an absolute limit, or are far worse than the baseline was before: nobody is blamed and nothing is promoted until that passes"
             .to_owned()
     } else if v.safe {
         if v.signals.is_empty() {

@@ -33,6 +33,29 @@ fn a_rare_burst_beside_single_errors_rolls_no_good_canary_back() {
     assert!(harmed <= 1, "{harmed} of 40");
 }
 
+/// Errors in clusters of thirty, of an app without history, three quarters of whose requests are the canary's.
+#[test]
+fn a_first_cluster_rolls_no_good_canary_back() {
+    let harmed = (0..60).filter(|seed| {
+        let mut traffic = Traffic::new(5000 + seed);
+        let size = Geometric::new(1.0 / 30.0).unwrap();
+        let mut arm = |share: f64| {
+            let clusters = traffic.draw(0.5 * share) as u32;
+            let events: u64 = (0..clusters).map(|_| 1 + size.sample(&mut traffic.rng)).sum();
+            counts(events as f64, 1500.0 * share)
+        };
+        let mut judge = Judge::new(&policy(&[0.75], vec![ratio("errors")]), &[]);
+        for n in 0..20 {
+            let (baseline, canary) = (arm(0.25), arm(0.75));
+            judge.take(&look(15.0 * f64::from(n), 0.75, &[("errors", baseline, canary)]));
+        }
+        judge.harm()
+    });
+    // Three where a look counts for twice as much.
+    let harmed = harmed.count();
+    assert!(harmed == 0, "{harmed} of 60");
+}
+
 /// The part of slow requests wavers by half from look to look, in either version for itself.
 #[test]
 fn latencies_that_waver_wildly_roll_no_good_canary_back() {

@@ -178,3 +178,55 @@ fn a_unit_below_zero_counts_where_less_is_worse() {
     }
     assert!(judge.harm(), "{}", judge.verdict().why);
 }
+
+/// The chance that a good canary is said to get worse by the hour, and a canary that does.
+#[test]
+fn a_ramp_is_told_where_there_is_one() {
+    let told = |seed: u64, hourly: f64| {
+        let mut units = Units::new(seed, 5);
+        let mut judge = Judge::new(&policy(&[0.2], vec![memory()]), &units.history(240));
+        (1..=240).any(|n| {
+            judge.take(&units.look(n, 1.0 + hourly * f64::from(n) / 240.0));
+            judge.verdict().signals["memory"].why.contains("it gets worse by")
+        })
+    };
+    let wrong = (0..40).filter(|seed| told(*seed, 0.0)).count();
+    assert!(wrong <= 1, "{wrong} of 40");
+    let right = (0..10).filter(|seed| told(*seed, 1.0)).count();
+    assert!(right >= 9, "{right} of 10");
+}
+
+#[test]
+fn a_verdict_of_the_loose_form_says_that_it_is_one() {
+    let mut loose = memory();
+    if let Measure::Gauge { form, .. } = &mut loose.measure {
+        *form = GaugeForm::Loose;
+    }
+    let mut said = 0;
+    for seed in 0..20 {
+        let mut units = Units::new(seed, 5);
+        let mut judge = Judge::new(&policy(&[0.2], vec![loose.clone()]), &units.history(240));
+        for n in 1..=240 {
+            judge.take(&units.look(n, 1.15));
+        }
+        let memory = &judge.verdict().signals["memory"];
+        if memory.outcome == Outcome::Fail {
+            said += 1;
+            assert!(memory.why.contains("`form: loose` does not allow"), "{}", memory.why);
+            assert!(memory.otherwise.contains("no worse than the baseline"), "{}", memory.otherwise);
+        }
+    }
+    assert!(said > 5, "{said}");
+}
+
+#[test]
+fn too_few_units_are_told_at_the_first_look() {
+    let two = |n: u32| {
+        let values = |values: &[f64]| Some(Reading::Values(values.to_vec()));
+        look(15.0 * f64::from(n), 0.3, &[("memory", values(&[1e8, 1.1e8]), values(&[1e8]))])
+    };
+    let mut judge = Judge::new(&policy(&[0.3], vec![memory()]), &[]);
+    judge.take(&two(1));
+    let why = &judge.verdict().signals["memory"].why;
+    assert!(why.contains("fewer than 3 units of the baseline do not tell it either"), "{why}");
+}

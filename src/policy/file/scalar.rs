@@ -93,7 +93,13 @@ impl Scalar for Floor {
             return Ok(Self::Value(value));
         }
         let Some((number, time)) = text.split_once('/') else {
-            return Share::read(text).map(Self::Share);
+            return match text.strip_suffix('%') {
+                Some(_) => Share::read(text).map(Self::Share),
+                None => Err(Misread::new(
+                    format!("`{text}` is no floor"),
+                    "write a share, as `0.05%`, for a ratio; a number in a time, as `2/h`, for a rate; a plain number, as `50`, for a gauge",
+                )),
+            };
         };
         let seconds = match time {
             "s" => Some(1.0),

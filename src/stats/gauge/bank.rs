@@ -9,7 +9,7 @@ use super::noise::Noise;
 /// Half-normal scale of a level, in logarithms (or in units of the score, times its [`Branch::scale`]).
 pub(super) const LEVEL_SCALE: f64 = 0.3;
 /// The same of a ramp, an hour.
-const RAMP_SCALE: f64 = 0.5;
+pub(super) const RAMP_SCALE: f64 = 0.5;
 /// Prior weight of the component that starts with the test; the later ones share the rest.
 const FIRST: f64 = 0.8;
 /// Prior weight of a level; ramps have the rest.

@@ -37,6 +37,9 @@ pub struct GaugeTest {
     trend: Trend,
     evidence: f64,
     peak: f64,
+    /// Whether that is the loose branch's.
+    #[serde(default)]
+    peak_is_loose: bool,
 }
 
 /// How many units each arm has.
@@ -100,6 +103,7 @@ impl GaugeTest {
             trend: Trend::new(fit.plain()),
             evidence: NOTHING,
             peak: NOTHING,
+            peak_is_loose: false,
             fit,
         }
     }
@@ -173,13 +177,15 @@ impl GaugeTest {
             Observation { difference, ..seen }
         };
         let strict = &self.fit.strict;
-        let mut evidence = self.strict.observe(strict, scored(strict, margin), hours, passes);
-        if let (Some(bank), Some(loose)) = (&mut self.loose, &self.fit.loose) {
-            evidence = evidence.max(bank.observe(loose, scored(loose, 0.0), hours, passes));
-        }
+        let of_strict = self.strict.observe(strict, scored(strict, margin), hours, passes);
+        let of_loose = self.loose.as_mut().zip(self.fit.loose.as_ref());
+        let of_loose =
+            of_loose.map_or(NOTHING, |(bank, loose)| bank.observe(loose, scored(loose, 0.0), hours, passes));
         // Each branch has half of the budget. A strict one that is alone leaves the other half to the fit's error.
-        self.evidence = evidence - LN_2;
-        self.peak = self.peak.max(self.evidence);
+        self.evidence = of_strict.max(of_loose) - LN_2;
+        if self.evidence > self.peak {
+            (self.peak, self.peak_is_loose) = (self.evidence, of_loose > of_strict);
+        }
         for safety in &mut self.safety {
             safety.observe(strict, scored(strict, safety.bound()));
         }
@@ -203,6 +209,13 @@ impl GaugeTest {
     #[must_use]
     pub fn log_e_harm(&self, threshold: f64) -> f64 {
         if self.peak >= threshold { threshold } else { f64::NEG_INFINITY }
+    }
+
+    /// Whether the largest evidence of harm so far speaks against "no worse at all", which only the loose form asks, rather than
+    /// against the margin.
+    #[must_use]
+    pub fn peak_is_loose(&self) -> bool {
+        self.peak_is_loose
     }
 
     /// Natural logarithm of the e-value that the canary is less bad than the ratio at this index of `prove`; 0 for an

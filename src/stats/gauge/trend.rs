@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bank::{Branch, LEVEL_SAMPLES, LEVEL_SCALE, Observation};
+use super::bank::{Branch, LEVEL_SAMPLES, LEVEL_SCALE, Observation, RAMP_SCALE};
 use super::filter::Filter;
 use super::mixture::normal_radius;
 
@@ -18,8 +18,10 @@ pub(super) struct Trend {
     start: i64,
 }
 
-/// Standard deviations above 0 at which a slope counts as one.
-const CLEAR: f64 = 2.5;
+/// A slope counts as one where a sequence that is wrong at any look with this probability excludes 0. With 2.5 standard deviations
+/// at each look instead, a good canary of four had at some look "a ramp", of up to 10^15 % an hour where few looks were
+/// extrapolated.
+const ERROR: f64 = 0.01;
 
 impl Trend {
     pub(super) fn new(branch: &Branch) -> Self {
@@ -74,7 +76,8 @@ impl Trend {
     pub(super) fn slope(&self) -> Option<f64> {
         let slope = |filter: &Filter| {
             let (information, score) = filter.slope();
-            (score > CLEAR * information.sqrt()).then(|| score / information)
+            let radius = normal_radius(information, RAMP_SCALE * RAMP_SCALE, -ERROR.ln());
+            (score / information > radius).then(|| score / information)
         };
         let slopes: Option<Vec<f64>> = self.since.iter().map(slope).collect();
         slopes?.into_iter().reduce(f64::min).filter(|slope| slope.is_finite())

@@ -95,6 +95,11 @@ impl Mixture {
         Self { most: Some(nats), ..self }
     }
 
+    /// The same from now on.
+    pub(super) fn cap(&mut self, nats: f64) {
+        self.most = Some(nats);
+    }
+
     pub(in super::super) fn grid(&self) -> &'static Grid {
         self.prior.grid()
     }

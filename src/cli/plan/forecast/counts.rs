@@ -127,7 +127,8 @@ impl<'a> CountSight<'a> {
 
     /// Seconds until the evidence that the canary is worse than so many times the baseline has so many nats.
     fn above(&self, regression: f64, null: f64, nats: f64, late: bool) -> f64 {
-        self.traffic.detection_seconds(regression, null, (-nats).exp(), self.overhead(late))
+        let overhead = self.overhead(late) + self.traffic.large_nats(regression, null, nats);
+        self.traffic.detection_seconds(regression, null, (-nats).exp(), overhead)
     }
 
     /// Seconds until the evidence that the canary's own ratio is above `bound` has so many nats.

@@ -2,7 +2,7 @@ use super::*;
 use crate::stats::vectors::close;
 
 fn law(size: f64, dispersion: f64) -> ClusterLaw {
-    ClusterLaw { size, dispersion }
+    ClusterLaw::new(size, dispersion)
 }
 
 fn look(x: f64, y: f64, share: f64) -> PairCount {
