@@ -1,6 +1,7 @@
 //! What hits both versions, and a crash in what looked a little clustered.
 
 use super::*;
+use crate::stats::{ArmCount, hist_phi};
 
 /// Rollouts of a good canary beside a baseline of which so many requests of a thousand fail, after an hour in which ten did.
 fn of_both(history: bool, fail: f64, looks: u32) -> Judge {
@@ -54,16 +55,31 @@ fn an_incident_that_is_over_holds_nothing_back() {
 /// Of an hour of independent errors one in thirty has a dispersion that looks like clusters.
 #[test]
 fn a_crash_is_no_cluster() {
-    let found = |seed: u64| {
+    let mut clustered = 0;
+    for seed in 0..800 {
         let mut traffic = Traffic::new(seed);
-        let mut judge = Judge::new(&policy(&[0.1], vec![ratio("errors")]), &traffic.history(240));
-        (1..=50).find(|n| {
-            judge.take(&traffic.look(240 + n, if *n > 40 { 50.0 } else { 1.0 }));
+        let mut arm = |share: f64, times: f64| {
+            let total = 1500.0 * share;
+            (traffic.draw(0.01 * times * total).min(total), total)
+        };
+        let history: Vec<(f64, f64)> = (0..240).map(|_| arm(1.0, 1.0)).collect();
+        let looks: Vec<ArmCount> =
+            history.iter().filter_map(|(events, total)| ArmCount::ratio(*events, *total).ok()).collect();
+        if hist_phi(&looks) <= 1.0 {
+            continue;
+        }
+        clustered += 1;
+        let before = (0_u32..).zip(history).map(|(n, (events, total))| {
+            look(15.0 * f64::from(n), 0.0, &[("errors", counts(events, total), None)])
+        });
+        let mut judge = Judge::new(&policy(&[0.1], vec![ratio("errors")]), &before.collect::<Vec<_>>());
+        let found = (1..=50).find(|n| {
+            let [(events, total), (bad, all)] = [arm(0.9, 1.0), arm(0.1, if *n > 40 { 50.0 } else { 1.0 })];
+            let arms = [("errors", counts(events, total), counts(bad, all))];
+            judge.take(&look(15.0 * f64::from(240 + n), 0.1, &arms));
             judge.harm()
-        })
-    };
-    for seed in 0..150 {
-        let found = found(seed);
+        });
         assert!(found.is_some_and(|look| look <= 42), "{seed}: {found:?}");
     }
+    assert!(clustered > 15, "{clustered}");
 }
