@@ -124,9 +124,9 @@ fn in_words(what: &str) -> String {
 /// What is wrong with a line, with the column but without the line number, which would always be 1.
 fn fault(error: &serde_json::Error, line: &[u8]) -> String {
     let text = error.to_string();
-    // Some writers of JSON write these all the same. The column is of the byte that was not understood, in the word.
-    let around = line.get(error.column().saturating_sub(9)..).unwrap_or_default();
-    let near = around.get(..9.min(around.len())).unwrap_or_default();
+    // Some writers of JSON write these all the same. The column is that of the word's beginning, or of the letter after its sign.
+    let around = line.get(error.column().saturating_sub(2)..).unwrap_or_default();
+    let near = around.get(..around.len().min(9)).unwrap_or_default();
     let has = |word: &[u8]| near.windows(word.len()).any(|part| part == word);
     if error.is_syntax() && (has(b"NaN") || has(b"Inf") || has(b"nan")) {
         return format!(
