@@ -290,7 +290,7 @@ fn what_makes_no_sense_is_refused_with_its_line_and_changes_nothing() {
     let memory =
         |canary: &str| format!(r#"{{"rollout":"r","at":20,"signals":{{"memory":{{"canary":{canary}}}}}}}"#);
     let cases = [
-        (errors(r#"{"events":NaN,"total":9}"#), "expected value, column"),
+        (errors(r#"{"events":NaN,"total":9}"#), "NaN and Infinity are no JSON, column"),
         (errors(r#"{"events":1e999,"total":9}"#), "number out of range, column"),
         (errors(r#"{"events":-1,"total":9}"#), "`events` is -1; it must be finite, not negative"),
         (errors(r#"{"events":1,"total":1000000000001}"#), "`total` is 1000000000001; it must be"),
