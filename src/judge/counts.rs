@@ -249,7 +249,7 @@ impl Counts {
             floor.below.hold(dt, self.kind, canary, floor.share, phi)?;
         }
         if let Some(incident) = &mut self.incident {
-            incident.take(slice, |level, arm| alone(spread, level, arm));
+            incident.take(slice, spread);
         }
         self.slow = slowdown(spread, slice);
         self.reference.learn(slice.baseline);

@@ -5,6 +5,7 @@ mod numbers;
 
 use super::frozen::SPENT;
 use super::{FrozenBaseline, Outcome, SignalVerdict};
+use crate::stats::share_at;
 use crate::words::Arms;
 
 pub(super) use all::{first, together, with_split};
@@ -220,11 +221,6 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-/// The largest share with odds of at most `allowed` times those of `share`.
-fn allowed_share(share: f64, allowed: f64) -> f64 {
-    allowed * share / (1.0 + (allowed - 1.0) * share)
-}
-
 /// Harm at one bound of a histogram. Odds are what the margin is held against there: of slow requests where these are the fewer,
 /// of fast ones where those are. "requests slower than 300 ms: 3.6 times the baseline's (2.7% against 0.74%); more than
 /// the 0.81% that +10% on the odds allow".
@@ -232,7 +228,7 @@ fn slower(bound: f64, seen: [f64; 4], allowed: f64) -> String {
     let [events, total, base_events, base_total] = seen;
     let share = |events: f64, total: f64| if total > 0.0 { events / total } else { 0.0 };
     let (canary, baseline) = (share(events, total), share(base_events, base_total));
-    let most = allowed_share(baseline, allowed);
+    let most = share_at(baseline, allowed);
     let (what, than) = if baseline <= 0.5 {
         let slow = format!("requests slower than {}: {}", seconds(bound), shares(seen));
         (slow, format!("more than the {}", percent(most)))
@@ -284,14 +280,14 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             let Alone { most, seen: [events, total], .. } = alone;
             format!(
                 "up to about {} {things} would have passed instead of {}",
-                about(most * total),
+                measured(most * total),
                 count(events)
             )
         }
         Outcome::Fail if total > 0.0 && base_total > 0.0 => {
             let expected = total * base_events / base_total;
             let most = if facts.clearest.is_some() {
-                total * allowed_share(base_events / base_total, v.allowed)
+                total * share_at(base_events / base_total, v.allowed)
             } else {
                 expected * v.allowed
             };
@@ -305,9 +301,9 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             format!(
                 "at the baseline's rate about {} {things} would have been seen instead of {}; up to about {} are within what is allowed, \
                  and somewhat more cannot be told from that",
-                about(expected),
+                measured(expected),
                 count(events),
-                about(most)
+                measured(most)
             )
         }
         Outcome::Fail if facts.is_loose => {
@@ -534,11 +530,6 @@ fn so_far(about: About, v: &SignalVerdict) -> String {
         About::Failures => format!(" after {} of {} requests failed", count(events), count(total)),
         About::Slower(_) => format!(" after {} of {} requests", count(events), count(total)),
     }
-}
-
-/// A count that is expected: of few, a part of one matters.
-fn about(expected: f64) -> String {
-    if expected < 10.0 { measured(expected) } else { count(expected) }
 }
 
 fn things(about: About) -> &'static str {

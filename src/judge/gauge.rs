@@ -248,6 +248,15 @@ impl Gauge {
         self.level.as_deref().filter(|_| self.frozen)
     }
 
+    /// What it is judged by now; nothing while nothing judges it.
+    fn test(&self) -> Option<&GaugeTest> {
+        match (&self.state, self.level()) {
+            (_, Some(level)) => Some(level.test()),
+            (State::Tested(test), None) => Some(test),
+            _ => None,
+        }
+    }
+
     /// ln of the evidence of harm, for people and for its threshold; no evidence of any effect is told as 0.
     pub(super) fn log_e_harm(&self) -> f64 {
         let some = |test: &GaugeTest| Some(test.evidence()).filter(|evidence| *evidence > NOTHING);
@@ -264,11 +273,7 @@ impl Gauge {
 
     /// Whether that speaks against "no worse at all", as the loose form asks, rather than against the margin.
     pub(super) fn is_loose_harm(&self) -> bool {
-        match (&self.state, self.level()) {
-            (State::Tested(test), None) => test.peak_is_loose(),
-            (_, Some(level)) => level.test().peak_is_loose(),
-            _ => false,
-        }
+        self.test().is_some_and(GaugeTest::peak_is_loose)
     }
 
     pub(super) fn log_e_safe(&self, within: f64) -> f64 {
@@ -334,11 +339,7 @@ impl Gauge {
 
     /// What else its numbers need to be understood, in words: what they are measured by, and a ramp that is clearly there.
     pub(super) fn note(&self) -> Option<String> {
-        let test = match (&self.state, self.level()) {
-            (_, Some(level)) => Some(level.test()),
-            (State::Tested(test), None) => Some(&**test),
-            _ => None,
-        };
+        let test = self.test();
         let floor = self.asked.floor.map(|floor| format!("up to {} counts as that much", amount(floor)));
         let unit = test.and_then(|test| test.fit().usual_size()).map(|size| {
             format!(

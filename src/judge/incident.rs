@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::alone;
 use super::recent::Recent;
-use crate::stats::{ArmCount, CountKind, PairCount};
+use crate::stats::{ArmCount, CountKind, PairCount, Spread, share_at};
 use crate::words::Arms;
 
 /// So many times the odds of the history are an incident; of a rate, so many times the rate.
@@ -42,17 +43,17 @@ impl Incident {
         // Half an event more: what was never seen may come.
         let usual = (history.events() + 0.5) / (history.exposure() + 1.0);
         let bar = match kind {
-            CountKind::Ratio => TIMES * usual / (1.0 + (TIMES - 1.0) * usual),
+            CountKind::Ratio => share_at(usual, TIMES),
             CountKind::Rate => TIMES * usual,
         };
         Self { before: Some(before), bar: Some(bar.max(floor)), ..Self::new(kind) }
     }
 
-    /// Takes a closed slice. `noise` gives how much noisier an arm's count is than independent events at a level.
-    pub(super) fn take(&mut self, slice: &PairCount, noise: impl Fn(f64, ArmCount) -> f64) {
+    /// Takes a closed slice, which is judged by this noise.
+    pub(super) fn take(&mut self, slice: &PairCount, spread: Spread) {
         let Some(bar) = self.bar else { return };
-        self.recent.canary.take(slice.canary, noise(bar, slice.canary));
-        self.recent.baseline.take(slice.baseline, noise(bar, slice.baseline));
+        self.recent.canary.take(slice.canary, alone(spread, bar, slice.canary));
+        self.recent.baseline.take(slice.baseline, alone(spread, bar, slice.baseline));
     }
 
     /// Whether it lasts.

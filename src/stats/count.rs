@@ -48,6 +48,14 @@ pub(super) fn share(value: f64) -> Result<f64, Refusal> {
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(Refusal::NotAShare(value)) }
 }
 
+/// The share whose odds are so many times those of `share`: the canary's part of all events, if `share` of the exposure is its own and
+/// its rate so many times the baseline's.
+#[must_use]
+pub fn share_at(share: f64, times: f64) -> f64 {
+    let odds = share * times;
+    odds / (odds + (1.0 - share))
+}
+
 /// Refuses what is not a dispersion.
 pub(super) fn dispersion(value: f64) -> Result<f64, Refusal> {
     if (1e-3..=1e15).contains(&value) { Ok(value) } else { Err(Refusal::NotADispersion(value)) }

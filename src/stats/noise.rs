@@ -194,8 +194,10 @@ impl NoiseModel {
             // What a short one tells counts with what the rollout will.
             looks.iter().filter(|look| look.is_seen()).for_each(|look| model.dispersion.learn(kind, *look));
         }
-        for look in looks {
-            model.take_baseline(*look);
+        if !model.is_clean() {
+            for look in looks {
+                model.take_baseline(*look);
+            }
         }
         model
     }
@@ -365,9 +367,6 @@ impl NoiseModel {
     }
 
     fn take_baseline(&mut self, look: ArmCount) {
-        if self.is_clean() {
-            return;
-        }
         if self.plain().is_some() {
             self.baseline.take(look);
         } else {

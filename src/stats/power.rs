@@ -3,6 +3,7 @@
 //! Wald's expected time to a decision, ln(1/alpha) over the information per second (Wald 1945; Lorden 1971), with the
 //! nats that not knowing the effect costs, fitted to the medians of simulated rollouts.
 
+use super::count::share_at;
 use super::prior::Prior;
 use super::special::log_sum_exp;
 
@@ -69,7 +70,7 @@ impl Traffic {
 
     /// The information on an effect of `ratio` that has come together when the mixture over effects has `nats`, less those.
     fn mixture_cost(&self, ratio: f64, null: f64, nats: f64) -> f64 {
-        let (mine, at_null) = (self.part(ratio), self.part(null));
+        let (mine, at_null) = (share_at(self.share, ratio), share_at(self.share, null));
         let grid = Prior::Ratio.grid();
         let gains = grid.h.iter().zip(&grid.up).map(|(h, up)| mine * h - (at_null * up).ln_1p());
         let gains: Vec<f64> = gains.collect();
@@ -86,15 +87,11 @@ impl Traffic {
         many * information - nats
     }
 
-    /// The canary's part of all events, with `ratio` times the baseline's rate.
-    fn part(&self, ratio: f64) -> f64 {
-        self.share * ratio / (self.share * ratio + 1.0 - self.share)
-    }
-
     /// Seconds in which `nats` of information on the canary's part of all events come together.
     fn seconds(&self, ratio: f64, null: f64, nats: f64) -> f64 {
         let events = self.requests * self.base * (self.share * ratio + 1.0 - self.share);
-        let seconds = self.phi * nats / (events * divergence(self.part(ratio), self.part(null)));
+        let part = |ratio| share_at(self.share, ratio);
+        let seconds = self.phi * nats / (events * divergence(part(ratio), part(null)));
         if seconds.is_nan() { f64::INFINITY } else { seconds }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{Refusal, count, dispersion, share};
+use super::count::{Refusal, count, dispersion, share, share_at};
 use super::prior::Prior;
 use super::special::{log_add_exp, log_sum_exp};
 use super::tilt::Alternative;
@@ -55,8 +55,10 @@ impl ShareTest {
     /// ln E now.
     #[must_use]
     pub fn log_e(&self) -> f64 {
-        let of =
-            |way: &Way| log_sum_exp(way.log_terms(self.canary, self.all, &Prior::Share.grid().log_weight));
+        let weights = &Prior::Share.grid().log_weight;
+        let of = |way: &Way| {
+            log_sum_exp(way.log_ratios(self.canary, self.all).zip(weights).map(|(log, weight)| log + weight))
+        };
         log_add_exp(of(&self.more), of(&self.less)) - std::f64::consts::LN_2
     }
 
@@ -71,27 +73,18 @@ impl ShareTest {
 
 impl Way {
     fn new(alternative: Alternative, tolerance: f64, planned: f64) -> Self {
-        let grid = Prior::Share.grid();
-        let (edge, steps) = match alternative {
-            Alternative::Greater => (1.0 + tolerance, &grid.up),
-            Alternative::Less => (1.0 / (1.0 + tolerance), &grid.down),
-        };
-        let odds = planned * edge;
-        let q0 = odds / (odds + (1.0 - planned));
+        let (sign, steps) = alternative.steps(Prior::Share.grid());
+        let q0 = share_at(planned, (sign * tolerance.ln_1p()).exp());
         Self { alternative, log_mixed: steps.iter().map(|step| (q0 * step).ln_1p()).collect() }
     }
 
     /// The log likelihood ratio of each effect.
     fn log_ratios(&self, canary: f64, all: f64) -> impl Iterator<Item = f64> + Clone {
-        let canary = match self.alternative {
-            Alternative::Greater => canary,
-            Alternative::Less => -canary,
-        };
-        self.log_mixed.iter().zip(&Prior::Share.grid().h).map(move |(mixed, h)| canary * h - all * mixed)
-    }
-
-    fn log_terms(&self, canary: f64, all: f64, log_weights: &[f64]) -> impl Iterator<Item = f64> + Clone {
-        self.log_ratios(canary, all).zip(log_weights).map(|(log, weight)| log + weight)
+        let (sign, _) = self.alternative.steps(Prior::Share.grid());
+        self.log_mixed
+            .iter()
+            .zip(&Prior::Share.grid().h)
+            .map(move |(mixed, h)| sign * canary * h - all * mixed)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tilt engine: one e-process for ratios, rates, shares, limits and Poisson counts.
+//! The tilt engine: one e-process for ratios, rates, limits and Poisson counts.
 //!
 //! Of `k` events, `x` fell to the canary, and under the null each does so with probability q0, known from the exposures
 //! of this very tick (conditioning on the total removes the shared rate: Lindon & Malek 2022, arXiv
@@ -11,9 +11,11 @@ mod mixture;
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{ArmCount, MAX_COUNT, PairCount, Refusal, among, count, dispersion, share, span};
+use super::count::{
+    ArmCount, MAX_COUNT, PairCount, Refusal, among, count, dispersion, share, share_at, span,
+};
 use super::noise::{CountKind, Likelihood};
-use super::prior::{MOST_POINTS, Prior};
+use super::prior::{Grid, MOST_POINTS, Prior};
 
 use super::special::powers;
 
@@ -39,8 +41,8 @@ fn whole(count: f64) -> Option<u32> {
 pub const MOST_OF_ONE: f64 = 6.0;
 
 /// The same while nothing is known of the noise yet, neither from a history nor from the first minutes: two looks are then the least
-/// that decides. A first cluster of thirty alone, of an app without history, rolled back 15 % of good canaries with three quarters of
-/// 100 requests a second (600 runs).
+/// that decides. Where three quarters of 100 requests a second are the canary's and errors come in clusters of thirty, 3 of 60 good canaries were
+/// rolled back in the first five minutes without it, none with it.
 pub(super) const MOST_OF_UNKNOWN: f64 = 3.0;
 
 /// The largest power: it leaves twelve digits.
@@ -54,6 +56,16 @@ pub enum Alternative {
     Greater,
     /// The effect is less than the null's: evidence of safety.
     Less,
+}
+
+impl Alternative {
+    /// The sign s of its effects, and e^{s h} − 1 of each.
+    pub(super) fn steps(self, grid: &Grid) -> (f64, &[f64]) {
+        match self {
+            Self::Greater => (1.0, &grid.up),
+            Self::Less => (-1.0, &grid.down),
+        }
+    }
 }
 
 /// A one-sided e-process against "the log effect is at most `null`" ([`Alternative::Greater`]) or "at least `null`"
@@ -177,8 +189,7 @@ impl Tilt {
             return self.wait(dt);
         }
         // q0: the canary's probability at the null's effect.
-        let odds = rho * self.null.exp();
-        let q0 = odds / (odds + (1.0 - rho));
+        let q0 = share_at(rho, self.null.exp());
         let ratios = if phi <= 1.0 { self.ratios(x, k, q0) } else { None };
         if let Some(ratios) = ratios {
             self.mixture.multiply(dt, &ratios);
@@ -264,10 +275,7 @@ impl Tilt {
 
     /// The sign s of the effects looked for, and e^{s h} − 1 of each.
     fn steps(&self) -> (f64, &'static [f64]) {
-        match self.alternative {
-            Alternative::Greater => (1.0, &self.mixture.grid().up),
-            Alternative::Less => (-1.0, &self.mixture.grid().down),
-        }
+        self.alternative.steps(self.mixture.grid())
     }
 }
 

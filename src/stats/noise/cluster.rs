@@ -107,7 +107,7 @@ impl ClusterLaw {
         let all = looks.iter().fold(ArmCount::default(), |all, look| all.plus(*look));
         let seen = looks.iter().map(|look| f64::from(u8::from(look.is_seen()))).sum::<f64>();
         let times = most / (all.events() / seen);
-        (law.size > 1.0 && times.is_finite()).then_some(Self { most, times, ..law })
+        Some(Self { most, times, ..law })
     }
 
     fn new(size: f64, dispersion: f64) -> Self {

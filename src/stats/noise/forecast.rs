@@ -33,10 +33,7 @@ impl Forecast {
 
     /// Adds to the posterior how well each pair forecast this look, then takes the look in.
     pub(super) fn learn(&mut self, log_posterior: &mut [f64], look: ArmCount) {
-        if !look.is_seen() {
-            return;
-        }
-        if self.seen {
+        if self.seen && look.is_seen() {
             self.score(log_posterior, look);
         }
         self.take(look);
