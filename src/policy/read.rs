@@ -1,20 +1,25 @@
 //! Reads a policy file: text in, policy or findings out.
 
-use std::borrow::Cow;
+mod cut;
+mod explain;
+
 use std::ops::Range;
 
-use serde_saphyr::{Error, Location, MessageFormatter, UserMessageFormatter};
+use serde_saphyr::{Error, Location};
 
 use super::Policy;
 use super::diagnostic::Diagnostics;
 use super::file::File;
-use super::file::choice::either;
-use super::nearest::nearest;
 use super::places::Places;
 use super::resolve::resolve;
+use cut::without_key;
+use explain::{STEPS, example, explain, missing, wrong_shape};
 
 /// The largest file that is read, in bytes. The longest sensible policy is a hundredth of it.
 const LARGEST: usize = 256 * 1024;
+
+/// How many unknown keys are told at once; each costs one reading.
+const MOST_UNKNOWN: usize = 20;
 
 /// What a policy file was found to hold.
 #[derive(Debug, Clone)]
@@ -29,8 +34,9 @@ pub struct Reading {
 
 /// Reads the policy that the file named `file` holds as `text`. One file holds one policy.
 ///
-/// All faults of values and of their combinations are reported at once; a fault of the shape (an unknown key, a list
-/// where a value belongs, YAML that cannot be parsed) is reported alone, since what follows from it is guesswork.
+/// All faults of values and of their combinations are reported at once, and so are all keys that there are not; another fault
+/// of the shape (a list where a value belongs, YAML that cannot be parsed) is reported alone, since what follows from it is
+/// guesswork.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Reading {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -52,8 +58,36 @@ fn parse(text: &str, findings: &mut Diagnostics) -> Option<File> {
         Ok(file) => Some(file),
         Err(error) => {
             report(&error, text, findings);
+            more_unknown_keys(error, text, findings);
             None
         }
+    }
+}
+
+/// Reports the unknown keys that follow the one that ended the reading, each by reading the file without those before. What
+/// else is wrong then may be wrong for want of them.
+fn more_unknown_keys(mut error: Error, text: &str, findings: &mut Diagnostics) {
+    let mut rest = text.to_owned();
+    for _ in 0..MOST_UNKNOWN {
+        let Some((at, _)) = unknown_key(&error, &rest) else { return };
+        let Some(without) = without_key(&rest, at) else { return };
+        rest = without;
+        let Err(next) = serde_saphyr::from_str_with_options::<File>(&rest, options()) else { return };
+        error = next;
+        if unknown_key(&error, &rest).is_some() {
+            report(&error, text, findings);
+        }
+    }
+}
+
+/// Where an unknown key stands, if that is what is wrong.
+fn unknown_key<'a>(error: &'a Error, text: &str) -> Option<(Range<usize>, &'a str)> {
+    match error.without_snippet() {
+        Error::SerdeUnknownField { field, .. } => {
+            let at = place(text, &error.location()?);
+            (text.get(at.clone()) == Some(field)).then_some((at, field))
+        }
+        _ => None,
     }
 }
 
@@ -99,6 +133,11 @@ fn report(error: &Error, text: &str, findings: &mut Diagnostics) {
             let at = error.location().map_or(0..0, |location| place(text, &location));
             findings.error(at, "a step is a share alone", STEPS);
         }
+        Error::Unexpected { expected, .. } => {
+            let at = error.location().map_or(0..0, |location| place(text, &location));
+            let (message, help) = wrong_shape(expected, text, &at);
+            findings.error(at, message, help);
+        }
         error => {
             let at = error.location().map_or(0..0, |location| place(text, &location));
             let (message, help) = explain(error, text.get(at.clone()).unwrap_or_default());
@@ -106,10 +145,6 @@ fn report(error: &Error, text: &str, findings: &mut Diagnostics) {
         }
     }
 }
-
-/// What a step cannot say, and where that is said.
-const STEPS: &str = "write `steps: [5%, 25%, 50%]`; how long each lasts is `bake`, where a person must agree `approve`; which users get \
-                     the canary (by header, cookie or name) Tsuru cannot choose";
 
 /// The word that stands behind `strategy:` where a mapping belongs.
 fn lone_strategy(text: &str) -> Option<Range<usize>> {
@@ -145,130 +180,6 @@ fn place(text: &str, location: &Location) -> Range<usize> {
     let offset = line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset);
     let length = line[offset..].chars().next().map_or(0, char::len_utf8);
     line_start + offset..line_start + offset + length
-}
-
-fn missing(field: &str) -> String {
-    format!("the key `{field}` is missing")
-}
-
-/// What is wrong, and what to write instead, in the words of policies rather than of YAML where that is possible.
-fn explain(error: &Error, there: &str) -> (String, String) {
-    match error {
-        Error::SerdeUnknownField { field, expected, .. } => {
-            (format!("there is no key `{field}` here"), meant(field, expected))
-        }
-        Error::SerdeUnknownVariant { variant, expected, .. } => {
-            (format!("`{variant}` is not possible here"), meant(variant, expected))
-        }
-        Error::SerdeMissingField { field, .. } => (missing(field), example(field).to_owned()),
-        Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().unwrap_or(there);
-            (format!("`{key}` is given twice"), "keep one of them".to_owned())
-        }
-        Error::NullIntoString { .. } => {
-            ("there is no value here".to_owned(), "write one, or leave the key out".to_owned())
-        }
-        Error::MultipleDocuments { .. } => {
-            ("a second document begins here".to_owned(), "write one policy a file".to_owned())
-        }
-        Error::ExpectedMappingEndAfterEnumVariantValue { .. } => {
-            ("a second strategy begins here".to_owned(), "a policy has one; leave the other out".to_owned())
-        }
-        Error::Eof { .. } => ("the file holds no policy".to_owned(), "begin with `policy: NAME`".to_owned()),
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => (
-            format!("the file is too large, too deep or repeats too much ({})", formatted(error)),
-            "write one policy a file, without aliases".to_owned(),
-        ),
-        Error::Unexpected { expected, .. } => {
-            (format!("{} is expected here", shape(expected)), String::new())
-        }
-        Error::SerdeInvalidType { unexpected, expected, .. } => {
-            (format!("{unexpected} does not belong here"), format!("{expected} is expected"))
-        }
-        error => {
-            let message = formatted(error).into_owned();
-            let help = remedy(&message).to_owned();
-            (message, help)
-        }
-    }
-}
-
-/// What usually helps against what the YAML parser says.
-fn remedy(message: &str) -> &'static str {
-    const REMEDIES: [(&str, &str); 5] = [
-        ("mapping values are not allowed", "put quotes around a value that holds `: `"),
-        ("flow", "put quotes around a value that holds `{`, `[`, `,` or `#`, as queries do"),
-        ("tab", "indent with spaces"),
-        ("simple key", "write `key: value`, with a space after the colon"),
-        ("unknown value", "put quotes around a value that begins with `*`"),
-    ];
-    REMEDIES.iter().find(|(part, _)| message.contains(part)).map_or("", |(_, remedy)| remedy)
-}
-
-fn formatted(error: &Error) -> Cow<'_, str> {
-    UserMessageFormatter.format_message(error)
-}
-
-/// A YAML shape in plain words.
-fn shape(expected: &str) -> Cow<'static, str> {
-    if expected.contains("scalar") {
-        "a single value, not a list or a mapping,".into()
-    } else if expected.contains("sequence") {
-        "a list, as in `[a, b]`,".into()
-    } else if expected.contains("mapping") {
-        "a mapping, as in `{ key: value }`,".into()
-    } else {
-        expected.to_owned().into()
-    }
-}
-
-/// What other systems have and Tsuru has not, with what there is instead.
-const NOT_ON_TSURU: [(&[&str], &str); 4] = [
-    (
-        &["header", "headers", "match", "cookie", "cookies", "sticky", "session_affinity", "setHeaderRoute"],
-        "Tsuru cannot route by header, cookie or user: a version's share is its share of units. Leave it out",
-    ),
-    (
-        &["mirror", "mirroring", "shadow", "setMirrorRoute"],
-        "Tsuru cannot mirror requests; `smoke` asks the canary at its own address before any user does",
-    ),
-    (
-        &["weight", "weights", "setWeight", "stepWeight", "maxWeight", "traffic"],
-        "Tsuru has no weights: write `steps: [5%, 25%, 50%]`, which become whole units",
-    ),
-    (
-        &["keep", "keep_versions", "history", "revisionHistoryLimit"],
-        "how many old versions can be gone back to is Tsuru's own setting (`docker:image-history-size`, 10); \
-         `keep_for: 1h` keeps the old one's units warm",
-    ),
-];
-
-fn meant(wrong: &str, possible: &[&'static str]) -> String {
-    if let Some((_, instead)) = NOT_ON_TSURU.iter().find(|(words, _)| words.contains(&wrong)) {
-        return (*instead).to_owned();
-    }
-    match nearest(wrong, possible) {
-        Some(word) => format!("did you mean `{word}`?"),
-        None if possible.is_empty() => "leave it out".to_owned(),
-        None => format!("write {}", either(possible)),
-    }
-}
-
-/// How a key that must be there is written.
-fn example(field: &str) -> &'static str {
-    match field {
-        "policy" => "name the policy: `policy: checkout`",
-        "for" => "say which apps it is for: `for: { apps: [\"checkout-*\"] }`",
-        "strategy" => "say how traffic moves: `strategy: { canary: { steps: [5%, 25%, 50%] } }`",
-        "steps" => "list the shares of traffic: `steps: [5%, 25%, 50%]`",
-        "share" => "say which share the canary has: `share: 20%`",
-        "http" => "say which path to ask for: `http: /healthz`",
-        "do" => "say what follows: `do: rollback`, `do: pause` or `do: ignore`",
-        _ => "",
-    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,23 @@ const MISTAKES: &[(&str, &str)] = &[
     ("    steps:", "\tsteps:"),
     ("notify:", "---\nnotify:"),
     ("mode: act", "mode: *nothing"),
+    ("[\"checkout-*\"]", "[*]"),
+    ("[\"checkout-*\"]", "[\"checkout-*]"),
+    ("[\"checkout-*\"]", "{{ apps }}"),
+    ("avg(queue_depth{app=\"{{ app }}\", version=\"{{ version }}\"})", "\"queue{app=\"x\"}\""),
+    ("avg(queue_depth{app=\"{{ app }}\", version=\"{{ version }}\"})", "{{ app }}"),
+    ("[5%, 25%, 50%]", "[5%, 25%, 50%"),
+    ("at_most: 30m }", "at_most: 30m }}"),
+    ("margin: +20%", "margin: %20"),
+    ("policy: checkout", "policy: @checkout"),
+    ("policy: checkout", "policy:checkout"),
+    ("policy: checkout", "- policy: checkout"),
+    ("use: http-errors", "use:http-errors"),
+    ("    margin: +20%", "   margin: +20%"),
+    ("    margin: +20%", "     margin: +20%"),
+    ("    margin: +20%", "\tmargin: +20%"),
+    ("  - use: http-latency", " - use: http-latency"),
+    ("{ at_least: 5m, at_most: 30m }", "15m"),
     // Single values.
     ("[5%, 25%, 50%]", "[5%, 25%, 50]"),
     ("[5%, 25%, 50%]", "[5 %, 0,5%, 120%]"),
@@ -174,6 +191,84 @@ fn all_faults_of_values_are_told_at_once() {
         .replace("fail_after: 3", "fail_after: three");
     let lines: Vec<usize> = read("x", &text).findings.iter().map(|finding| finding.line).collect();
     assert_eq!(lines, [1, 6, 6, 14, 15, 20, 24]);
+}
+
+#[test]
+fn all_keys_that_there_are_not_are_told_at_once() {
+    let text = GOOD
+        .replace("for: { apps:", "for: { app:")
+        .replace("mode: act\n", "mirror:\n  share: 5%\n")
+        .replace("at_most: 30m", "at_mos: [30m, '}']")
+        .replace("critical: true", "critcal: true")
+        .replace("notify:", "notfy:");
+    let told: Vec<String> =
+        read("x", &text).findings.iter().map(|f| format!("{}: {}", f.line, f.message)).collect();
+    assert_eq!(
+        told,
+        [
+            "2: there is no key `app` here",
+            "3: there is no key `mirror` here",
+            "8: there is no key `at_mos` here",
+            "14: there is no key `critcal` here",
+            "26: there is no key `notfy` here",
+        ]
+    );
+}
+
+#[test]
+fn what_is_told_to_be_written_can_be_read() {
+    let head =
+        "policy: p\nfor: { apps: [a] }\nstrategy: { canary: { steps: [5%] } }\nsignals: [{ use: memory }]\n";
+    let told = |text: &str| {
+        read("x", text).findings.iter().map(|f| f.help.clone().unwrap_or_default()).collect::<String>()
+    };
+    for (wrong, line) in [
+        ("for: shop", "for:"),
+        ("for: { apps: shop }", "apps:"),
+        ("for: { pools: prod }", "pools:"),
+        ("for: { teams: payments }", "teams:"),
+        ("strategy: { canary: 5% }", "canary:"),
+        ("strategy: { canary: { steps: 5% } }", "steps:"),
+        ("strategy: { canary: { steps: [5%], bake: 15m } }", "bake:"),
+        ("strategy: { blue_green: { bake: 15m } }", "bake:"),
+        ("signals: http-errors", "signals:"),
+        ("signals:\n  http-errors: {}", "signals:"),
+        ("signals:\n  - http-errors", "signals:"),
+        ("signals: [{ use: http-errors, ratio: errors }]", "ratio:"),
+        ("health: /healthz", "health:"),
+        ("health:\n  http: /healthz", "health:"),
+        ("smoke: [/healthz]", "smoke:"),
+        ("alerts: rollback", "alerts:"),
+        ("alerts: [{ match: page, do: pause }]", "match:"),
+        ("on: rollback", "on:"),
+        ("budget: 1%", "budget:"),
+        ("workers: consumer", "workers:"),
+        ("notify: oncall", "notify:"),
+        ("kayenta: 95", "kayenta:"),
+    ] {
+        let key = wrong.split(':').next().unwrap();
+        let mut text: String = head
+            .lines()
+            .filter(|line| !line.starts_with(key))
+            .fold(String::new(), |text, line| text + line + "\n");
+        text += wrong;
+        let help = told(&text);
+        let example =
+            help.split('`').find(|part| part.starts_with(line)).unwrap_or_else(|| panic!("{wrong}: {help}"));
+        let right = match line {
+            "apps:" | "pools:" | "teams:" => format!("for: {{ {example} }}"),
+            "canary:" => format!("strategy: {{ {example} }}"),
+            "steps:" => format!("strategy: {{ canary: {{ {example} }} }}"),
+            "bake:" => format!("strategy: {{ blue_green: {{ {example} }} }}"),
+            "ratio:" => format!("signals: [{{ name: e, {example} }}]"),
+            "match:" => format!("alerts: [{{ {example}, do: pause }}]"),
+            "kayenta:" => format!("judge: kayenta\n{example}"),
+            _ => example.to_owned(),
+        };
+        let text = text.replace(wrong, &right);
+        let findings = read("x", &text).findings;
+        assert!(!findings.has_errors(), "{text}\n{findings}");
+    }
 }
 
 #[test]
