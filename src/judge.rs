@@ -69,6 +69,7 @@ pub use ahead::Ahead;
 pub use asks::{Ask, asks};
 pub use evidence::harmless;
 pub(crate) use explain::count as grouped;
+pub use gauge::{GAUGE_LOOKS, GAUGE_UNITS};
 pub(crate) use look::each_once;
 pub use look::{Look, Reading};
 pub use noise::Noise;
@@ -239,8 +240,7 @@ impl Judge {
     /// Whether both arms are bad alike, as [`Verdict::both_bad`].
     #[must_use]
     pub fn both_bad(&self) -> bool {
-        let is_bad = |watch: &Watch| watch.evidence.both_bad() || watch.gates && watch.evidence.incident();
-        self.watches.iter().any(is_bad)
+        self.watches.iter().any(Watch::both_bad)
     }
 
     /// Whether the traffic is not split as planned, as [`Verdict::wrong_split`].
@@ -249,13 +249,13 @@ impl Judge {
         self.split.is_wrong()
     }
 
-    /// Whether the canary is silent in a signal that gates, as [`Verdict::no_data`].
+    /// Whether the canary is silent in a signal that gates or is critical, as [`Verdict::no_data`].
     #[must_use]
     pub fn no_data(&self) -> bool {
         self.is_quiet(Quiet::Canary)
     }
 
-    /// Whether the source of a signal that gates is silent, as [`Verdict::source_down`].
+    /// Whether the source of a signal that gates or is critical is silent, as [`Verdict::source_down`].
     #[must_use]
     pub fn source_down(&self) -> bool {
         self.is_quiet(Quiet::Baseline)
@@ -305,7 +305,8 @@ impl Judge {
 
     fn is_quiet(&self, kind: Quiet) -> bool {
         let at = self.at.unwrap_or_default();
-        self.watches.iter().any(|watch| watch.gates && watch.silence.quiet(at, self.frozen) == kind)
+        let counts = |watch: &Watch| watch.gates || watch.critical;
+        self.watches.iter().any(|watch| counts(watch) && watch.silence.quiet(at, self.frozen) == kind)
     }
 
     /// What a look's time makes impossible.
@@ -414,16 +415,18 @@ impl Judge {
         let outcome = watch.outcome(at, self.step, self.frozen);
         let mut verdict = SignalVerdict {
             outcome,
+            both_bad: watch.both_bad(),
             critical: watch.critical,
             gates: watch.gates,
             log_e_harm: tell(watch.log_e_harm),
             log_e_safe: tell(watch.evidence.log_e_safe(within)),
             harm_threshold: watch.harm_threshold,
             safe_threshold: watch.safe_threshold,
-            effect: watch.evidence.effect(),
+            effect: watch.evidence.effect(watch.failed.is_some()),
+            bound: watch.evidence.told_bound(watch.failed.is_some()),
             allowed: watch.allowed,
             within,
-            seen: watch.evidence.seen(),
+            seen: watch.evidence.seen(watch.failed.is_some()),
             wait: watch.evidence.wait(within, watch.safe_threshold),
             frozen: self.frozen(watch),
             noise: watch.evidence.noise(),
@@ -445,6 +448,10 @@ impl Judge {
             alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
             is_loose: watch.evidence.is_loose_harm(),
+            incident: watch.evidence.told_incident(),
+            limit_broken: watch.evidence.limit_broken(),
+            share: self.share,
+            min_events: watch.evidence.min_events(),
             note: watch.evidence.note(within),
         };
         verdict.why = explain::why(&facts, &verdict);

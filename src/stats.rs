@@ -52,7 +52,7 @@ pub use count::{ArmCount, MAX_COUNT, PairCount, Refusal, share_at};
 pub use dispersion::{MIN_EVENTS, UNKNOWN_DISPERSION, hist_phi};
 pub use noise::{ClusterLaw, CountKind, Likelihood, NoiseModel, SeriesLikelihood, Spread};
 pub use prior::{Grid, Prior};
-pub use ratio::{RatioEvidence, RatioQuestion};
+pub use ratio::{Amid, RatioEvidence, RatioQuestion};
 pub use ratio_cs::{Interval, RatioCs};
 pub use reference::{Known, Reference, rate_interval};
 pub use share::ShareTest;

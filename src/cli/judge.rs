@@ -14,8 +14,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::judge::{Look, Problem, Trial};
-use crate::policy::Policy;
+use crate::judge::{Look, Problem, Refusal, Trial};
+use crate::policy::{Policy, nearest};
 use lines::{Line, Next};
 use report::Report;
 
@@ -37,7 +37,8 @@ In, one object a look of a rollout; any number of rollouts may be interleaved:
     \"latency\":{\"baseline\":{\"le\":[0.1,0.25],\"counts\":[900,1200],\"total\":1350}, \"canary\":null},
     \"memory\": {\"baseline\":[1.1e8,1.2e8], \"canary\":[1.4e8]}}}
 on one line. Counts are increments since the look before, those of a histogram cumulative over `le`;
-a gauge has one value a unit; `null`: an arm gave nothing. A rollout's first look may carry
+a gauge has one value a unit; `null`: an arm gave nothing. The policy's `warm_up` is yours to leave out.
+A rollout's first look may carry
 \"history\":[…], such looks at the baseline alone from before it.
 Out, one object for each: \"decision\" is continue, hold, pause, promote or rollback. The last two are final, but
 promote of a policy that watches what follows (`watch`, `keep_for`) only after looks of that time with \"share\":1.
@@ -181,7 +182,7 @@ impl Rollouts<'_> {
         let mut left_out = Vec::new();
         let (name, course) = &mut self.courses[index];
         if let Course::Running(trial) = course {
-            left_out = step(trial, &look)?;
+            left_out = step(self.policy, trial, &look)?;
             if trial.is_over() {
                 *course = Course::Over(Box::new(Report::new(name, trial)));
             }
@@ -195,7 +196,7 @@ impl Rollouts<'_> {
         let mut left_out: Vec<_> =
             unlearnt.map(|refusal| format!("left out of the history: {refusal}")).collect();
         left_out.dedup();
-        left_out.extend(step(&mut trial, look)?);
+        left_out.extend(step(self.policy, &mut trial, look)?);
         let index = self.courses.len();
         self.courses.push((name.clone(), Course::new(&name, trial)));
         self.indices.insert(name, index);
@@ -212,14 +213,28 @@ impl Rollouts<'_> {
 
 /// Shows a look to a rollout. Signals that the policy does not have are left out and told; any other fault refuses all of
 /// the look.
-fn step(trial: &mut Trial, look: &Look) -> Result<Vec<String>, Vec<String>> {
+fn step(policy: &Policy, trial: &mut Trial, look: &Look) -> Result<Vec<String>, Vec<String>> {
     let (left_out, refused): (Vec<_>, Vec<_>) =
         trial.judge().check(look).into_iter().partition(|refusal| refusal.problem == Problem::Unknown);
     if !refused.is_empty() {
         return Err(refused.iter().map(ToString::to_string).collect());
     }
     trial.look(look);
-    Ok(left_out.iter().map(|refusal| format!("left out: {refusal}")).collect())
+    let names: Vec<&str> = policy.signals.iter().map(|signal| signal.name.as_str()).collect();
+    let unknown = |refusal: &Refusal| {
+        refusal.reading.as_ref().map_or_else(String::new, |(name, _)| unknown(name, &names))
+    };
+    Ok(left_out.iter().map(unknown).collect())
+}
+
+/// That a policy has no signal of this name, and which ones it has.
+fn unknown(name: &str, names: &[&str]) -> String {
+    let known = match names {
+        [] => "it compares nothing".to_owned(),
+        names => format!("it has `{}`", names.join("`, `")),
+    };
+    let meant = nearest(name, names).map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    format!("left out: the policy has no signal `{name}`: {known}{meant}")
 }
 
 /// Judges lines that are at hand: what goes to standard output, and what to standard error.

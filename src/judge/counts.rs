@@ -64,8 +64,7 @@ pub(super) struct Counts {
     bounds: Vec<f64>,
     floor: Option<Floor>,
     limit: Option<Limit>,
-    /// Where no limit says it.
-    incident: Option<Incident>,
+    incident: Incident,
     evidence: RatioEvidence,
     /// What the baseline did so far.
     reference: Reference,
@@ -138,7 +137,7 @@ impl Counts {
             bounds,
             floor,
             limit: limit.map(|share| Limit::new(share.get(), horizon)),
-            incident: limit.is_none().then(|| Incident::new(kind)),
+            incident: Incident::new(kind, harmless),
             reference: Reference::new(kind),
             after,
             frozen: None,
@@ -211,9 +210,7 @@ impl Counts {
             let times = floor.share * all.exposure() / (all.events() + 0.5);
             floor.below = Tilt::below(times.min(RAREST));
         }
-        if let Some(incident) = &mut self.incident {
-            *incident = Incident::after(self.kind, all, self.floor.as_ref().map_or(0.0, |floor| floor.share));
-        }
+        self.incident = Incident::after(self.kind, all, self.harmless().unwrap_or(0.0));
         for look in &history {
             self.reference.learn(*look);
         }
@@ -233,23 +230,27 @@ impl Counts {
             }
             return frozen.take(dt, canary, phi);
         }
-        self.pace.note(dt, slice);
+        let noise = self.evidence.noise();
+        let phi = self.evidence.spread().filter(|_| noise.has_history()).map_or(1.0, |spread| spread.phi);
+        let amid = self.incident.take(slice, phi);
+        if amid.proves {
+            self.pace.note(dt, slice);
+        }
         // Before the evidence, which teaches the noise what this slice was like.
         if let Some(limit) = &mut self.limit {
             limit.take(dt, slice, self.evidence.noise())?;
         }
-        let never = self.evidence.seen().events() <= 0.0;
+        let never = self.evidence.shown().events() <= 0.0;
         let assumed = self.evidence.noise().assumed_dispersion().filter(|_| never);
-        self.evidence.look(dt, slice)?;
+        self.evidence.look_amid(dt, slice, amid)?;
         let spread = self.evidence.spread().unwrap_or(Spread::NONE);
         if let Some(floor) = &mut self.floor {
             let noise = alone(spread, floor.share, canary);
             let phi = assumed.map_or(noise, |assumed| assumed.min(noise));
             floor.phi = phi;
-            floor.below.hold(dt, self.kind, canary, floor.share, phi)?;
-        }
-        if let Some(incident) = &mut self.incident {
-            incident.take(slice, spread);
+            if amid.proves {
+                floor.below.hold(dt, self.kind, canary, floor.share, phi)?;
+            }
         }
         self.slow = slowdown(spread, slice);
         self.reference.learn(slice.baseline);
@@ -306,7 +307,7 @@ impl Counts {
 
     /// How many clusters of events were to be expected of a canary as good as the baseline: events, where they come singly.
     fn clusters(&self) -> f64 {
-        let PairCount { canary, baseline } = *self.evidence.seen();
+        let PairCount { canary, baseline } = *self.evidence.shown();
         let measured = self.evidence.noise().dispersion().unwrap_or(1.0);
         let phi = self.evidence.spread().map_or(1.0, |spread| spread.phi).max(measured).max(1.0);
         if baseline.is_seen() {
@@ -333,6 +334,10 @@ impl Counts {
     /// The share or rate of the floor, if there is one.
     pub(super) fn harmless(&self) -> Option<f64> {
         self.floor.as_ref().map(|floor| floor.share)
+    }
+
+    pub(super) fn min_events(&self) -> f64 {
+        self.min_events
     }
 
     pub(super) fn needs_floor(&self) -> bool {
@@ -371,7 +376,16 @@ impl Counts {
     }
 
     pub(super) fn seen(&self) -> [f64; 4] {
-        let PairCount { canary, baseline } = self.evidence.seen();
+        self.with_alone(*self.evidence.seen())
+    }
+
+    /// What of it may show that the canary is safe; all of it where nothing may.
+    pub(super) fn shown(&self) -> [f64; 4] {
+        let shown = *self.evidence.shown();
+        self.with_alone(if shown.is_closed() { shown } else { *self.evidence.seen() })
+    }
+
+    fn with_alone(&self, PairCount { canary, baseline }: PairCount) -> [f64; 4] {
         let alone = self.frozen.as_ref().map_or_else(ArmCount::default, Frozen::seen);
         let canary = canary.plus(alone);
         [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()]
@@ -436,13 +450,19 @@ impl Counts {
         self.limit.as_ref().map(|limit| (limit.share(), breaks(limit)))
     }
 
+    /// What the baseline has now, where that breaks the limit.
+    pub(super) fn limit_broken(&self) -> Option<f64> {
+        self.limit.as_ref().filter(|limit| self.frozen.is_none() && limit.baseline_breaks())?.now()
+    }
+
     pub(super) fn both_bad(&self) -> bool {
         self.frozen.is_none() && self.limit.as_ref().is_some_and(Limit::both_break)
     }
 
     /// What hits both arms now, of which no limit tells; nothing: nothing does.
     pub(super) fn incident(&self) -> Option<&Incident> {
-        self.incident.as_ref().filter(|incident| self.frozen.is_none() && incident.lasts())
+        let is_told = self.limit.is_none() && self.frozen.is_none();
+        Some(&self.incident).filter(|incident| is_told && incident.lasts())
     }
 
     /// What the canary had since it serves alone; nothing while it does not.

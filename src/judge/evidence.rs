@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Asked, Counts};
-use super::explain::{self, About, Alone};
+use super::explain::{self, About, Alone, Clearest};
 use super::frozen::{self, After, Frozen};
 use super::gauge::{self, Gauge};
 use super::histogram;
@@ -215,8 +215,14 @@ impl Evidence {
         }
     }
 
-    /// The canary relative to the baseline: lower end, estimate, upper end.
-    pub(super) fn effect(&self) -> [Option<f64>; 3] {
+    /// The canary relative to the baseline: lower end, estimate, upper end. Where harm was found at one of a histogram's bounds
+    /// (`is_failed`), there; else at the bound at which safety is proven.
+    pub(super) fn effect(&self, is_failed: bool) -> [Option<f64>; 3] {
+        if let (true, Self::Latency(latency)) = (is_failed, self)
+            && let Some(effect) = latency.effect()
+        {
+            return effect;
+        }
         match self.part() {
             Part::Proportion(counts) => counts.effect(),
             Part::Gauge(gauge) => gauge.effect(),
@@ -224,10 +230,12 @@ impl Evidence {
         }
     }
 
-    /// Canary events, canary total, baseline events, baseline total.
-    pub(super) fn seen(&self) -> [f64; 4] {
+    /// Canary events, canary total, baseline events, baseline total: all of them where the signal has failed, else what it can be
+    /// proven by.
+    pub(super) fn seen(&self, is_failed: bool) -> [f64; 4] {
         match self.part() {
-            Part::Proportion(counts) => counts.seen(),
+            Part::Proportion(counts) if is_failed => counts.seen(),
+            Part::Proportion(counts) => counts.shown(),
             Part::Gauge(_) => [0.0; 4],
             Part::Series(series) => series.seen(),
         }
@@ -276,6 +284,14 @@ impl Evidence {
         }
     }
 
+    /// What the baseline has now, where that breaks the absolute limit.
+    pub(super) fn limit_broken(&self) -> Option<f64> {
+        match self.part() {
+            Part::Proportion(counts) => counts.limit_broken(),
+            Part::Gauge(_) | Part::Series(_) => None,
+        }
+    }
+
     /// Whether both arms break the absolute limit now.
     pub(super) fn both_bad(&self) -> bool {
         matches!(self.part(), Part::Proportion(counts) if counts.both_bad())
@@ -288,7 +304,7 @@ impl Evidence {
 
     /// Whether both arms are far worse than the baseline was before the rollout, where no limit tells of it.
     pub(super) fn incident(&self) -> bool {
-        matches!(self, Self::Counts(counts) if counts.incident().is_some())
+        matches!(self.part(), Part::Proportion(counts) if counts.incident().is_some())
     }
 
     /// Why there can be no evidence, in words; nothing: there can.
@@ -301,15 +317,26 @@ impl Evidence {
         }
     }
 
+    /// That both arms are far worse than is usual, where no limit tells of it, in words.
+    pub(super) fn told_incident(&self) -> Option<String> {
+        let Part::Proportion(counts) = self.part() else { return None };
+        counts.incident().map(|incident| explain::incident(self.about(), incident.levels()))
+    }
+
+    /// The canary's bad events without which there is no harm.
+    pub(super) fn min_events(&self) -> f64 {
+        match self.part() {
+            Part::Proportion(counts) => counts.min_events(),
+            Part::Gauge(_) | Part::Series(_) => 0.0,
+        }
+    }
+
     /// Something else that is worth telling.
     pub(super) fn note(&self, within: f64) -> Option<String> {
         match self {
             Self::Gauge(gauge) => gauge.note(),
             Self::Latency(latency) => latency.note(within),
-            Self::Counts(counts) => {
-                counts.incident().map(|incident| explain::incident(counts.about(), incident.before()))
-            }
-            Self::Series(_) => None,
+            Self::Counts(_) | Self::Series(_) => None,
         }
     }
 
@@ -336,11 +363,20 @@ impl Evidence {
     }
 
     /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there.
-    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
+    pub(super) fn clearest(&self) -> Option<Clearest> {
         match self {
             Self::Latency(latency) => latency.clearest(),
             Self::Counts(_) | Self::Gauge(_) | Self::Series(_) => None,
         }
+    }
+
+    /// Of a latency, the bound that [`Self::effect`] tells of, in seconds.
+    pub(super) fn told_bound(&self, is_failed: bool) -> Option<f64> {
+        let clearest = self.clearest().filter(|_| is_failed).map(|clearest| clearest.bound);
+        clearest.or(match self.about() {
+            About::Slower(bound) => Some(bound),
+            _ => None,
+        })
     }
 
     /// What the canary had since it serves alone; nothing while it does not.

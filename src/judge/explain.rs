@@ -2,9 +2,11 @@
 
 mod all;
 mod numbers;
+mod slower;
 
 use super::frozen::SPENT;
 use super::{FrozenBaseline, Outcome, SignalVerdict};
+use crate::policy::rate_floor;
 use crate::stats::share_at;
 use crate::words::Arms;
 
@@ -12,6 +14,8 @@ pub(super) use all::{first, together, with_split};
 pub(crate) use numbers::count;
 pub(super) use numbers::{amount, percent, seconds, times};
 use numbers::{chance_beside, lasting, measured, more};
+pub(super) use slower::Clearest;
+use slower::slower;
 
 /// Seconds since 1970 of a moment before any look: September 2001.
 const MODERN: f64 = 1e9;
@@ -83,15 +87,22 @@ pub(super) struct Facts<'a> {
     pub(super) harmless: Option<f64>,
     /// Neither arm has had anything to compare, and there is no floor.
     pub(super) needs_floor: bool,
-    /// Where harm is sought at all bounds of a histogram: the bound at which it is clearest, and what was counted there, as
-    /// [`SignalVerdict::seen`].
-    pub(super) clearest: Option<(f64, [f64; 4])>,
+    /// Where harm is sought at all bounds of a histogram: where it is clearest.
+    pub(super) clearest: Option<Clearest>,
     /// Once the canary serves alone: what it had since.
     pub(super) alone: Option<Alone>,
     /// Why there can be no evidence yet; nothing: there can.
     pub(super) blind: Option<String>,
     /// Whether harm speaks against "no worse at all" rather than against the margin.
     pub(super) is_loose: bool,
+    /// That both arms are far worse than is usual.
+    pub(super) incident: Option<String>,
+    /// What the baseline has now, where that breaks the limit.
+    pub(super) limit_broken: Option<f64>,
+    /// The canary's share of the traffic, as it is planned.
+    pub(super) share: Option<f64>,
+    /// The canary's bad events without which there is no harm.
+    pub(super) min_events: f64,
     /// Something else that is worth telling.
     pub(super) note: Option<String>,
 }
@@ -100,10 +111,9 @@ pub(super) struct Facts<'a> {
 pub(super) fn why(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let text = outcome(facts, v);
     let text = v.frozen.map_or_else(|| text.clone(), |frozen| format!("{text}; {}", as_it_was(&frozen, v)));
-    match &facts.note {
-        Some(note) => format!("{text}; {note}"),
-        None => text,
-    }
+    // What hits both is no excuse for being worse still.
+    let incident = facts.incident.as_ref().filter(|_| v.outcome != Outcome::Fail);
+    incident.into_iter().chain(&facts.note).fold(text, |text, note| format!("{text}; {note}"))
 }
 
 /// "held against the baseline as it was until 14:05 UTC on 3 May, worth 92,000 requests; …".
@@ -187,8 +197,8 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             level(alone.about(facts.about), alone.most)
         );
     }
-    if let Some((bound, seen)) = facts.clearest {
-        return slower(bound, seen, v.allowed);
+    if let Some(clearest) = &facts.clearest {
+        return slower(clearest, v);
     }
     let allowed = allowed(facts.about, v);
     // Beyond what is allowed on the whole: nothing else needs to be said.
@@ -221,27 +231,6 @@ fn harm(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     }
 }
 
-/// Harm at one bound of a histogram. Odds are what the margin is held against there: of slow requests where these are the fewer,
-/// of fast ones where those are. "requests slower than 300 ms: 3.6 times the baseline's (2.7% against 0.74%); more than
-/// the 0.81% that +10% on the odds allow".
-fn slower(bound: f64, seen: [f64; 4], allowed: f64) -> String {
-    let [events, total, base_events, base_total] = seen;
-    let share = |events: f64, total: f64| if total > 0.0 { events / total } else { 0.0 };
-    let (canary, baseline) = (share(events, total), share(base_events, base_total));
-    let most = share_at(baseline, allowed);
-    let (what, than) = if baseline <= 0.5 {
-        let slow = format!("requests slower than {}: {}", seconds(bound), shares(seen));
-        (slow, format!("more than the {}", percent(most)))
-    } else {
-        let fast = [total - events, total, base_total - base_events, base_total];
-        let fast = format!("requests within {}: {}", seconds(bound), shares(fast));
-        (fast, format!("less than the {}", percent(1.0 - most)))
-    };
-    // What begins late is averaged away in the sums.
-    let (whole, time) = if canary > most { ("", "") } else { ("on the whole ", "for some of the time ") };
-    format!("{whole}{what}; {time}{than} that +{:.0}% on the odds allow", 100.0 * (allowed - 1.0))
-}
-
 /// What safety was shown: "0.9 times the baseline's, between 0.7 and 1.2; less than 1.5 times is proven, as this step asks".
 fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     let within = match facts.about {
@@ -268,7 +257,7 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
 
 /// What would have changed it; empty where nothing sensible can be said.
 pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
-    let [events, total, base_events, base_total] = facts.clearest.map_or(v.seen, |(_, seen)| seen);
+    let [events, total, base_events, base_total] = facts.clearest.map_or(v.seen, |clearest| clearest.seen);
     let things = things(facts.about);
     let within_limit = |limit: f64| base_events <= limit * base_total;
     match v.outcome {
@@ -303,7 +292,7 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
                  and somewhat more cannot be told from that",
                 measured(expected),
                 count(events),
-                measured(most)
+                measured(most.max(facts.min_events - 1.0))
             )
         }
         Outcome::Fail if facts.is_loose => {
@@ -317,7 +306,14 @@ pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             "it goes on once the baseline is within its limit again".to_owned()
         }
         Outcome::Inconclusive if facts.alone.is_none() && v.wait.is_some() => {
-            "a larger share of traffic for the canary would show it sooner".to_owned()
+            // Most is told where both have as much.
+            match facts.share {
+                Some(share) if share > 0.6 => {
+                    "a share nearer to half of the traffic would show it sooner".to_owned()
+                }
+                Some(share) if share > 0.4 => String::new(),
+                _ => "a larger share of traffic for the canary would show it sooner".to_owned(),
+            }
         }
         Outcome::NoData if facts.silent.canary < 1.0 => "a single request to the canary ends this".to_owned(),
         Outcome::NoData => "a single answer from the canary's source ends this".to_owned(),
@@ -343,8 +339,9 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         );
     }
     if let Some((limit, true)) = facts.limit {
+        let now = facts.limit_broken.map_or_else(String::new, |now| format!(": {} now", percent(now)));
         return format!(
-            "{name}: the baseline itself breaks the limit of {}; nobody is blamed",
+            "{name}: the baseline itself breaks the limit of {}{now}; nobody is blamed for being above it",
             percent(limit)
         );
     }
@@ -377,9 +374,18 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         );
     }
     let few = facts.harmless.filter(|floor| v.seen[1] > 0.0 && v.seen[0] < floor * v.seen[1]);
-    let few = few.map_or_else(String::new, |floor| {
-        format!("; nor that it has less than {}, which would do", level(facts.about, floor))
-    });
+    let floor = |floor: f64| match facts.about {
+        About::Events => rate_floor(floor),
+        about => level(about, floor),
+    };
+    let few = match (few, facts.harmless) {
+        (Some(few), _) => format!("; nor that it has less than {}, which would do", floor(few)),
+        // What is worse beside the baseline is no harm below the floor.
+        (None, Some(harmless)) if v.effect[0].is_some_and(|low| low > v.allowed) => {
+            format!("; nor that it has more than {}, below which nobody is harmed", floor(harmless))
+        }
+        _ => String::new(),
+    };
     format!(
         "{name}: neither harm nor safety shown yet: {}{}{few}; {missing}",
         bounds(facts.about, v),
@@ -442,32 +448,23 @@ fn level(about: About, ratio: f64) -> String {
     }
 }
 
-/// "3.6 times the baseline's (2.7% against 0.74%)".
-fn shares([events, total, base_events, base_total]: [f64; 4]) -> String {
-    let share = |events: f64, total: f64| if total > 0.0 { events / total } else { 0.0 };
-    let (canary, baseline) = (share(events, total), share(base_events, base_total));
-    if baseline > 0.0 {
-        format!(
-            "{} times the baseline's ({} against {})",
-            measured(canary / baseline),
-            percent(canary),
-            percent(baseline)
-        )
-    } else {
-        format!("{} of the canary's, none of the baseline's", percent(canary))
-    }
-}
-
-/// What hits both versions, and what the baseline had `before`, if that is known.
-pub(super) fn incident(about: About, before: Option<f64>) -> String {
-    match before {
-        Some(before) => format!(
-            "both versions have far more now than the baseline had before the rollout ({}), which is no fault of the canary's",
-            level(about, before)
+/// What hits both versions: what the baseline has `now`, and what it usually has, where that is known.
+pub(super) fn incident(about: About, (now, usual): (Option<f64>, Option<f64>)) -> String {
+    let what = match about {
+        About::Slower(bound) => format!(" slower than {}", seconds(bound)),
+        _ => String::new(),
+    };
+    let level = |share: Option<f64>| share.map_or_else(String::new, |share| level(about, share));
+    match usual {
+        Some(_) => format!(
+            "both versions have far more{what} now ({}) than the baseline usually has ({}), and comparing the two cannot tell why",
+            level(now),
+            level(usual)
         ),
-        None => {
-            "nearly all of both versions' requests fail now, which is no fault of the canary's".to_owned()
-        }
+        None => format!(
+            "nearly all of both versions' requests are bad now ({}), and comparing the two cannot tell why",
+            level(now)
+        ),
     }
 }
 
@@ -486,7 +483,7 @@ fn bounds(about: About, v: &SignalVerdict) -> String {
         String::new()
     };
     match (v.effect[0], v.effect[2]) {
-        (None, None) => "nothing is known of its size".to_owned(),
+        (None, None) => "how many times the baseline's cannot be told".to_owned(),
         _ => format!("{what}{} times the baseline's", interval(v)),
     }
 }
@@ -524,7 +521,12 @@ fn so_far(about: About, v: &SignalVerdict) -> String {
         }
         _ if total <= 0.0 => " before both versions had requests".to_owned(),
         About::Events => {
-            format!(" after {} events, and {} of the baseline's", count(events), count(base_events))
+            let events = if (events - 1.0).abs() < 0.5 {
+                "1 event".to_owned()
+            } else {
+                format!("{} events", count(events))
+            };
+            format!(" after {events}, and {} of the baseline's", count(base_events))
         }
         About::Failures if events <= 0.0 => format!(" after none of {} requests failed", count(total)),
         About::Failures => format!(" after {} of {} requests failed", count(events), count(total)),

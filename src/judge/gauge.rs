@@ -22,11 +22,11 @@ use crate::words::Arms;
 /// The most looks of history that are kept, the newest: a day of four a minute.
 const HISTORY: usize = 5760;
 
-/// After so many looks of the rollout the baseline's units are a past of their own,
-const LATE: u32 = 80;
+/// After so many looks of the rollout the baseline's units are a gauge's past of their own,
+pub const GAUGE_LOOKS: u32 = 80;
 
 /// if they are at least so many.
-const LATE_UNITS: usize = 3;
+pub const GAUGE_UNITS: usize = 3;
 
 /// What the policy asks of a gauge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -179,12 +179,12 @@ impl Gauge {
             }
             State::Waiting => return,
         };
-        if looks <= LATE {
+        if looks <= GAUGE_LOOKS {
             self.remember(at, baseline);
         }
-        if looks == LATE {
+        if looks == GAUGE_LOOKS {
             self.find_level();
-            if baseline.len() >= LATE_UNITS {
+            if baseline.len() >= GAUGE_UNITS {
                 match (self.fit(canary.len(), baseline.len()), &mut self.state) {
                     (Ok(test), state) => *state = State::Tested(test),
                     (Err(still), State::Advisory { why, zero, .. }) => {
@@ -311,11 +311,13 @@ impl Gauge {
         let State::Advisory { test, why, zero, looks, units } = &self.state else { return None };
         let then = if *zero && self.asked.worse == Direction::Up {
             "; a `floor` would tell how little of it harms nobody".to_owned()
-        } else if *looks < LATE && *units >= LATE_UNITS {
-            format!("; after {LATE} looks at both versions, {looks} so far, the baseline's units tell it")
+        } else if *looks < GAUGE_LOOKS && *units >= GAUGE_UNITS {
+            format!(
+                "; after {GAUGE_LOOKS} looks at both versions, {looks} so far, the baseline's units tell it"
+            )
         } else {
             format!(
-                "; fewer than {LATE_UNITS} units of the baseline do not tell it either, so it needs a past"
+                "; fewer than {GAUGE_UNITS} units of the baseline do not tell it either, so it needs a past"
             )
         };
         let seen = test.ratio().filter(|ratio| ratio.is_finite());

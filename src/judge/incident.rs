@@ -1,69 +1,98 @@
-//! Whether something hits both versions alike, where no limit of the policy says how much is too much.
+//! Whether something hits both versions alike, and what a look that falls into it is worth.
 //!
 //! Side by side, what hits both cancels: while every request fails, of either version, a canary is as good as its baseline. That is
-//! no reason to promote it. So promotion waits while both are far worse than the baseline was before the rollout. Nobody is
-//! blamed for it, and a canary that is worse still is found as ever.
+//! no reason to promote it:
+//!
+//! * Promotion waits while both are far worse than the baseline usually is, where no limit of the policy says how much is too much.
+//!   Nobody is blamed for it, and a canary that is worse still is found as ever.
+//! * What is counted while the baseline is far worse than usual proves nothing of how the canary is in other times. A look is left
+//!   out of the evidence of safety where the baseline's events are too many. Of all the ways to split a look's events between the arms
+//!   that leaves out those that speak most for the canary, so what is left is evidence no stronger than before: an e-process.
+//! * Each arm's rate wavers in proportion to itself, so a dispersion that was measured in quiet times is too small in an
+//!   incident: it grows with the baseline's rate ([`Amid::growth`]), which earlier looks tell.
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::alone;
 use super::recent::Recent;
-use crate::stats::{ArmCount, CountKind, PairCount, Spread, share_at};
+use crate::stats::{Amid, ArmCount, CountKind, PairCount, share_at};
 use crate::words::Arms;
 
-/// So many times the odds of the history are an incident; of a rate, so many times the rate.
+/// So many times the usual odds are an incident; of a rate, so many times the rate.
 const TIMES: f64 = 5.0;
 
-/// Where nothing is known of before, more than this part of all requests is one.
+/// While nothing is known of what is usual, more than this part of all requests is one.
 const NEARLY_ALL: f64 = 0.9;
+
+/// Looks of the rollout that tell what is usual, where no history does.
+const ENOUGH: u32 = 5;
+
+/// A baseline with fewer times its usual rate has what it usually has.
+const GROWN: f64 = 2.0;
 
 /// The state of one ratio or rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Incident {
     kind: CountKind,
-    /// What the baseline had before the rollout, of all.
-    before: Option<f64>,
-    /// Above this in both arms it is an incident; nothing: that cannot be told.
-    bar: Option<f64>,
+    /// What is below this harms nobody.
+    floor: f64,
+    /// What the baseline had before the rollout; else, in those looks of the rollout that fell into no incident.
+    usual: ArmCount,
+    /// How many looks of the rollout that are; nothing: it is a history.
+    looks: Option<u32>,
     recent: Arms<Recent>,
 }
 
 impl Incident {
-    pub(super) fn new(kind: CountKind) -> Self {
-        let bar = (kind == CountKind::Ratio).then_some(NEARLY_ALL);
-        Self { kind, before: None, bar, recent: Arms::default() }
+    pub(super) fn new(kind: CountKind, floor: f64) -> Self {
+        Self { kind, floor, usual: ArmCount::default(), looks: Some(0), recent: Arms::default() }
     }
 
-    /// One that knows what the baseline had before. What is below `floor` harms nobody.
+    /// One that knows what the baseline had before.
     pub(super) fn after(kind: CountKind, history: ArmCount, floor: f64) -> Self {
-        if !history.is_seen() {
-            return Self::new(kind);
+        let looks = if history.is_seen() { None } else { Some(0) };
+        Self { usual: history, looks, ..Self::new(kind, floor) }
+    }
+
+    /// The usual rate, with half an event more: what was never seen may come. Nothing while too little is known.
+    fn rate(&self) -> Option<f64> {
+        let is_known = self.looks.is_none_or(|looks| looks >= ENOUGH);
+        is_known.then(|| (self.usual.events() + 0.5) / (self.usual.exposure() + 1.0))
+    }
+
+    /// Above this it is an incident; nothing: that cannot be told.
+    fn bar(&self) -> Option<f64> {
+        match (self.rate(), self.kind) {
+            (Some(usual), CountKind::Ratio) => Some(share_at(usual, TIMES).max(self.floor)),
+            (Some(usual), CountKind::Rate) => Some((TIMES * usual).max(self.floor)),
+            (None, CountKind::Ratio) => Some(NEARLY_ALL),
+            (None, CountKind::Rate) => None,
         }
-        let before = history.events() / history.exposure();
-        // Half an event more: what was never seen may come.
-        let usual = (history.events() + 0.5) / (history.exposure() + 1.0);
-        let bar = match kind {
-            CountKind::Ratio => share_at(usual, TIMES),
-            CountKind::Rate => TIMES * usual,
-        };
-        Self { before: Some(before), bar: Some(bar.max(floor)), ..Self::new(kind) }
     }
 
-    /// Takes a closed slice, which is judged by this noise.
-    pub(super) fn take(&mut self, slice: &PairCount, spread: Spread) {
-        let Some(bar) = self.bar else { return };
-        self.recent.canary.take(slice.canary, alone(spread, bar, slice.canary));
-        self.recent.baseline.take(slice.baseline, alone(spread, bar, slice.baseline));
+    /// Takes a closed slice whose events have `phi` times the variance of independent ones, as it is known before. Says what it is
+    /// worth.
+    pub(super) fn take(&mut self, slice: &PairCount, phi: f64) -> Amid {
+        let (bar, usual) = (self.bar(), self.rate().filter(|_| self.looks.is_none()));
+        let now = self.recent.baseline.at_least(phi);
+        let growth = usual.map_or(1.0, |usual| now / usual);
+        self.recent.canary.take(self.kind, slice.canary, bar, phi);
+        self.recent.baseline.take(self.kind, slice.baseline, bar, phi);
+        let is_usual = !self.recent.baseline.is_above();
+        if let (true, Some(looks)) = (is_usual, &mut self.looks) {
+            self.usual = self.usual.plus(slice.baseline);
+            *looks = looks.saturating_add(1);
+        }
+        Amid { growth: if growth > GROWN { growth } else { 1.0 }, proves: is_usual }
     }
 
-    /// Whether it lasts.
+    /// Whether it lasts, in both arms.
     pub(super) fn lasts(&self) -> bool {
-        let is_above = |recent: Recent| self.bar.is_some_and(|bar| recent.is_above(self.kind, bar));
-        is_above(self.recent.canary) && is_above(self.recent.baseline)
+        self.recent.canary.is_above() && self.recent.baseline.is_above()
     }
 
-    /// What the baseline had before the rollout, as a share of all or by time; nothing: that is not known.
-    pub(super) fn before(&self) -> Option<f64> {
-        self.before
+    /// What the baseline has now, and what it usually has, as a share of all or by time; nothing: that is not known.
+    pub(super) fn levels(&self) -> (Option<f64>, Option<f64>) {
+        let usual = self.usual.is_seen().then(|| self.usual.events() / self.usual.exposure());
+        (self.recent.baseline.rate(), usual.filter(|_| self.rate().is_some()))
     }
 }

@@ -11,6 +11,10 @@ const RUNGS: [(f64, f64); 2] = [(0.05, 3.0), (0.20, 2.0)];
 /// What the last step, and every larger share, must prove when the policy says nothing.
 const LAST: f64 = 1.5;
 
+/// The same where the canary has all of the traffic from the first: it is held against the past, and an app's own level wanders
+/// by more than [`LAST`] could be told from.
+const ALONE: f64 = 2.0;
+
 /// The steps of a policy as the judge sees them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ladder {
@@ -42,9 +46,13 @@ impl Ladder {
     /// What `signal` must be proven to be within at `step`, as a ratio to the baseline; never less than what is allowed.
     pub(super) fn within(&self, signal: &Signal, step: usize) -> f64 {
         let rung = signal.prove_within.unwrap_or_else(|| {
-            let share = self.steps.get(step).copied().unwrap_or(1.0);
-            let rung = RUNGS.iter().find(|(most, _)| share <= *most + 1e-9);
-            if self.is_last(step) { LAST } else { rung.map_or(LAST, |(_, rung)| *rung) }
+            let share = self.steps.get(step).copied();
+            let rung = share.and_then(|share| RUNGS.iter().find(|(most, _)| share <= *most + 1e-9));
+            match share {
+                Some(share) if share >= 1.0 => ALONE,
+                _ if self.is_last(step) => LAST,
+                _ => rung.map_or(LAST, |(_, rung)| *rung),
+            }
         });
         rung.max(1.0 + signal.margin)
     }

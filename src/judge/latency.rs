@@ -12,15 +12,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Asked, Counts, UNKNOWN, slowdown_of_odds};
+use super::counts::{Asked, Counts, INTERVAL_ERROR, UNKNOWN, slowdown_of_odds};
 use super::evidence::Terms;
-use super::explain::{About, Alone, percent, seconds, times};
+use super::explain::{About, Alone, Clearest, percent, seconds, times};
 use super::frozen::{self, After, Frozen};
 use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
 use crate::stats::special::{log_add_exp, log_sum_exp};
 use crate::stats::{
-    ArmCount, CountKind, Likelihood, NoiseModel, Onset, PairCount, Reference, Refusal, Tilt, TwoByTwo,
+    ArmCount, CountKind, Interval, Likelihood, NoiseModel, Onset, PairCount, RatioCs, Reference, Refusal,
+    Tilt, TwoByTwo,
 };
 use crate::words::{Arms, Share};
 
@@ -83,8 +84,11 @@ struct Edge {
     open: PairCount,
     closed: f64,
     /// All that was judged.
-    #[serde(default)]
     seen: PairCount,
+    /// Most of the baseline's requests are slower, so that those within the bound are what is told of.
+    is_fast: bool,
+    /// The ratio of those that are told of.
+    ratio: RatioCs,
 }
 
 impl Latency {
@@ -214,8 +218,12 @@ impl Latency {
                     for look in &past {
                         reference.learn(*look);
                     }
+                    let known =
+                        past.iter().copied().reduce(ArmCount::plus).or(now.baseline.slower_than(*bound));
                     Edge {
                         bound: *bound,
+                        is_fast: known.is_some_and(|arm| arm.events() > 0.5 * arm.exposure()),
+                        ratio: RatioCs::default(),
                         noise: NoiseModel::without_clusters(CountKind::Ratio, &past),
                         exact: TwoByTwo::new(self.margin, onset).capped(),
                         rare: Tilt::harm(self.margin, self.horizon),
@@ -277,7 +285,7 @@ impl Latency {
         let compared = if self.edges.is_empty() { 0.0 } else { self.compared() };
         let log_e = self.after.with(compared, self.after());
         // Where the bound of safety is lost, the others go on.
-        let slow = self.clearest().map_or(0.0, |(_, [slow, ..])| slow).max(self.at_bound.seen()[0]);
+        let slow = self.clearest().map_or(0.0, |edge| edge.seen[0]).max(self.at_bound.seen()[0]);
         if slow < MIN_SLOW { log_e.min(0.0) } else { log_e }
     }
 
@@ -306,23 +314,51 @@ impl Latency {
     }
 
     /// The bound at which harm is clearest, and what was counted there; nothing where one bound is judged alone.
-    pub(super) fn clearest(&self) -> Option<(f64, [f64; 4])> {
-        let clearest = self.edges.iter().max_by(|a, b| a.log_e().total_cmp(&b.log_e()))?;
-        let PairCount { canary, baseline } = clearest.seen;
+    pub(super) fn clearest(&self) -> Option<Clearest> {
+        let Edge { bound, seen: PairCount { canary, baseline }, is_fast, .. } = self.clearest_beside()?;
         let seen = [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()];
-        Some((clearest.bound, seen))
+        Some(Clearest { bound: *bound, seen, is_fast: *is_fast })
+    }
+
+    fn clearest_beside(&self) -> Option<&Edge> {
+        self.edges.iter().max_by(|a, b| a.log_e().total_cmp(&b.log_e()))
+    }
+
+    fn clearest_alone(&self) -> Option<&Edge> {
+        let strength = |edge: &&Edge| edge.frozen.as_ref().map_or(f64::NEG_INFINITY, Frozen::log_e);
+        self.edges.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)))
+    }
+
+    /// The canary relative to the baseline at the bound at which harm is clearest, above 1 where it is worse; it holds whichever
+    /// that is. Nothing where one bound is judged alone.
+    #[expect(clippy::cast_precision_loss, reason = "a histogram has a few bounds")]
+    pub(super) fn effect(&self) -> Option<[Option<f64>; 3]> {
+        let error = INTERVAL_ERROR / self.edges.len().max(1) as f64;
+        if self.is_blamed_alone() {
+            return Some(self.clearest_alone()?.frozen.as_ref()?.effect(error));
+        }
+        let edge = self.clearest_beside()?;
+        let Interval { lower, estimate, upper } = edge.ratio.interval(error);
+        Some(if edge.is_fast {
+            [upper, estimate, lower].map(|end| end.map(f64::recip))
+        } else {
+            [lower, estimate, upper]
+        })
+    }
+
+    /// Whether the evidence of harm comes from the time in which the canary serves alone, at all bounds.
+    fn is_blamed_alone(&self) -> bool {
+        self.after().is_some_and(|after| after > self.compared())
     }
 
     /// What the canary had since it serves alone, at the bound at which harm is clearest; nothing while it does not.
     pub(super) fn alone(&self) -> Option<Alone> {
-        let strength = |edge: &&Edge| edge.frozen.as_ref().map_or(f64::NEG_INFINITY, Frozen::log_e);
-        let clearest = self.edges.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)));
-        let Some(edge) = clearest else { return self.at_bound.alone() };
+        let Some(edge) = self.clearest_alone() else { return self.at_bound.alone() };
         let frozen = edge.frozen.as_ref()?;
         Some(Alone {
             most: frozen.most()?,
             seen: [frozen.seen().events(), frozen.seen().exposure()],
-            blamed: self.after().is_some_and(|after| after > self.compared()),
+            blamed: self.is_blamed_alone(),
             proves: self.after.proves(),
             wrong: self.after.error(),
             bound: Some(edge.bound),
@@ -389,6 +425,16 @@ impl Edge {
         log_add_exp(self.exact.log_e(), self.rare.log_e())
     }
 
+    /// The requests that the sentences tell of.
+    fn told_of(&self, slice: &PairCount) -> Result<PairCount, Refusal> {
+        let within = |arm: ArmCount| ArmCount::ratio(arm.exposure() - arm.events(), arm.exposure());
+        Ok(if self.is_fast {
+            PairCount { canary: within(slice.canary)?, baseline: within(slice.baseline)? }
+        } else {
+            *slice
+        })
+    }
+
     fn take(&mut self, at: f64, now: PairCount) -> Result<(), Refusal> {
         self.open = self.open.plus(now);
         let is_alone = self.frozen.is_some() && self.open.canary.is_seen();
@@ -403,7 +449,10 @@ impl Edge {
         }
         let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure()).wary();
         let expected = self.noise.rate().unwrap_or_else(|| self.exact.predicted());
-        self.exact.pair(dt, &slice, slowdown_of_odds(spread, expected, &slice))?;
+        let slowdown = slowdown_of_odds(spread, expected, &slice);
+        self.exact.pair(dt, &slice, slowdown)?;
+        // Against independent events proportions vary less than this says.
+        self.ratio.pair(&self.told_of(&slice)?, slowdown)?;
         // What disperses latencies is how fast an app is from look to look, which moves all requests: there are no clusters to
         // be counted one by one, as among errors. Taken for such, wavering latencies were rolled back in 1 % of good canaries.
         self.rare.look(dt, &Likelihood::new(&slice, spread))?;

@@ -46,7 +46,7 @@ impl Limit {
         let spread = noise.spread(counts.canary.exposure(), counts.baseline.exposure());
         let (events, exposure) = (counts.canary.events(), counts.canary.exposure());
         let phi = alone(spread, self.share, counts.canary);
-        if self.breaks(self.recent.baseline) {
+        if self.recent.baseline.is_above() {
             self.above.wait(dt)?;
         } else {
             self.above.binomial(dt, events, exposure, self.share, phi)?;
@@ -56,7 +56,7 @@ impl Limit {
         for (recent, now) in
             [(&mut self.recent.canary, counts.canary), (&mut self.recent.baseline, counts.baseline)]
         {
-            recent.take(now, phi);
+            recent.take(CountKind::Ratio, now, Some(self.share), phi);
         }
         Ok(())
     }
@@ -77,15 +77,16 @@ impl Limit {
 
     /// Whether the baseline breaks the limit now.
     pub(super) fn baseline_breaks(&self) -> bool {
-        self.breaks(self.recent.baseline)
+        self.recent.baseline.is_above()
     }
 
     /// Whether both arms break it now.
     pub(super) fn both_break(&self) -> bool {
-        self.breaks(self.recent.baseline) && self.breaks(self.recent.canary)
+        self.recent.baseline.is_above() && self.recent.canary.is_above()
     }
 
-    fn breaks(&self, recent: Recent) -> bool {
-        recent.is_above(CountKind::Ratio, self.share)
+    /// What the baseline has now.
+    pub(super) fn now(&self) -> Option<f64> {
+        self.recent.baseline.rate()
     }
 }

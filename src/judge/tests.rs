@@ -18,6 +18,7 @@ mod latency;
 pub(super) mod properties;
 mod quiet;
 mod rash;
+mod trial;
 mod words;
 
 /// A policy with these steps and signals, a look every 15 s, and an hour for each step.
@@ -179,7 +180,7 @@ fn doubt_and_safety_explain_themselves() {
     let verdict = judge.look(&look(0.0, 0.1, &[("errors", counts(0.0, 1350.0), counts(0.0, 150.0))]));
     assert_eq!(
         verdict.why,
-        "errors: neither harm nor safety shown yet: nothing is known of its size after none of 150 requests failed; nor that it has less than 0.05%, which would do; how long it still needs cannot be said"
+        "errors: neither harm nor safety shown yet: how many times the baseline's cannot be told after none of 150 requests failed; nor that it has less than 0.05%, which would do; how long it still needs cannot be said"
     );
     for n in 1..6 {
         judge.take(&at(n));

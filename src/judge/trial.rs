@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Judge, Look};
+use super::{Judge, Look, Verdict};
 use crate::policy::{Actions, Bake, Hold, MultiVersion, Policy, Reaction, Strategy};
 
 /// What may be done now.
@@ -49,6 +49,23 @@ pub struct Trial {
     watch: f64,
     decision: Decision,
     over: bool,
+    /// What beside the evidence led to the decision.
+    #[serde(default)]
+    because: Option<Because>,
+}
+
+/// What beside the evidence leads to a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Because {
+    /// The longest bake is over.
+    BakeIsOver,
+    /// The time of a coexistence is over.
+    TimeIsOver,
+    /// The canary has been silent for too long.
+    NoData,
+    /// The source has been.
+    SourceDown,
 }
 
 /// How far the end of a rollout is.
@@ -81,6 +98,7 @@ impl Trial {
             watch: policy.watch.max(policy.keep_for).as_seconds(),
             decision: Decision::Continue,
             over: false,
+            because: None,
         }
     }
 
@@ -117,6 +135,29 @@ impl Trial {
         self.decision
     }
 
+    /// Why the last decision was taken, for a person.
+    #[must_use]
+    pub fn why(&self, verdict: &Verdict) -> String {
+        let why = &verdict.why;
+        let missing = |who: &str, key: &str, Hold { hold, then }: Hold| {
+            format!("{who} been silent for {hold} and longer, and `on.{key}` says {}; {why}", said(then))
+        };
+        match self.because {
+            None => why.clone(),
+            Some(Because::BakeIsOver) => format!(
+                "the longest bake of {} is over, and `on.inconclusive` says {}; {why}",
+                self.bake.at_most,
+                said(self.on.inconclusive)
+            ),
+            Some(Because::TimeIsOver) => {
+                let then = self.then.map_or("keep", said);
+                format!("the time that both versions were to serve is over, and `then` says {then}; {why}")
+            }
+            Some(Because::NoData) => missing("the canary has", "no_data", self.on.no_data),
+            Some(Because::SourceDown) => missing("the source has", "source_down", self.on.source_down),
+        }
+    }
+
     /// Whether the decision is final.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -129,6 +170,7 @@ impl Trial {
     }
 
     fn decide(&mut self, at: f64) -> Decision {
+        self.because = None;
         let judge = &self.judge;
         let began = match self.step {
             Some((step, began)) if step == judge.step => began,
@@ -150,7 +192,8 @@ impl Trial {
         }
         if let Some((canary, since)) = self.missing {
             let Hold { hold, then } = if canary { self.on.no_data } else { self.on.source_down };
-            return if at - since >= hold.as_seconds() { self.react(then) } else { Decision::Hold };
+            let because = if canary { Because::NoData } else { Because::SourceDown };
+            return if at - since >= hold.as_seconds() { self.react(then, because) } else { Decision::Hold };
         }
         if judge.both_bad() && baked < self.bake.at_most.as_seconds() {
             return Decision::Hold;
@@ -176,20 +219,32 @@ impl Trial {
             End::Watched(_) if self.is_watched(at) => return Decision::Promote,
             End::Watched(_) => return Decision::Continue,
         }
+        // What hits both is no reason to promote, whatever the policy says of the end.
         if let Some(then) = self.then {
             let is_over = baked >= self.bake.at_most.as_seconds();
-            return if is_over { self.react(then) } else { Decision::Continue };
+            let is_kept_from = then == Reaction::Promote && judge.both_bad();
+            return match is_over {
+                true if is_kept_from => Decision::Hold,
+                true => self.react(then, Because::TimeIsOver),
+                false => Decision::Continue,
+            };
         }
         if baked >= self.bake.at_least.as_seconds() && judge.safe() {
             return self.step_done();
         }
         if baked >= self.bake.at_most.as_seconds() {
-            return self.react(self.on.inconclusive);
+            let is_kept_from = self.on.inconclusive == Reaction::Promote && judge.both_bad();
+            return if is_kept_from {
+                Decision::Hold
+            } else {
+                self.react(self.on.inconclusive, Because::BakeIsOver)
+            };
         }
         Decision::Continue
     }
 
-    fn react(&mut self, reaction: Reaction) -> Decision {
+    fn react(&mut self, reaction: Reaction, because: Because) -> Decision {
+        self.because = Some(because);
         match reaction {
             Reaction::Rollback => Decision::Rollback,
             Reaction::Pause => Decision::Pause,
@@ -204,5 +259,15 @@ impl Trial {
         }
         self.end = End::Promoted;
         Decision::Promote
+    }
+}
+
+/// A reaction as a policy writes it.
+fn said(reaction: Reaction) -> &'static str {
+    match reaction {
+        Reaction::Rollback => "rollback",
+        Reaction::Pause => "pause",
+        Reaction::Promote => "promote",
+        Reaction::Ignore => "ignore",
     }
 }

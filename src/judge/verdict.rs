@@ -60,6 +60,9 @@ pub struct FrozenBaseline {
 pub struct SignalVerdict {
     /// Its state.
     pub outcome: Outcome,
+    /// Both arms are bad alike now: promotion waits.
+    #[serde(default)]
+    pub both_bad: bool,
     /// Whether its failure alone rolls back.
     pub critical: bool,
     /// Whether a step may only be done when it is proven safe.
@@ -75,11 +78,16 @@ pub struct SignalVerdict {
     /// The canary relative to the baseline: lower end, estimate, upper end; valid at all looks at once. An end is
     /// `None` where the data do not bound it, or where the signal has no such number.
     pub effect: [Option<f64>; 3],
+    /// Of a latency: the bound, in seconds, that the effect is told at. Where a failure was found at all bounds, it is the one at
+    /// which that is clearest; else the one at which safety is proven. Nothing before it is fixed, and for other signals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<f64>,
     /// How much worse than the baseline still counts as good enough, as a ratio: 1.1 is 10 % worse.
     pub allowed: f64,
     /// What must be proven now, as a ratio: 1.5 is less than 50 % worse.
     pub within: f64,
-    /// Events and totals so far: canary events, canary total, baseline events, baseline total; zeros where it has none.
+    /// Events and totals so far: canary events, canary total, baseline events, baseline total; zeros where it has none. Where it has not
+    /// failed, without those of looks that prove nothing because the baseline had far more than usual.
     pub seen: [f64; 4],
     /// About how many more seconds a healthy canary needs at this traffic until it is proven safe; nothing where that
     /// cannot be said.
@@ -119,13 +127,13 @@ pub struct Verdict {
     /// Every gating signal is proven, none is without data, and the evidence of harm is far from its threshold.
     pub safe: bool,
     /// The baseline itself violates an absolute limit as the canary does, or, where a gating signal has none, both are far worse than
-    /// the baseline was before the rollout: neither blame nor promotion.
+    /// the baseline usually is: no promotion, and no blame but for being worse still.
     pub both_bad: bool,
     /// Whether the traffic's split contradicts the planned share.
     pub wrong_split: bool,
-    /// Some gating signal's canary is silent while its baseline speaks.
+    /// Some gating or critical signal's canary is silent while its baseline speaks.
     pub no_data: bool,
-    /// Some gating signal's source is silent in both arms, or in the baseline.
+    /// Some gating or critical signal's source is silent in both arms, or in the baseline.
     pub source_down: bool,
     /// Each signal's part.
     pub signals: BTreeMap<String, SignalVerdict>,

@@ -183,6 +183,11 @@ impl Watch {
         }
     }
 
+    /// Whether both arms are bad alike: beyond the absolute limit, or, in a signal that a step waits for, far worse than is usual.
+    pub(super) fn both_bad(&self) -> bool {
+        self.evidence.both_bad() || self.gates && self.evidence.incident()
+    }
+
     /// What the canary had before counts for no step from here on.
     pub(super) fn begin_step(&mut self) {
         (self.step_seen, self.step_open) = (0.0, 0.0);

@@ -250,6 +250,19 @@ fn without_proof_it_bakes_on_and_then_asks_a_person() {
     assert_eq!((world.rollout.phase, world.rollout.pause), (Phase::Paused, Some(PauseCause::Inconclusive)));
 }
 
+/// What hits both versions is no reason to promote, whatever follows from the end of the longest bake.
+#[test]
+fn an_incident_keeps_a_step_from_being_done_by_time() {
+    let mut policy = policy();
+    policy.on.inconclusive = Reaction::Promote;
+    let mut world = in_step(policy);
+    let bad = Verdict { both_bad: true, ..verdict() };
+    world.pass(Span::minutes(40)).look(Inputs { verdict: Some(&bad), ..Inputs::default() });
+    assert_eq!((world.rollout.phase, world.rollout.step), (Phase::Step, 0));
+    world.pass(Span::minutes(1)).look(Inputs { verdict: Some(&verdict()), ..Inputs::default() });
+    assert_eq!(world.rollout.step, 1);
+}
+
 #[test]
 fn harm_takes_users_away_first_and_removes_the_canary() {
     let mut world = in_step(policy());

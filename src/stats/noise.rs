@@ -210,14 +210,15 @@ impl NoiseModel {
     }
 
     /// What may be assumed of the dispersion where safety is to be proven and hardly an event was ever seen, in so many looks
-    /// that it would be measured, had there been more: [`UNKNOWN_DISPERSION`], and some more for what only the rollout saw.
+    /// that it would be measured, had there been more: [`UNKNOWN_DISPERSION`], and some more for what only the rollout saw. It
+    /// stays what it is when events come: what they fall into may tell nothing of other times.
     ///
     /// The absence of events tells nothing of how they would come. The posterior takes it for ever larger clusters that are
     /// yet to come. That is the caution that harm needs: the first cluster ever may be the canary's. But no end of requests
     /// without an event would prove a canary that never fails.
     #[must_use]
     pub fn assumed_dispersion(&self) -> Option<f64> {
-        self.dispersion.assumed.filter(|_| self.dispersion.known.is_none())
+        self.dispersion.assumed
     }
 
     /// Whether the dispersion is known, or what may be assumed of it. Until then nothing bounds it, and nothing should be proven.

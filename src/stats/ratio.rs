@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::count::{PairCount, Refusal, span};
+use super::dispersion::DEADBAND;
 use super::noise::{CountKind, NoiseModel, Spread};
 use super::prior::Prior;
 use super::ratio_cs::{Interval, RatioCs};
@@ -22,6 +23,25 @@ pub struct RatioQuestion {
     pub horizon: f64,
 }
 
+/// What is known of the time that a look falls into.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Amid {
+    /// How many times as many events the baseline has as when its noise was measured; at least 1. A rate that wavers does so in
+    /// proportion to itself, so what dispersion there is grows with it.
+    pub growth: f64,
+    /// Whether the look may show that the canary is safe. To be decided from earlier looks, and from whether the baseline has too
+    /// many events in this one.
+    pub proves: bool,
+}
+
+impl Amid {
+    /// Nothing unusual.
+    pub const USUAL: Self = Self { growth: 1.0, proves: true };
+}
+
+/// Dispersion beyond independent events that may be there though a history shows none: half of what counts as none.
+const HIDDEN: f64 = 0.5 * (DEADBAND - 1.0);
+
 /// The evidence about one ratio or rate since the rollout began. Of bounded size; shares may change at every look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RatioEvidence {
@@ -39,6 +59,8 @@ pub struct RatioEvidence {
     waiting: Vec<PairCount>,
     /// All that was judged.
     seen: PairCount,
+    /// What of it may show that the canary is safe.
+    shown: PairCount,
     spread: Option<Spread>,
 }
 
@@ -68,6 +90,7 @@ impl RatioEvidence {
             open: PairCount::default(),
             waiting: Vec::new(),
             seen: PairCount::default(),
+            shown: PairCount::default(),
             spread: None,
         }
     }
@@ -78,6 +101,14 @@ impl RatioEvidence {
     /// # Errors
     /// A `dt` that is no span of time. Nothing has changed then.
     pub fn look(&mut self, dt: f64, counts: &PairCount) -> Result<(), Refusal> {
+        self.look_amid(dt, counts, Amid::USUAL)
+    }
+
+    /// As [`Self::look`], in a time that may be unusual.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn look_amid(&mut self, dt: f64, counts: &PairCount, amid: Amid) -> Result<(), Refusal> {
         let dt = span(dt)?;
         self.open = self.open.plus(*counts);
         if !self.open.is_closed() {
@@ -89,12 +120,15 @@ impl RatioEvidence {
         let look = std::mem::take(&mut self.open);
         self.seen = self.seen.plus(look);
         let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
+        let spread = grown(spread, amid.growth);
         self.spread = Some(spread);
         let likelihood = self.noise.likelihood_with(&look, spread);
         let is_told = self.noise.looks_until_bounded() == 0;
         self.harm.cap(if is_told { MOST_OF_ONE } else { MOST_OF_UNKNOWN });
         self.harm.look(dt, &likelihood)?;
-        if self.noise.is_bounded() {
+        if !amid.proves {
+            // What is counted in such a time says nothing of others, of how much worse the canary is then neither.
+        } else if self.noise.is_bounded() {
             for look in std::mem::take(&mut self.waiting) {
                 let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
                 self.show_safety(dt, &look, spread)?;
@@ -103,7 +137,10 @@ impl RatioEvidence {
         } else {
             self.waiting.push(look);
         }
-        self.interval.look(&likelihood)?;
+        if amid.proves {
+            self.shown = self.shown.plus(look);
+            self.interval.look(&likelihood)?;
+        }
         if let Some(floor) = &mut self.floor {
             floor.look(dt, self.kind, &look, spread)?;
         }
@@ -145,6 +182,12 @@ impl RatioEvidence {
         &self.seen
     }
 
+    /// What of it may show that the canary is safe.
+    #[must_use]
+    pub fn shown(&self) -> &PairCount {
+        &self.shown
+    }
+
     /// What waits for the other arm.
     #[must_use]
     pub fn open(&self) -> &PairCount {
@@ -167,6 +210,14 @@ impl RatioEvidence {
         let floor = self.floor.iter_mut().map(|floor| &mut floor.tilt);
         std::iter::once(&mut self.harm).chain(&mut self.safety).chain(floor)
     }
+}
+
+/// The noise of a time in which there are so many times as many events as when it was measured. Frailty says it by itself.
+fn grown(spread: Spread, growth: f64) -> Spread {
+    if growth <= 1.0 || spread.frailty > 0.0 {
+        return spread;
+    }
+    Spread { phi: spread.phi + (spread.phi - 1.0 + HIDDEN) * (growth - 1.0), ..spread }
 }
 
 impl Floor {

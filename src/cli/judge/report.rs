@@ -28,6 +28,9 @@ struct Signal {
     log_e_harm: f64,
     log_e_safe: f64,
     effect: [Option<f64>; 3],
+    /// Of a latency, the bound, in seconds, that the effect is told at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound: Option<f64>,
     why: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     otherwise: String,
@@ -36,6 +39,7 @@ struct Signal {
 impl Report {
     pub(super) fn new(rollout: &str, trial: &Trial) -> Self {
         let verdict = trial.judge().verdict();
+        let why = trial.why(&verdict);
         Self {
             rollout: rollout.to_owned(),
             at: verdict.at,
@@ -43,7 +47,7 @@ impl Report {
             decided: None,
             score: verdict.score.map(rounded),
             signals: verdict.signals.into_iter().map(|(name, signal)| (name, Signal::from(signal))).collect(),
-            why: verdict.why,
+            why,
         }
     }
 
@@ -67,9 +71,17 @@ impl Report {
 
 impl From<SignalVerdict> for Signal {
     fn from(verdict: SignalVerdict) -> Self {
-        let SignalVerdict { outcome, log_e_harm, log_e_safe, effect, why, otherwise, .. } = verdict;
+        let SignalVerdict { outcome, log_e_harm, log_e_safe, effect, bound, why, otherwise, .. } = verdict;
         let [log_e_harm, log_e_safe] = [log_e_harm, log_e_safe].map(rounded);
-        Self { outcome, log_e_harm, log_e_safe, effect: effect.map(|end| end.map(rounded)), why, otherwise }
+        Self {
+            outcome,
+            log_e_harm,
+            log_e_safe,
+            effect: effect.map(|end| end.map(rounded)),
+            bound,
+            why,
+            otherwise,
+        }
     }
 }
 

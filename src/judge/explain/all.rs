@@ -15,8 +15,9 @@ pub(in crate::judge) fn together(v: &Verdict) -> String {
     } else if v.no_data {
         first(v, Outcome::NoData)
     } else if v.both_bad {
-        "both versions break an absolute limit, or are far worse than the baseline was before: nobody is blamed and nothing is promoted until that passes"
-            .to_owned()
+        let bad: Vec<&str> = v.signals.values().filter(|s| s.both_bad).map(|s| s.why.as_str()).collect();
+        let more = if bad.len() > 1 { format!(" (and {} more)", bad.len() - 1) } else { String::new() };
+        format!("nothing is promoted while both versions are bad alike: {}{more}", bad.first().unwrap_or(&""))
     } else if v.safe {
         if v.signals.is_empty() {
             "the policy compares nothing, so nothing speaks against the canary".to_owned()
@@ -81,9 +82,11 @@ pub(in crate::judge) fn with_split(mut text: String, v: &Verdict, shares: Option
     text
 }
 
-/// Why the first gating signal with this outcome has it.
+/// Why the first signal that gates or is critical and has this outcome has it.
 pub(in crate::judge) fn first(v: &Verdict, outcome: Outcome) -> String {
-    let mut found = v.signals.values().filter(|signal| signal.gates && signal.outcome == outcome);
+    let mut found = v.signals.values().filter(|signal| {
+        (signal.gates || signal.critical && outcome != Outcome::Inconclusive) && signal.outcome == outcome
+    });
     match (found.next(), found.count()) {
         (None, _) => "nothing is known yet".to_owned(),
         (Some(signal), 0) => signal.why.clone(),

@@ -262,6 +262,16 @@ impl Series {
         self.seen
     }
 
+    /// How its values are told: times what, in which unit.
+    pub(super) fn scale(&self) -> (f64, &'static str) {
+        match self.value {
+            Value::Ratio | Value::Slower(_) => (100.0, " percentage points"),
+            Value::Quantile(_) => (1000.0, " ms"),
+            Value::Rate => (1.0, " a second and unit"),
+            Value::Mean => (1.0, ""),
+        }
+    }
+
     /// Whether readings tell of requests.
     pub(in crate::judge) fn counts_requests(&self) -> bool {
         matches!(self.value, Value::Ratio | Value::Slower(_) | Value::Quantile(_))

@@ -40,9 +40,9 @@ fn why(series: &Series) -> String {
     let Judgement { label, deviation, shift, .. } = judged.judgement;
     let Arms { baseline, canary } = judged.values;
     match label {
-        Label::Pass => format!("Pass: {}", change(deviation, shift)),
-        Label::High => format!("High: {}", change(deviation, shift)),
-        Label::Low => format!("Low: {}", change(deviation, shift)),
+        Label::Pass => format!("Pass: {}", change(series, deviation, shift)),
+        Label::High => format!("High: {}", change(series, deviation, shift)),
+        Label::Low => format!("Low: {}", change(series, deviation, shift)),
         Label::NoData | Label::NoDataFail => format!(
             "Nodata: {} of the canary and {} of the baseline are too few",
             plural(canary, "value"),
@@ -56,8 +56,10 @@ fn why(series: &Series) -> String {
     }
 }
 
-/// "1.9 times the baseline's mean; shifted by 0.009, between 0.005 and 0.012 with 98% confidence".
-fn change(deviation: Option<f64>, shift: Option<Shift>) -> String {
+/// "1.9 times the baseline's mean; shifted by 0.9 percentage points, between 0.5 and 1.2 in this judgement".
+fn change(series: &Series, deviation: Option<f64>, shift: Option<Shift>) -> String {
+    let (times_of, unit) = series.scale();
+    let number = |value: f64| number(value * times_of);
     let ratio = match deviation {
         Some(ratio) if ratio.abs() < MOST => format!("{} times the baseline's mean", times(ratio)),
         Some(_) => format!("more than {} times the baseline's mean", count(MOST)),
@@ -65,7 +67,7 @@ fn change(deviation: Option<f64>, shift: Option<Shift>) -> String {
     };
     match shift {
         Some(Shift { lower, estimate, upper }) => format!(
-            "{ratio}; shifted by {}, between {} and {} in this judgement",
+            "{ratio}; shifted by {}{unit}, between {} and {} in this judgement",
             number(estimate),
             number(lower),
             number(upper)
@@ -75,13 +77,15 @@ fn change(deviation: Option<f64>, shift: Option<Shift>) -> String {
 }
 
 fn otherwise(series: &Series) -> String {
+    let (times_of, unit) = series.scale();
+    let number = |value: f64| number(value * times_of);
     match series.fails() {
         Some(Judgement { label: Label::High, shift: Some(shift), .. }) => format!(
-            "it would have passed if the shift might also have been {} or less",
+            "it would have passed if the shift might also have been {}{unit} or less",
             number(series.settings().tolerance * shift.estimate.abs())
         ),
         Some(Judgement { label: Label::Low, shift: Some(shift), .. }) => format!(
-            "it would have passed if the shift might also have been {} or more",
+            "it would have passed if the shift might also have been {}{unit} or more",
             number(-series.settings().tolerance * shift.estimate.abs())
         ),
         _ => String::new(),

@@ -55,7 +55,7 @@ fn a_bad_canary_fails_at_the_first_judgement_and_says_why() {
     assert_eq!((verdict.score, verdict.culprits.as_slice()), ([0.0, 0.0], &["errors".to_owned()][..]));
     let signal = &verdict.signals["errors"];
     assert_eq!(signal.outcome, Outcome::Fail);
-    assert!(signal.why.starts_with("errors: High: 1.8 times the baseline's mean; shifted by 0.00769, between 0.00422 and 0.0114 in this judgement"), "{}", signal.why);
+    assert!(signal.why.starts_with("errors: High: 1.8 times the baseline's mean; shifted by 0.769 percentage points, between 0.422 and 1.14 in this judgement"), "{}", signal.why);
     assert!(signal.otherwise.starts_with("it would have passed if"), "{}", signal.otherwise);
     assert!(verdict.why.starts_with("harm: score 0 is below 75: errors: High: "), "{}", verdict.why);
     assert!(verdict.why.ends_with("without a budget for false rollbacks"), "{}", verdict.why);

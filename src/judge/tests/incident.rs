@@ -2,17 +2,29 @@
 
 use super::*;
 use crate::stats::{ArmCount, hist_phi};
+use rand_distr::Gamma;
 
-/// Rollouts of a good canary beside a baseline of which so many requests of a thousand fail, after an hour in which ten did.
-fn of_both(history: bool, fail: f64, looks: u32) -> Judge {
-    let arm = |share: f64, part: f64| counts((1500.0 * share * part).round(), 1500.0 * share);
-    let before = |n: u32| look(15.0 * f64::from(n) - 3600.0, 0.0, &[("errors", arm(1.0, 0.01), None)]);
+/// Requests of a look, both versions.
+const REQUESTS: f64 = 1500.0;
+
+/// The failures of both versions in a look.
+fn failures(at: u32, baseline: f64, canary: f64) -> Look {
+    let arm = |share: f64, part: f64| counts(REQUESTS * share * part.min(1.0), REQUESTS * share);
+    look(15.0 * f64::from(at), 0.1, &[("errors", arm(0.9, baseline), arm(0.1, canary))])
+}
+
+/// A rollout after an hour in which one request of a hundred failed, or without one.
+fn rollout(history: bool) -> Judge {
+    let before =
+        |n: u32| look(15.0 * f64::from(n) - 3600.0, 0.0, &[("errors", counts(15.0, REQUESTS), None)]);
     let past: Vec<Look> = if history { (0..240).map(before).collect() } else { Vec::new() };
-    let mut judge = Judge::new(&policy(&[0.1], vec![ratio("errors")]), &past);
-    for n in 0..looks {
-        let failing = 0.001 * fail;
-        judge.take(&look(15.0 * f64::from(n), 0.1, &[("errors", arm(0.9, failing), arm(0.1, failing))]));
-    }
+    Judge::new(&policy(&[0.1], vec![ratio("errors")]), &past)
+}
+
+/// A rollout of a good canary, of both of whose versions so many requests of a thousand fail.
+fn of_both(history: bool, fail: f64, looks: u32) -> Judge {
+    let mut judge = rollout(history);
+    (0..looks).for_each(|n| judge.take(&failures(n, 0.001 * fail, 0.001 * fail)));
     judge
 }
 
@@ -38,18 +50,89 @@ fn nothing_is_promoted_while_both_versions_fail() {
             verdict.signals["errors"].why
         );
     }
-    let before = &of_both(true, 1000.0, 60).verdict().signals["errors"].why;
-    assert!(before.contains("than the baseline had before the rollout (1%)"), "{before}");
+    let why = of_both(true, 1000.0, 60).verdict().why;
+    assert!(why.contains("now (100%) than the baseline usually has (1%)"), "{why}");
+}
+
+/// What is usual is told by the rollout's own looks, too.
+#[test]
+fn an_outage_that_begins_later_is_one_without_a_history() {
+    for onset in [5, 10, 20, 40] {
+        let mut judge = of_both(false, 10.0, onset);
+        for n in onset..onset + 100 {
+            judge.take(&failures(n, 1.0, 1.0));
+            assert!(n == onset || judge.both_bad() && !judge.safe(), "{onset} {n}");
+        }
+    }
 }
 
 #[test]
 fn an_incident_that_is_over_holds_nothing_back() {
     let mut judge = of_both(true, 1000.0, 20);
-    for n in 20..120 {
-        judge.take(&look(15.0 * f64::from(n), 0.1, &[("errors", counts(13.0, 1350.0), counts(1.0, 150.0))]));
-    }
+    judge.take(&failures(20, 0.01, 0.01));
+    assert!(!judge.both_bad(), "{}", judge.verdict().why);
+    (21..120).for_each(|n| judge.take(&failures(n, 0.01, 0.01)));
     let verdict = judge.verdict();
     assert!(verdict.safe && !verdict.both_bad, "{}", verdict.why);
+}
+
+/// While everything fails a canary is as good as its baseline; that says nothing of the time after.
+#[test]
+fn an_incident_proves_nothing() {
+    for history in [true, false] {
+        for (looks, fails) in [(40, 0.5), (4, 0.2), (8, 0.3), (1, 1.0)] {
+            let mut judge = rollout(history);
+            let usual = if history { 0 } else { 10 };
+            for n in 0..400 {
+                let shared = if (usual..usual + looks).contains(&n) { fails } else { 0.0 };
+                judge.take(&failures(n, 0.01 + shared, 0.015 + shared));
+                assert!(!judge.safe(), "{history} {looks} looks of {fails}: safe at {n}");
+                if judge.harm() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// An app that never fails is proven by its floor; one look in which both fail tells nothing of it.
+#[test]
+fn a_blip_of_both_leaves_a_canary_that_never_fails_to_be_proven() {
+    let look_of = |n: u32, share: f64| failures(n, share, share);
+    let before = |n: u32| look(15.0 * f64::from(n) - 3600.0, 0.0, &[("errors", counts(0.0, REQUESTS), None)]);
+    let past: Vec<Look> = (0..240).map(before).collect();
+    let proven = |blip: Option<u32>| {
+        let mut judge = Judge::new(&policy(&[0.1], vec![ratio("errors")]), &past);
+        (0..240).find(|n| {
+            judge.take(&look_of(*n, if blip == Some(*n) { 0.2 } else { 0.0 }));
+            judge.safe()
+        })
+    };
+    let (without, with) = (proven(None).unwrap(), proven(Some(10)).unwrap());
+    assert!((without..without + 6).contains(&with), "{without} {with}");
+}
+
+/// Each arm's rate wavers in proportion to itself, so quiet times show little of it.
+#[test]
+fn what_wavers_wavers_more_in_an_incident() {
+    let mut rolled_back = 0;
+    for seed in 0..200 {
+        let mut traffic = Traffic::new(seed);
+        let mut errors = |share: f64| {
+            let rate = share * Gamma::new(25.0, 0.04).unwrap().sample(&mut traffic.rng);
+            counts(traffic.draw(rate * 750.0).min(750.0), 750.0)
+        };
+        let before: Vec<Look> = (0..240_u32)
+            .map(|n| look(15.0 * f64::from(n) - 3600.0, 0.0, &[("errors", errors(0.01), None)]))
+            .collect();
+        let mut judge = Judge::new(&policy(&[0.5], vec![ratio("errors")]), &before);
+        for n in 0..80_u32 {
+            let share = if (20..40).contains(&n) { 0.3 } else { 0.01 };
+            judge.take(&look(15.0 * f64::from(n), 0.5, &[("errors", errors(share), errors(share))]));
+        }
+        rolled_back += u32::from(judge.harm());
+    }
+    assert!(rolled_back <= 4, "{rolled_back} of 200");
 }
 
 /// Of an hour of independent errors one in thirty has a dispersion that looks like clusters.

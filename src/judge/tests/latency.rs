@@ -57,8 +57,17 @@ fn slower_requests_are_found_and_equal_ones_proven() {
 fn the_sentence_names_the_bound() {
     let mut judge = Judge::new(&policy(&[0.1], vec![latency(None)]), &history(1));
     looks(2, 1.5, &LE).take(10).for_each(|look| judge.take(&look));
-    let why = judge.verdict().why;
-    let clearest = "harm: latency: requests within 75 ms: 0.51 times the baseline's (23.4% against 45.6%); less than the 43.3%";
+    let verdict = judge.verdict();
+    let why = verdict.why;
+    // Worse is above 1: so many times as many of the baseline's are within the bound.
+    let signal = &verdict.signals["latency"];
+    assert_eq!(signal.bound, Some(0.075));
+    assert!(
+        signal.effect[0].unwrap() > 1.5 && (1.8..2.1).contains(&signal.effect[1].unwrap()),
+        "{:?}",
+        signal.effect
+    );
+    let clearest = "harm: latency: requests within 75 ms: 0.51 times the baseline's (23.4% against 45.6%), between 0.4 and 0.66; less than the 43.3%";
     assert!(why.starts_with(clearest), "{why}");
 }
 

@@ -38,14 +38,17 @@ pub(super) fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return react(r, Reaction::Pause, verdict.why.clone(), Vec::new(), PauseCause::WrongSplit);
     }
     if let Strategy::MultiVersion(both) = &r.policy.strategy {
-        let over = both.lasts.filter(|lasts| i.now.since(reached) >= *lasts);
+        let is_kept_from = verdict.both_bad && both.then == Reaction::Promote;
+        let over = both.lasts.filter(|lasts| i.now.since(reached) >= *lasts && !is_kept_from);
         return over.map_or_else(Vec::new, |lasts| end_of_coexistence(r, both.then, lasts, &verdict.why));
     }
     let (bake, baked) = (r.policy.strategy.bake(), r.baked(i.now));
     if baked >= bake.at_least && verdict.safe && !verdict.both_bad {
         return step_done(r, &format!("{} after {}: {}", step_name(r), baked.rounded(), verdict.why));
     }
-    if baked >= bake.at_most {
+    // What hits both versions is no reason to promote.
+    let is_kept_from = verdict.both_bad && r.policy.on.inconclusive == Reaction::Promote;
+    if baked >= bake.at_most && !is_kept_from {
         let baked = baked.rounded();
         let why = format!("{}: neither harm nor safety was shown in {baked}; {}", step_name(r), verdict.why);
         return match r.policy.on.inconclusive {
