@@ -56,8 +56,16 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     if let Some(house) = args.from.open()? {
         known = hold_against_app(&house, &args.traffic, &mut loaded).await?;
     } else if args.traffic.is_asked() {
-        if !args.traffic.is_enough() {
-            return Err(Trouble::new(plan::TRAFFIC_UNKNOWN));
+        let lacking: Vec<_> = loaded
+            .readings
+            .iter()
+            .filter_map(|reading| args.traffic.lacking(reading.policy.as_ref()?))
+            .collect();
+        // Of policies whose traffic is not told, nothing is said; but something must be said.
+        if let Some(lacking) = lacking.first()
+            && lacking.len() == loaded.readings.len()
+        {
+            return Err(plan::traffic_unknown(lacking));
         }
         for reading in &mut loaded.readings {
             hold_against(reading, &args.traffic, None)?;

@@ -11,6 +11,7 @@ mod print;
 mod read;
 mod simulate;
 mod value;
+mod wander;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use crate::policy::{Policy, Strategy};
 use crate::words::Share;
 use course::{Course, course};
 use forecast::{Broken, Plan, Step, complaint};
-use load::loads;
+use load::{Load, loads};
 
 pub(super) use load::Flags;
 pub(super) use read::{From, House, Known};
@@ -41,7 +42,7 @@ pub(super) struct Args {
     #[command(flatten)]
     traffic: Flags,
     /// The canary's share of traffic, as `10%`, instead of the policy's steps
-    #[arg(long, value_parser = value::percentage)]
+    #[arg(long, value_parser = value::share)]
     share: Option<Share>,
     /// Also run this many simulated rollouts of each kind through the judge, good ones and bad ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -58,9 +59,10 @@ Examples:
   uguisu plan rules/web.yaml --app shop --rps 5            what was read of `shop`, but at night
   uguisu plan rules/web.yaml --rps 100 --error-rate 1% --simulate 1000";
 
-/// What is wrong where neither the flags nor an app tell the traffic.
-pub(super) const TRAFFIC_UNKNOWN: &str =
-    "the traffic is not known; say it with `--rps` and `--error-rate`, or have it read with `--app`";
+/// What is wrong where neither the flags nor an app tell a policy's traffic.
+pub(super) fn traffic_unknown(lacking: &str) -> Trouble {
+    Trouble::new(format!("the traffic is not known; say it with {lacking}, or have it read with `--app`"))
+}
 
 /// All that is printed.
 #[derive(Serialize)]
@@ -80,8 +82,10 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
         Ok(policy) => policy,
         Err(code) => return Ok(code),
     };
-    if !args.from.is_asked() && !args.traffic.is_enough() {
-        return Err(Trouble::new(TRAFFIC_UNKNOWN));
+    if !args.from.is_asked()
+        && let Some(lacking) = args.traffic.lacking(&policy)
+    {
+        return Err(traffic_unknown(lacking));
     }
     if args.share.is_some() && matches!(policy.strategy, Strategy::BlueGreen(_)) {
         return Err(Trouble::new(
@@ -94,7 +98,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     };
     let course = way(&policy, args.share, known.as_ref()).map_err(Trouble::new)?;
     let loads = loads(&policy, &args.traffic, known.as_ref());
-    let mut plan = forecast::plan(&policy, &course, &loads);
+    let mut plan = planned(&policy, &course, &args.traffic, &loads);
     // The judge asks of a step what the policy's steps ask: of one share alone, what is asked in the end.
     let judged = course::judged(&policy, args.share);
     plan.simulated = args.simulate.map(|runs| simulate::simulate(&judged, &course, &loads, runs));
@@ -105,6 +109,13 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Trouble> {
     } else {
         print::table(&report, &args.traffic, &mut anstream::stdout())
     })
+}
+
+/// The forecast, with what it rests on.
+fn planned(policy: &Policy, course: &Course, flags: &Flags, loads: &[Load]) -> Plan {
+    let mut plan = forecast::plan(policy, course, loads);
+    plan.notes.extend(flags.taken_of_gauges(policy));
+    plan
 }
 
 fn way(policy: &Policy, share: Option<Share>, known: Option<&Known>) -> Result<Course, String> {
@@ -173,7 +184,13 @@ pub(super) fn complaints(
         for (share, forecast, is_unproven) in
             last.map(|(s, f)| (s, f, false)).into_iter().chain(unproven.map(|(s, f)| (s, f, true)))
         {
-            for broken in forecast.broken.iter().filter(|broken| broken.is_unproven() == is_unproven) {
+            // What some step sees is seen.
+            let is_unseen = |broken: &Broken| *broken == Broken::Unseen;
+            let is_seen_before = forecasts().any(|(_, forecast)| !forecast.broken.iter().any(is_unseen));
+            let counts = |broken: &&Broken| {
+                broken.is_unproven() == is_unproven && !(is_unseen(broken) && is_seen_before)
+            };
+            for broken in forecast.broken.iter().filter(counts) {
                 complaints.push(complaint(broken, &forecast, share, plan.bake[1]));
             }
         }

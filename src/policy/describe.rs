@@ -187,7 +187,10 @@ fn may_be_wrong(policy: &Policy) -> String {
     if policy.strategy.coexists() {
         return format!("{rolled_back}; none is promoted because it is proven");
     }
-    format!("{rolled_back}, at most {} of worse ones promoted", policy.budget.false_promotion)
+    format!(
+        "{rolled_back}, at most {} of those as bad as `prove_within` promoted; milder ones may pass",
+        policy.budget.false_promotion
+    )
 }
 
 fn compares(signal: &Signal, policy: &Policy) -> String {

@@ -180,7 +180,7 @@ pub(in crate::policy) struct Signal {
     #[schemars(extend("examples" = ["+20%"]))]
     pub(in crate::policy) margin: Given<Field<Change>>,
     /// What must be shown before a step is done: less than this much worse. Default: less strict for small shares
-    /// of traffic, `+50%` in the end.
+    /// of traffic, `+50%` in the end; `+100%` for a blue-green canary, which only the past is compared with.
     #[serde(default)]
     #[schemars(extend("examples" = ["+50%"]))]
     pub(in crate::policy) prove_within: Given<Field<Change>>,

@@ -54,7 +54,7 @@ mod tests;
 
 pub use advisory::AdvisoryTest;
 pub use fit::{Form, GaugeFit, GaugeSettings, NoFit, NoiseSummary};
-pub use forecast::{Course, GaugeForecast};
+pub use forecast::{Course, GaugeForecast, Worsening};
 pub use history::History;
 pub use running::{GaugeTest, Leak, Taken};
 pub use scale::Worse;

@@ -32,6 +32,8 @@ pub(super) struct Leg {
     /// It is no step but the watch after the last one.
     pub(super) is_watch: bool,
     pub(super) bake: Bake,
+    /// What of it is left out, because the canary is new.
+    pub(super) warm_up: Span,
 }
 
 impl Leg {
@@ -78,6 +80,7 @@ pub(super) fn course(
                 baseline: step.baseline,
                 is_watch: false,
                 bake,
+                warm_up: Span::ZERO,
             })
             .collect(),
         // Nobody knows the units, so every share can be had; or the platform moves them, whatever they are.
@@ -87,10 +90,14 @@ pub(super) fn course(
             .map(|share| {
                 let step = steps().find(|step| step.wished >= share).or(steps().next_back());
                 let (canary, baseline) = step.map_or((1, UNITS), |step| (step.canary, step.baseline));
-                Leg { share, index: index(share), canary, baseline, is_watch: false, bake }
+                let index = index(share);
+                Leg { share, index, canary, baseline, is_watch: false, bake, warm_up: Span::ZERO }
             })
             .collect(),
     };
+    if let Some(first) = legs.first_mut() {
+        first.warm_up = policy.warm_up;
+    }
     let after = policy.watch.max(policy.keep_for);
     // Where the canary is alone from the first, the watch goes on with what was begun.
     let last = legs.last().copied().filter(|leg| share.is_none() && after > Span::ZERO && !leg.is_alone());
@@ -100,6 +107,7 @@ pub(super) fn course(
         baseline: 0,
         is_watch: true,
         bake: Bake { at_least: after, at_most: after },
+        warm_up: Span::ZERO,
         ..leg
     }));
     let mut adjusted = if known.is_some() { plan.adjusted } else { Vec::new() };

@@ -21,6 +21,12 @@ use gauge::GaugeSight;
 /// The regressions that are forecast, as ratios to the baseline.
 pub(super) const REGRESSIONS: [f64; 6] = [1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
 
+/// The leaks of gauges that are forecast, as parts of the baseline's level an hour.
+pub(super) const LEAKS: [f64; 4] = [0.2, 0.5, 1.0, 2.0];
+
+/// What is proposed to be proven in place of what is too strict, as ratios.
+pub(super) const WITHIN: [f64; 5] = [1.5, 2.0, 2.5, 3.0, 5.0];
+
 /// Forecasts beyond this are of no use to anybody: a week.
 const LONGEST: f64 = 7.0 * 86_400.0;
 
@@ -45,6 +51,8 @@ pub(in crate::cli) struct Plan {
     pub(super) adjusted: Vec<String>,
     /// Empty where nothing can be forecast.
     pub(super) steps: Vec<Step>,
+    /// What is left out of the first step, in seconds: the times count from its end.
+    pub(super) warm_up: f64,
     /// What cannot be seen at any step, and what would help, in sentences.
     pub(super) notes: Vec<String>,
     /// Why nothing can be forecast.
@@ -70,7 +78,8 @@ pub(in crate::cli) struct Step {
     pub(super) notes: Vec<String>,
 }
 
-/// One signal at one step. Times are in seconds, typical (the median of rollouts), counted from the step's beginning.
+/// One signal at one step. Times are in seconds, typical (the median of rollouts), counted from the step's beginning, or from the
+/// end of the warm-up.
 #[derive(Debug, Clone, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the signal at this step")]
 pub(in crate::cli) struct Forecast {
@@ -93,6 +102,9 @@ pub(in crate::cli) struct Forecast {
     pub(super) notices: [Option<f64>; 2],
     /// How long each regression lives.
     pub(super) detection: Vec<Detection>,
+    /// How long a gauge that gets worse and worse from the beginning on lives; empty for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) leaks: Vec<Leaking>,
     /// How long a canary as good as the baseline needs to be proven; nothing: longer than a week, or never.
     pub(super) proven: Option<f64>,
     /// What else cannot be seen at this step, and what would help, in sentences.
@@ -134,6 +146,15 @@ pub(in crate::cli) struct Detection {
     pub(super) from_start: Option<f64>,
     /// If it begins later, from its onset.
     pub(super) late: Option<f64>,
+}
+
+/// How long a leak lives.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(in crate::cli) struct Leaking {
+    /// How much worse the canary becomes in an hour, as a part of the baseline's level.
+    pub(super) an_hour: f64,
+    /// From the beginning of the rollout; nothing: the whole rollout does not see it.
+    pub(super) from_start: Option<f64>,
 }
 
 /// What can be seen of one signal at one step. Times are in seconds.
@@ -185,6 +206,7 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
         bake: [course.bake.at_least.as_seconds(), course.bake.at_most.as_seconds()],
         ends: ends(policy),
         adjusted: course.adjusted.clone(),
+        warm_up: course.legs.first().map_or(0.0, |leg| leg.warm_up.as_seconds()),
         notes: notes
             .chain(if assumed { taken(policy, loads) } else { Vec::new() })
             .chain(assumed.then(|| HISTORY.to_owned()))
@@ -252,8 +274,8 @@ fn rests_on(leg: &Leg, loads: &[Load]) -> Vec<String> {
     ];
     if is_assumed(loads) {
         notes.push(format!(
-            "reckoned with an hour of history of this traffic that wanders no more than was said; without history {}; `--app` \
-             reads what is known",
+            "reckoned with an hour of history of this traffic, in which requests wander by 15% and errors by 30%, as those of services \
+             do; without history {}; `--app` reads what is known",
             if leg.is_watch { "only the steps before tell what the baseline was like" } else { "nothing is held against it" }
         ));
     }
@@ -286,6 +308,7 @@ impl Case<'_> {
             within,
             notices: [None; 2],
             detection: Vec::new(),
+            leaks: Vec::new(),
             proven: None,
             blind: Vec::new(),
             never: Vec::new(),
@@ -298,7 +321,7 @@ impl Case<'_> {
                 let sight = CountSight::new(self.policy, self.signal, self.ask, counts, self.leg);
                 self.look(&sight, &mut forecast);
                 forecast.never.extend(sight.hidden());
-                let help = |longest: Span| sight.help(within, longest.as_seconds());
+                let help = |longest: Span| sight.help(within, self.told_in(longest));
                 self.judge(&mut forecast, help);
                 if let Some(limit) = sight.limit().filter(|limit| counts.base >= *limit) {
                     forecast.broken.retain(|broken| !broken.is_unproven());
@@ -308,6 +331,11 @@ impl Case<'_> {
             Load::Gauge(past) => match GaugeSight::new(self.policy, self.ask, past, self.course, self.leg) {
                 Ok(sight) => {
                     self.look(&sight, &mut forecast);
+                    let leak = |an_hour| Leaking {
+                        an_hour,
+                        from_start: sight.leak(an_hour).and_then(|s| self.at_look(s)),
+                    };
+                    forecast.leaks = LEAKS.map(leak).to_vec();
                     self.judge(&mut forecast, |_| String::new());
                 }
                 Err(why) => forecast.never.push(format!("{why}; without it nothing is rolled back for it")),
@@ -335,13 +363,24 @@ impl Case<'_> {
         self.look(&sight, forecast);
         // A watch promises nothing: what it does not see was compared before.
         if !self.leg.is_watch {
-            self.judge(forecast, |_| String::new());
+            let proves = |within: f64, longest: Span| {
+                let ask = Ask { within: vec![within], ..self.ask.clone() };
+                let sight = AloneSight::new(self.policy, self.signal, &ask, self.load);
+                sight
+                    .and_then(|sight| sight.proof(within))
+                    .is_some_and(|seconds| seconds <= self.told_in(longest))
+            };
+            let least = forecast.within;
+            self.judge(forecast, |longest| {
+                let bound = WITHIN.into_iter().find(|bound| *bound > least && proves(*bound, longest));
+                bound.map_or_else(String::new, |bound| format!("; `prove_within: {}` would do", worse(bound)))
+            });
         }
     }
 
     fn look(&self, sight: &impl Sight, forecast: &mut Forecast) {
         let bake = self.leg.bake;
-        forecast.notices = [bake.at_least, bake.at_most].map(|bake| self.notices(sight, bake.as_seconds()));
+        forecast.notices = [bake.at_least, bake.at_most].map(|bake| self.notices(sight, self.told_in(bake)));
         // More than everything cannot fail.
         let possible = REGRESSIONS.into_iter().filter(|regression| *regression <= sight.most());
         forecast.detection = possible
@@ -366,7 +405,7 @@ impl Case<'_> {
         if forecast.notices[1].is_none_or(|notices| notices > UNSEEN) {
             forecast.broken.push(Broken::Unseen);
         }
-        if forecast.asked && forecast.proven.is_none_or(|proven| proven > longest.as_seconds()) {
+        if forecast.asked && forecast.proven.is_none_or(|proven| proven > self.told_in(longest)) {
             let help = help(longest);
             forecast.blind.push(format!(
                 "a good canary is not proven within {} in {longest}, so the step ends with `inconclusive`{help}",
@@ -374,6 +413,11 @@ impl Case<'_> {
             ));
             forecast.broken.push(Broken::Unproven(help));
         }
+    }
+
+    /// The seconds of a bake that looks are taken in.
+    fn told_in(&self, bake: Span) -> f64 {
+        (bake.as_seconds() - self.leg.warm_up.as_seconds()).max(0.0)
     }
 
     /// The smallest regression that is found within so many seconds.

@@ -4,9 +4,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::course::UNITS;
+use super::print::time;
 use super::read::Known;
 use super::value;
-use crate::judge::{CountPast, GaugePast, Level, Look, Past, Reading, past};
+use super::wander::{RATIO, TRAFFIC, Wander};
+use crate::judge::{CountPast, GAUGE_LOOKS, GAUGE_UNITS, GaugePast, Level, Look, Past, Reading, past};
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::{ArmCount, CountKind, MIN_EVENTS, UNKNOWN_DISPERSION};
 use crate::words::{Arms, Share, Span};
@@ -15,20 +17,20 @@ use crate::words::{Arms, Share, Span};
 #[derive(Debug, Clone, Default, Args)]
 pub(in crate::cli) struct Flags {
     /// Requests a second, both versions together
-    #[arg(long, value_name = "N", value_parser = value::above_zero)]
+    #[arg(long, value_name = "N", value_parser = value::above_zero, allow_negative_numbers = true)]
     pub(super) rps: Option<f64>,
     /// The baseline's share of requests that fail, as `1%`
-    #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
+    #[arg(long, value_name = "SHARE", value_parser = value::rate)]
     pub(super) error_rate: Option<Share>,
     /// The baseline's share of requests slower than a latency's bound; 10%, or half of the signal's limit where that is
     /// less, unless said or read otherwise
-    #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
+    #[arg(long, value_name = "SHARE", value_parser = value::rate)]
     pub(super) slow_rate: Option<Share>,
     /// Events a second of signals that are rates, over all units of both versions
-    #[arg(long, value_name = "N", value_parser = value::above_zero)]
+    #[arg(long, value_name = "N", value_parser = value::above_zero, allow_negative_numbers = true)]
     pub(super) events: Option<f64>,
     /// How much noisier than independent events the counts are: variance over mean, 1 unless said or read otherwise
-    #[arg(long, value_name = "N", value_parser = value::dispersion)]
+    #[arg(long, value_name = "N", value_parser = value::dispersion, allow_negative_numbers = true)]
     pub(super) dispersion: Option<f64>,
     /// By how much a gauge's units differ from each other, as `5%`, where no past tells it
     #[arg(long, value_name = "SHARE", value_parser = value::percentage)]
@@ -43,9 +45,39 @@ impl Flags {
         shares.iter().any(Option::is_some) || numbers.iter().any(Option::is_some)
     }
 
-    /// Whether they are enough to forecast with.
-    pub(in crate::cli) fn is_enough(&self) -> bool {
-        self.rps.is_some() && self.error_rate.is_some()
+    /// What the forecasts of gauges rest on whose noise a person says.
+    pub(super) fn taken_of_gauges(&self, policy: &Policy) -> Option<String> {
+        let gauges = policy.signals.iter().filter(|signal| matches!(signal.measure, Measure::Gauge { .. }));
+        let names: Vec<&str> = gauges.map(|signal| signal.name.as_str()).collect();
+        let first = policy.look_every.as_seconds() * f64::from(GAUGE_LOOKS);
+        (self.gauge_noise.is_some() && !names.is_empty() && policy.judge.kayenta().is_none()).then(|| {
+            format!(
+                "{}: reckoned with an hour of history. Without it nothing is judged of a gauge in the first {}, and never beside fewer than \
+                 {GAUGE_UNITS} units of the baseline.",
+                names.join(", "),
+                time(first)
+            )
+        })
+    }
+
+    /// What must be said besides, before anything can be forecast of a policy's signals; nothing where they are enough.
+    pub(in crate::cli) fn lacking(&self, policy: &Policy) -> Option<&'static str> {
+        let any = |is: fn(&Measure) -> bool| policy.signals.iter().any(|signal| is(&signal.measure));
+        let ratios = any(|measure| matches!(measure, Measure::Ratio { .. }));
+        let latencies = any(|measure| matches!(measure, Measure::Latency { .. }));
+        let rates = any(|measure| matches!(measure, Measure::Rate { .. }));
+        let gauges = any(|measure| matches!(measure, Measure::Gauge { .. }));
+        let others = self.events.is_some() && rates || self.gauge_noise.is_some() && gauges;
+        match () {
+            () if ratios && (self.rps.is_none() || self.error_rate.is_none()) => {
+                Some("`--rps` and `--error-rate`")
+            }
+            () if latencies && self.rps.is_none() => Some("`--rps`"),
+            () if ratios || latencies || others || policy.signals.is_empty() => None,
+            () if rates && gauges => Some("`--events` or `--gauge-noise`"),
+            () if rates => Some("`--events`"),
+            () => Some("`--gauge-noise`, as `--gauge-noise 5%`"),
+        }
     }
 }
 
@@ -62,6 +94,16 @@ pub(super) enum Load {
     Gauge(GaugePast),
     /// Nothing; what would help.
     Unknown(&'static str),
+}
+
+impl Load {
+    /// The largest regression that there can be, as a ratio: more than everything cannot fail.
+    pub(super) fn most(&self) -> f64 {
+        match self {
+            Self::Counts(counts) if counts.kind == CountKind::Ratio => 1.0 / counts.base,
+            Self::Counts(_) | Self::Gauge(_) | Self::Unknown(_) => f64::INFINITY,
+        }
+    }
 }
 
 /// The counts of one signal.
@@ -195,20 +237,33 @@ impl Said {
         let before = if let Some(read) = unchanged {
             Some(read.clone())
         } else {
-            let dispersion = dispersion.or(read.and_then(CountPast::wander)).unwrap_or(1.0);
-            self.hour(dispersion, every).map(|hour| at(&hour, read))
+            // What was read has its wandering in its dispersion.
+            let wander = read.and_then(CountPast::wander);
+            self.hour(dispersion.or(wander).unwrap_or(1.0), wander.is_some(), every)
+                .map(|hour| at(&hour, read))
         };
         Counts { kind, exposure, base, dispersion, past, before, assumed: unchanged.is_none() }
     }
 
-    /// An hour of it, with this variance over what independent events have. The same one whenever it is asked for.
-    fn hour(self, dispersion: f64, every: Span) -> Option<CountPast> {
+    /// An hour of it, with this variance over what independent events have; it wanders as services do unless it `stands`. The same
+    /// one whenever it is asked for.
+    fn hour(self, dispersion: f64, stands: bool, every: Span) -> Option<CountPast> {
         use rand::{RngExt as _, SeedableRng as _};
         let mut random = rand::rngs::StdRng::seed_from_u64(1);
         let every = every.max(Span(1)).as_seconds();
-        let exposure = self.exposure * every;
-        let clusters = rand_distr::Poisson::new(exposure * self.base / dispersion).ok()?;
+        let wandering = |wander: Wander| {
+            if stands { vec![1.0; ASSUMED as usize] } else { wander.typical(ASSUMED as usize) }
+        };
+        let (requests, ratios) = (wandering(TRAFFIC), wandering(RATIO));
         let mut look = |number: u32| {
+            let exposure = self.exposure
+                * every
+                * match self.kind {
+                    CountKind::Ratio => requests.get(number as usize)?,
+                    CountKind::Rate => &1.0,
+                };
+            let base = self.base * ratios.get(number as usize)?;
+            let clusters = rand_distr::Poisson::new(exposure * base / dispersion).ok()?;
             let events = dispersion * random.sample::<f64, _>(clusters);
             let count = match self.kind {
                 CountKind::Ratio => ArmCount::ratio(events.min(exposure), exposure),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::print::{moment, plain};
 use super::Report;
 use super::course::Course;
-use super::forecast::{Detection, Forecast, Step};
+use super::forecast::{Detection, Forecast, Leaking, Step};
 use super::load::{Flags, Load};
 use super::read::Known;
 use super::simulate::{Ends, Simulated};
@@ -178,10 +178,17 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
         )?,
         None => writeln!(
             out,
-            "{dim}At most {} of good canaries are rolled back, at most {} of bad ones promoted. Times are typical: half of the \
-             rollouts take longer.{dim:#}",
+            "{dim}At most {} of good canaries are rolled back, at most {} of those as bad as the last column says promoted; milder ones \
+             may pass. Times are typical: half of the rollouts take longer.{dim:#}",
             plan.false_rollback, plan.false_promotion
         )?,
+    }
+    if plan.warm_up > 0.0 && plan.unknown.is_none() {
+        writeln!(
+            out,
+            "{dim}They count from the end of the warm-up, {}, which is left out.{dim:#}",
+            time(plan.warm_up)
+        )?;
     }
     if let Some(ends) = &plan.ends {
         writeln!(out, "{dim}{ends}{dim:#}")?;
@@ -251,6 +258,14 @@ fn one_step(step: &Step, out: &mut impl Write) -> io::Result<()> {
     for note in &step.notes {
         writeln!(out, "{dim}  {note}{dim:#}")?;
     }
+    for signal in step.signals.iter().filter(|signal| !signal.leaks.is_empty()) {
+        writeln!(
+            out,
+            "{dim}  {}, worse by so much more each hour: {}{dim:#}",
+            signal.signal,
+            leaks(&signal.leaks)
+        )?;
+    }
     for signal in &step.signals {
         for blind in &signal.blind {
             writeln!(out, "{dim}  {}: {blind}{dim:#}", signal.signal)?;
@@ -259,9 +274,18 @@ fn one_step(step: &Step, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Which leaks are seen, and when: `+20% not seen, +50% seen in 41 min`.
+fn leaks(leaks: &[Leaking]) -> String {
+    let told = leaks.iter().map(|leak| match leak.from_start {
+        Some(seconds) => format!("{} seen in {}", worse(1.0 + leak.an_hour), time(seconds)),
+        None => format!("{} not seen", worse(1.0 + leak.an_hour)),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
 /// What simulated traffic does and the table above it does not reckon with.
-const WANDERS: &str = "as in real traffic, requests wander by 15%, error ratios by 30% and latencies by 5%, in both versions alike; the \
-                       table above takes them to stand still";
+const WANDERS: &str = "as in real traffic, requests wander by 15%, error ratios by 30% and latencies by 5%, in both versions alike; tables \
+                       of steps in which both serve take them to stand still";
 
 fn simulation(simulated: &Simulated, out: &mut impl Write) -> io::Result<()> {
     let bold = Style::new().bold();

@@ -12,14 +12,18 @@ use serde::Serialize;
 
 use super::course::Course;
 use super::load::{Load, assumed};
-use crate::judge::{Decision, Trial};
+use crate::judge::{Decision, Trial, asks};
 use crate::policy::{Bake, Judging, Measure, Policy, Reaction, Strategy};
 use crate::simulate::{Tally, interval, median};
 use crate::stats::gauge::NoiseSummary;
 use traffic::{Fault, Traffic};
 
 /// The regressions that are simulated, as ratios to the baseline.
-const REGRESSIONS: [f64; 3] = [1.5, 2.0, 5.0];
+const REGRESSIONS: [f64; 6] = [1.2, 1.5, 2.0, 5.0, 10.0, 50.0];
+/// Up to here always; more where so many rollouts end without a rollback.
+const ALWAYS: f64 = 5.0;
+/// The share of rollouts from which on a regression is seen well enough.
+const SEEN: f64 = 0.5;
 
 /// By how much a gauge's units differ where nobody says it.
 const GAUGE_NOISE: f64 = 0.05;
@@ -109,11 +113,21 @@ pub(super) fn simulate(policy: &Policy, course: &Course, loads: &[Load], runs: u
     let stage = Stage { policy: &policy, course, loads: &loads, noises };
     let good = stage.ends(None, runs);
     let mut bad = Vec::new();
+    let asks = asks(&policy);
     for (index, signal) in policy.signals.iter().enumerate() {
         if matches!(loads[index], Load::Unknown(_)) {
             continue;
         }
         for regression in REGRESSIONS {
+            // What is seen well enough needs no worse one; and more than everything cannot fail.
+            let is_seen = bad
+                .last()
+                .is_some_and(|bad: &Bad| bad.signal == signal.name && bad.ends.rolled_back.share >= SEEN);
+            // What never rolls back by itself does not do so where it is worse either.
+            let is_seen = is_seen || !asks[index].alone;
+            if regression > ALWAYS && (is_seen || loads[index].most() < regression) {
+                break;
+            }
             let ends = stage.ends(Some(Fault { signal: index, regression }), runs);
             bad.push(Bad { signal: signal.name.clone(), regression, ends: summed(&ends) });
         }
@@ -161,7 +175,12 @@ impl Stage<'_> {
             let began = now;
             loop {
                 now += every;
-                match trial.look(&traffic.look(now, leg)) {
+                let look = traffic.look(now, leg);
+                // The daemon leaves out what a new version does first.
+                if now - began <= leg.warm_up.as_seconds() {
+                    continue;
+                }
+                match trial.look(&look) {
                     Decision::Rollback => return End::RolledBack(now),
                     Decision::Promote => return End::Promoted(now),
                     Decision::Pause => return End::Left(now),

@@ -30,7 +30,7 @@ fn printed(policy: &Policy, flags: &Flags, known: Option<&Known>) -> String {
 
 fn report(policy: &Policy, course: &Course, flags: &Flags, known: Option<&Known>) -> String {
     let loads = loads(policy, flags, known);
-    let plan = plan(policy, course, &loads);
+    let plan = planned(policy, course, flags, &loads);
     let read = known.map(|known| print::Told::of(policy, course, &loads, known));
     let mut out = Vec::new();
     let report = Report { read, plan: &plan };
@@ -233,11 +233,11 @@ fn a_canary_alone_is_held_against_what_was_known_and_that_shows_less() {
         errors.detection.iter().find(|d| (d.regression - times).abs() < 1e-9).and_then(|d| d.from_start)
     };
     let (said, notes) = of(None, &flags(100.0));
-    // What the level may drift by is never found, however long one looks; what is beyond it is, the sooner the worse.
-    assert!(said.passes.is_some_and(|passes| (1.65..2.0).contains(&passes)), "{:?}", said.passes);
-    assert_eq!(after(&said, 1.5), None);
-    assert!(after(&said, 2.0) > after(&said, 3.0) && after(&said, 3.0) >= after(&said, 5.0));
-    assert!(after(&said, 5.0).is_some() && said.proven.is_some());
+    // What the level may drift and wander by is never found, however long one looks; what is beyond it is, the sooner the worse.
+    assert!(said.passes.is_some_and(|passes| (2.0..2.5).contains(&passes)), "{:?}", said.passes);
+    assert_eq!((after(&said, 1.5), after(&said, 2.0)), (None, None));
+    assert!(after(&said, 3.0) > after(&said, 5.0));
+    assert!(after(&said, 5.0).is_some() && said.proven.is_some_and(|seconds| seconds < 1800.0));
     assert!(notes.contains("without history nothing is held against it"), "{notes}");
     // Errors that come in clusters tell less of where the level is.
     let noisy = Flags { dispersion: Some(6.0), ..flags(100.0) };
@@ -246,7 +246,11 @@ fn a_canary_alone_is_held_against_what_was_known_and_that_shows_less() {
     // What was read is what it rests on; of two looks nothing is known, and that is said.
     let read = known();
     let (hour, notes) = of(Some(&read), &Flags::default());
-    assert!(hour.passes > said.passes && !notes.contains("reckoned with"), "{:?} {notes}", hour.passes);
+    assert!(
+        hour.passes.is_some_and(|passes| passes > 1.65) && !notes.contains("reckoned with"),
+        "{:?} {notes}",
+        hour.passes
+    );
     let short = Known { looks: read.looks[..2].to_vec(), ..read };
     let (short, _) = of(Some(&short), &Flags::default());
     assert!(short.blind[0].contains("too little is known"), "{:?}", short.blind);
@@ -345,11 +349,71 @@ fn nothing_is_forecast_of_kayentas_judge_but_it_can_be_simulated() {
     let found = simulated.bad.iter().find(|bad| bad.signal == "errors" && bad.regression > 4.0).unwrap().ends;
     assert_eq!(
         (found.rolled_back.share, found.rolled_back.after),
-        (1.0, Some(315.0)),
+        (1.0, Some(375.0)),
         "at the first judgement"
     );
     let text = printed(&policy, &flags, None);
     assert!(text.contains("Kayenta's judge keeps no budget") && !text.contains("At most 1%"), "{text}");
+}
+
+#[test]
+fn what_must_be_said_of_the_traffic_depends_on_the_signals() {
+    let with = |signals: &str| {
+        rules(&format!(
+            "policy: p\nfor: {{ apps: [a] }}\nstrategy: {{ canary: {{ steps: [10%] }} }}\nsignals: [{signals}]\n"
+        ))
+    };
+    let none = Flags::default();
+    let noise = Flags { gauge_noise: percentage("5%").ok(), ..Flags::default() };
+    let memory = with("{ use: memory }");
+    assert_eq!(none.lacking(&memory), Some("`--gauge-noise`, as `--gauge-noise 5%`"));
+    assert_eq!(noise.lacking(&memory), None);
+    let rate = with("{ name: restarts, rate: restarts_total }, { use: memory }");
+    assert_eq!(none.lacking(&rate), Some("`--events` or `--gauge-noise`"));
+    assert_eq!(noise.lacking(&rate), None);
+    let latency = with("{ use: http-latency }");
+    assert_eq!(none.lacking(&latency), Some("`--rps`"));
+    let errors = with("{ use: http-errors }, { use: memory }");
+    let rps = Flags { rps: Some(100.0), ..Flags::default() };
+    assert_eq!(rps.lacking(&errors), Some("`--rps` and `--error-rate`"));
+    assert_eq!((rps.lacking(&latency), flags(100.0).lacking(&errors)), (None, None));
+    assert!(noise.taken_of_gauges(&memory).is_some_and(|note| note.contains("in the first 20 min")));
+    assert_eq!(none.taken_of_gauges(&memory), None);
+}
+
+/// What one of the steps sees is seen: the last one of a rolling update has little of the baseline left to compare with.
+#[test]
+fn what_a_middle_step_shows_is_not_called_unseen() {
+    let rolling = "policy: p\nfor: { apps: [a] }\nstrategy: { rolling: { batch: 30%, bake: { at_least: 5m, at_most: 20m } } }\n\
+                   signals: [{ use: http-errors, prove_within: +900% }]\n";
+    let of = |rps: f64| {
+        let flags = Flags { rps: Some(rps), error_rate: percentage("0.1%").ok(), ..Flags::default() };
+        let complaints = complaints(&rules(rolling), &flags, None).unwrap();
+        complaints.iter().any(|complaint| complaint.what.contains("not even a canary"))
+    };
+    assert!(!of(20.0));
+    assert!(of(0.2), "here no step shows it");
+}
+
+/// What is left out of the first step proves nothing there, in the table as in the simulation.
+#[test]
+fn a_warm_up_is_no_part_of_a_bake() {
+    let with = |warm_up: &str| {
+        let text = format!(
+            "policy: p\nfor: {{ apps: [a] }}\nwarm_up: {warm_up}\n\
+             strategy: {{ canary: {{ steps: [10%], bake: {{ at_least: 50m, at_most: 60m }} }} }}\n\
+             signals: [{{ use: http-errors, critical: true }}]\n"
+        );
+        let policy = rules(&text);
+        let course = way(&policy, None, None).unwrap();
+        let loads = loads(&policy, &flags(40.0), None);
+        let plan = plan(&policy, &course, &loads);
+        let good = simulate::simulate(&policy, &course, &loads, 8).good;
+        let unproven = plan.steps[0].signals[0].broken.iter().any(forecast::Broken::is_unproven);
+        (plan.warm_up, unproven, good.promoted.share > 0.5)
+    };
+    assert_eq!(with("0s"), (0.0, false, true));
+    assert_eq!(with("50m"), (3000.0, true, false));
 }
 
 #[test]

@@ -3,16 +3,32 @@
 use crate::words::{Share, Span};
 
 pub(super) fn percentage(text: &str) -> Result<Share, String> {
-    let wrong = || format!("`{text}` is not a percentage between 0% and 100%; write it like `10%`");
+    let wrong = || format!("`{text}` is not a percentage above 0% and below 100%; write it like `10%`");
     let number: f64 =
         text.strip_suffix('%').and_then(|digits| digits.trim().parse().ok()).ok_or_else(wrong)?;
-    if number == 0.0 {
+    Share::new(number / 100.0).filter(|share| *share > Share::NONE && *share < Share::ALL).ok_or_else(wrong)
+}
+
+/// A part of what happens: something of it must.
+pub(super) fn rate(text: &str) -> Result<Share, String> {
+    if text.strip_suffix('%').and_then(|digits| digits.trim().parse().ok()) == Some(0.0) {
         return Err(
             "of nothing, one and a half times is nothing: write how little it may be at most, as `0.001%`"
                 .to_owned(),
         );
     }
-    Share::new(number / 100.0).filter(|share| *share > Share::NONE && *share < Share::ALL).ok_or_else(wrong)
+    percentage(text)
+}
+
+/// The canary's share.
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    percentage(text).map_err(|wrong| match text {
+        "0%" => "a canary without traffic shows nothing; write it like `10%`".to_owned(),
+        "100%" => {
+            "a canary with all of the traffic has no baseline beside it; write it like `10%`".to_owned()
+        }
+        _ => wrong,
+    })
 }
 
 pub(super) fn above_zero(text: &str) -> Result<f64, String> {

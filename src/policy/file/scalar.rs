@@ -12,7 +12,10 @@ use crate::words::{Share, Span};
 /// Reads the number before a percent sign.
 fn percent(text: &str, example: &str) -> Result<f64, Misread> {
     let Some(number) = text.strip_suffix('%') else {
-        if text.parse::<f64>().is_ok() {
+        if let Ok(number) = text.parse::<f64>() {
+            // A part of 1 is meant as a percentage; anything else may be one already.
+            let meant = format!("{}%", (number * 1e8).round() / 1e6);
+            let example = if (0.0..1.0).contains(&number) && number > 0.0 { &meant } else { example };
             let message = format!("`{text}` has no unit");
             return Err(Misread::new(message, format!("write a percentage, as in `{example}`")));
         }

@@ -18,14 +18,23 @@ pub struct GaugeForecast {
     past: Vec<Vec<f64>>,
 }
 
+/// How a canary is worse.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Worsening {
+    /// By a ratio to the baseline, from its onset on: 1 is as good.
+    Step(f64),
+    /// More and more: by this part of the baseline's level an hour.
+    Leak(f64),
+}
+
 /// A canary that is worse, from when on, and how long it is watched.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Course {
     /// Units of the canary.
     pub canary_units: u32,
-    /// How bad it is, as a ratio to the baseline: 1 is as good.
-    pub ratio: f64,
-    /// Looks before it becomes so.
+    /// How bad it is.
+    pub worse: Worsening,
+    /// Looks before it begins to be.
     pub onset: u32,
     /// Looks after that, at most.
     pub most: u32,
@@ -66,11 +75,10 @@ impl GaugeForecast {
     /// The number of looks after which `done` holds first, no earlier than the onset.
     fn until(&self, course: &Course, prove: &[f64], done: impl Fn(&GaugeTest) -> bool) -> Option<u32> {
         let mut test = GaugeTest::new(self.fit.clone(), prove);
-        let effect = self.fit.scale.effect_of(course.ratio);
         let turns = self.fit.compares_ranks();
         let looks = course.onset.saturating_add(course.most);
         for (look, baseline) in (0..looks).zip(self.past.iter().cycle()) {
-            let effect = if look < course.onset { 0.0 } else { effect };
+            let effect = look.checked_sub(course.onset).map_or(0.0, |since| self.effect(course.worse, since));
             let canary = canary(baseline, course.canary_units.max(1), turns.then_some(look));
             test.look_placed(i64::from(look), canary.map(|value| value + effect).collect(), baseline.clone());
             if look >= course.onset && done(&test) {
@@ -78,6 +86,17 @@ impl GaugeForecast {
             }
         }
         None
+    }
+}
+
+impl GaugeForecast {
+    /// The effect so many looks after its onset, on the comparison's scale.
+    fn effect(&self, worse: Worsening, since: u32) -> f64 {
+        let ratio = match worse {
+            Worsening::Step(ratio) => ratio,
+            Worsening::Leak(an_hour) => 1.0 + an_hour * f64::from(since + 1) * self.fit.tick_seconds / 3600.0,
+        };
+        self.fit.scale.effect_of(ratio)
     }
 }
 
@@ -121,7 +140,7 @@ mod tests {
     }
 
     fn course(ratio: f64) -> Course {
-        Course { canary_units: 1, ratio, onset: 0, most: 240 }
+        Course { canary_units: 1, worse: Worsening::Step(ratio), onset: 0, most: 240 }
     }
 
     const HARM: f64 = 4.6;
@@ -137,6 +156,18 @@ mod tests {
             assert!(looks(1.5) > looks(2.0) || looks(2.0) == Some(3), "{:?} {:?}", looks(1.5), looks(2.0));
             assert!(looks(1.3) > looks(1.5), "{:?} {:?}", looks(1.3), looks(1.5));
         }
+    }
+
+    #[test]
+    fn a_leak_is_found_once_it_is_more_than_is_allowed_and_a_faster_one_sooner() {
+        let forecast = forecast(0.05, Worse::Up);
+        let leak = |an_hour: f64| {
+            forecast.detection(&Course { worse: Worsening::Leak(an_hour), ..course(1.0) }, HARM)
+        };
+        assert_eq!(leak(0.05), None, "in an hour it is half of what is allowed");
+        // A tenth is reached after 12 and 3 minutes.
+        let looks = [0.5, 2.0].map(|an_hour| leak(an_hour).unwrap());
+        assert!(looks[0] > 48 && looks[1] > 12 && looks[1] < looks[0] / 2, "{looks:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::f64::consts::LN_2;
 use super::super::course::Leg;
 use super::super::load::Counts;
 use super::super::print::{time, worse};
-use super::{LONGEST, Sight};
+use super::{LONGEST, Sight, WITHIN};
 use crate::judge::{Ask, harmless};
 use crate::policy::{Measure, Policy, Signal, rate_floor};
 use crate::stats::MOST_OF_ONE;
@@ -96,9 +96,7 @@ impl<'a> CountSight<'a> {
         let share = (1..=50)
             .map(|percent| f64::from(percent) / 100.0)
             .find(|share| *share > self.traffic.share && in_time(*share, within));
-        let bound = [1.5, 2.0, 3.0, 5.0]
-            .into_iter()
-            .find(|bound| *bound > within && in_time(self.traffic.share, *bound));
+        let bound = WITHIN.into_iter().find(|bound| *bound > within && in_time(self.traffic.share, *bound));
         match (share, bound) {
             (Some(share), Some(bound)) => {
                 format!("; a share of {:.0}%, or `prove_within: {}`, would do", share * 100.0, worse(bound))

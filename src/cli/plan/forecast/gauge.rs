@@ -4,7 +4,7 @@ use super::super::course::{Course, Leg};
 use super::Sight;
 use crate::judge::{Ask, GaugePast};
 use crate::policy::Policy;
-use crate::stats::gauge::{Course as Canary, GaugeForecast, NoFit};
+use crate::stats::gauge::{Course as Canary, GaugeForecast, NoFit, Worsening};
 
 /// Looks before a regression that begins later.
 const LATE: u32 = 100;
@@ -42,20 +42,31 @@ impl<'a> GaugeSight<'a> {
         Ok(Self { ask, forecast, canary_units: leg.canary, every, looks })
     }
 
-    fn canary(&self, ratio: f64, onset: u32) -> Canary {
-        Canary { canary_units: self.canary_units, ratio, onset, most: self.looks.saturating_sub(onset) }
+    fn canary(&self, worse: Worsening, onset: u32) -> Canary {
+        Canary { canary_units: self.canary_units, worse, onset, most: self.looks.saturating_sub(onset) }
+    }
+
+    /// How long a canary lives that gets worse by this part of the baseline's level an hour from its beginning on; nothing where
+    /// the whole rollout does not see it.
+    pub(super) fn leak(&self, an_hour: f64) -> Option<f64> {
+        let canary = self.canary(Worsening::Leak(an_hour), 0);
+        let looks = self.forecast.detection(&canary, self.ask.harm_threshold)?;
+        Some(f64::from(looks) * self.every)
     }
 }
 
 impl Sight for GaugeSight<'_> {
     fn detection(&self, regression: f64, late: bool) -> Option<f64> {
         let onset = if late { LATE } else { 0 };
-        let looks = self.forecast.detection(&self.canary(regression, onset), self.ask.harm_threshold)?;
+        let looks = self
+            .forecast
+            .detection(&self.canary(Worsening::Step(regression), onset), self.ask.harm_threshold)?;
         Some(f64::from(looks) * self.every)
     }
 
     fn proof(&self, within: f64) -> Option<f64> {
-        let looks = self.forecast.proof(&self.canary(1.0, 0), within, self.ask.safe_threshold)?;
+        let looks =
+            self.forecast.proof(&self.canary(Worsening::Step(1.0), 0), within, self.ask.safe_threshold)?;
         Some(f64::from(looks) * self.every)
     }
 

@@ -10,12 +10,13 @@ use rand_distr::{Binomial, Distribution as _, Gamma, Geometric, Poisson, Standar
 
 use super::super::course::{Course, Leg};
 use super::super::load::{Counts, Load, usual};
+use super::super::wander::{RATIO, SHARED, TRAFFIC, drift};
 use crate::judge::{Look, Reading};
 use crate::policy::{Direction, Measure, Policy};
 use crate::signal::Watcher;
 use crate::stats::CountKind;
 use crate::stats::gauge::NoiseSummary;
-use crate::words::{Arms, Share};
+use crate::words::{Arms, Share, Span};
 
 /// What is wrong with a canary: it is so many times worse in one signal.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +27,6 @@ pub(super) struct Fault {
     pub(super) regression: f64,
 }
 
-/// What of the shared drift is there still at the next look, and its standard deviation: traffic, then ratios.
-const TRAFFIC: (f64, f64) = (0.9, 0.15);
-const RATIO: (f64, f64) = (0.95, 0.3);
-/// The same of the value that all units of a gauge share.
-const SHARED: (f64, f64) = (0.97, 0.1);
 /// How steeply requests get fewer with their duration where no histogram was read: odds by the power of the duration.
 const STEEP: f64 = 2.2;
 /// Bounds of a histogram where none was read, in seconds; the middle one is where the slow requests begin.
@@ -99,6 +95,7 @@ impl<'a> Traffic<'a> {
             baseline: u32::try_from(self.baseline).unwrap_or(u32::MAX),
             is_watch: false,
             bake: self.policy.strategy.bake(),
+            warm_up: Span::ZERO,
         };
         // As many as the daemon would ask for.
         let looks = Watcher::looks(self.policy.look_every);
@@ -112,8 +109,8 @@ impl<'a> Traffic<'a> {
 
     /// The next look, at a step.
     pub(super) fn look(&mut self, at: f64, leg: &Leg) -> Look {
-        self.requests = drift(self.requests, TRAFFIC.0, &mut self.random);
-        self.ratio = drift(self.ratio, RATIO.0, &mut self.random);
+        self.requests = TRAFFIC.next(self.requests, &mut self.random);
+        self.ratio = RATIO.next(self.ratio, &mut self.random);
         let mut signals = std::collections::BTreeMap::new();
         for (index, signal) in self.policy.signals.iter().enumerate() {
             let regression =
@@ -156,7 +153,7 @@ impl<'a> Traffic<'a> {
             }
             CountKind::Rate => (counts.exposure * self.every * part, f64::INFINITY),
         };
-        let ratio = counts.base * regression * (RATIO.1 * self.ratio).exp() * self.wavering(frailty);
+        let ratio = counts.base * regression * (RATIO.deviation * self.ratio).exp() * self.wavering(frailty);
         let mean = (exposure * ratio).min(most);
         let events = if clusters > 1.0 {
             self.clusters(mean, f64::midpoint(clusters, 1.0)).min(most)
@@ -178,7 +175,7 @@ impl<'a> Traffic<'a> {
         regression: f64,
     ) -> Reading {
         let (clusters, frailty) = self.noise(counts, leg);
-        let slower = regression * (RATIO.1 * self.ratio).exp() * self.wavering(frailty);
+        let slower = regression * (RATIO.deviation * self.ratio).exp() * self.wavering(frailty);
         let total = (self.requests(counts, part) / clusters).round();
         let (mut left, mut before) = (total, 1.0);
         let mut le = Vec::with_capacity(bounds.len());
@@ -204,11 +201,11 @@ impl<'a> Traffic<'a> {
         regression: f64,
     ) -> Arms<Option<Reading>> {
         let Some(gauge) = self.gauges.get_mut(index).and_then(Option::as_mut) else { return Arms::default() };
-        gauge.shared = drift(gauge.shared, SHARED.0, &mut self.random);
+        gauge.shared = SHARED.next(gauge.shared, &mut self.random);
         let NoiseSummary { deviation, offset, correlation, white, .. } = gauge.noise;
         let lasting = (1.0 - white).max(0.0);
         let memory = if lasting > 0.0 { (correlation / lasting).min(0.999) } else { 0.0 };
-        let level = usual(&self.policy.signals[index].measure).ln() + SHARED.1 * gauge.shared;
+        let level = usual(&self.policy.signals[index].measure).ln() + SHARED.deviation * gauge.shared;
         let factor = if worse == Direction::Up { regression } else { 1.0 / regression };
         let mut arm = |units: &mut Vec<Unit>, serving: u32, factor: f64| {
             let mut values = Vec::with_capacity(units.len());
@@ -227,7 +224,10 @@ impl<'a> Traffic<'a> {
     }
 
     fn requests(&mut self, counts: &Counts, part: f64) -> f64 {
-        poisson(&mut self.random, counts.exposure * self.every * part * (TRAFFIC.1 * self.requests).exp())
+        poisson(
+            &mut self.random,
+            counts.exposure * self.every * part * (TRAFFIC.deviation * self.requests).exp(),
+        )
     }
 
     /// Variance over mean and squared coefficient of variation, as they are judged at a step.
@@ -272,11 +272,6 @@ fn bounds(counts: &Counts, over: Option<f64>) -> Vec<(f64, f64)> {
             (bound, odds / (1.0 + odds))
         })
         .collect()
-}
-
-/// The next state of a stationary first-order autoregression, in standard deviations.
-fn drift(state: f64, memory: f64, random: &mut StdRng) -> f64 {
-    memory * state + (1.0 - memory * memory).sqrt() * normal(random)
 }
 
 fn normal(random: &mut StdRng) -> f64 {
