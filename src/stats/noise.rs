@@ -117,7 +117,7 @@ impl Spread {
     pub const NONE: Self = Self { phi: 1.0, frailty: 0.0 };
 
     /// The same where something is decided by it. What the model forgives the shared level as drift from look to look
-    /// ([`DRIFT`]) it cannot tell from as much frailty of each arm, so where there is frailty it is taken larger by that.
+    /// (`DRIFT`) it cannot tell from as much frailty of each arm, so where there is frailty it is taken larger by that.
     /// With few events that is next to nothing; with thousands in a look it is most of the noise: latencies that wavered
     /// by 5 % were rolled back in 2 % of good canaries where it was left out.
     #[must_use]

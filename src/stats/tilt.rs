@@ -109,7 +109,7 @@ impl Tilt {
     /// Evidence of safety: against "the canary's rate is at least `bound` times the baseline's".
     ///
     /// What it is for is known beforehand: a canary that is as good as the baseline, which lies ln `bound` away from the
-    /// claim, whatever the bound. So the effects looked for are log-normal about that one, [`AS_GOOD_SPREAD`] wide. The
+    /// claim, whatever the bound. So the effects looked for are log-normal about that one, `AS_GOOD_SPREAD` wide. The
     /// weights of harm know no such effect; with them, 100 requests a second with 1 % of errors, a tenth of them the
     /// canary's, took a median of 390 s to be proven below 1.5 times instead of 360 s (1,000 runs).
     #[must_use]
