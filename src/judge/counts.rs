@@ -230,9 +230,10 @@ impl Counts {
             }
             return frozen.take(dt, canary, phi);
         }
-        let noise = self.evidence.noise();
-        let phi = self.evidence.spread().filter(|_| noise.has_history()).map_or(1.0, |spread| spread.phi);
-        let amid = self.incident.take(slice, phi);
+        // As it was in quiet times: what an incident teaches would hide the next one.
+        let quiet = self.evidence.noise().dispersion().filter(|_| self.evidence.noise().has_history());
+        let now = self.evidence.spread().map_or(f64::INFINITY, |spread| spread.phi);
+        let amid = self.incident.take(slice, quiet.map_or(1.0, |quiet| quiet.min(now)));
         if amid.proves {
             self.pace.note(dt, slice);
         }
