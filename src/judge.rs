@@ -234,7 +234,12 @@ impl Judge {
         }
         let is_proven = |watch: &Watch| watch.outcome(at, self.step, self.frozen) == Outcome::Pass;
         let proven = self.at.is_some() && self.watches.iter().filter(|watch| watch.gates).all(is_proven);
-        proven && self.harm.is_none() && !self.both_bad() && self.sum(at).log_e < SUSPICION * self.threshold()
+        let is_heard = !self.no_data() && !self.source_down();
+        proven
+            && is_heard
+            && self.harm.is_none()
+            && !self.both_bad()
+            && self.sum(at).log_e < SUSPICION * self.threshold()
     }
 
     /// Whether both arms are bad alike, as [`Verdict::both_bad`].
@@ -297,10 +302,16 @@ impl Judge {
         };
         let why = match &self.kayenta {
             Some(panel) => kayenta::together(&verdict, panel),
-            None => explain::together(&verdict),
+            None => explain::together(&verdict, &self.told_bad()),
         };
         verdict.why = explain::with_split(why, &verdict, self.split.shares());
         verdict
+    }
+
+    /// What is bad in both arms alike, signal by signal.
+    fn told_bad(&self) -> Vec<String> {
+        let told = |watch: &Watch| format!("{}: {}", watch.name, watch.evidence.told_bad());
+        self.watches.iter().filter(|watch| watch.both_bad()).map(told).collect()
     }
 
     fn is_quiet(&self, kind: Quiet) -> bool {
@@ -426,7 +437,7 @@ impl Judge {
             bound: watch.evidence.told_bound(watch.failed.is_some()),
             allowed: watch.allowed,
             within,
-            seen: watch.evidence.seen(watch.failed.is_some()),
+            seen: watch.evidence.seen(),
             wait: watch.evidence.wait(within, watch.safe_threshold),
             frozen: self.frozen(watch),
             noise: watch.evidence.noise(),
@@ -448,6 +459,8 @@ impl Judge {
             alone: watch.evidence.alone(),
             blind: watch.evidence.blind(),
             is_loose: watch.evidence.is_loose_harm(),
+            shown: watch.evidence.shown(),
+            kept_by_floor: watch.evidence.kept_by_floor(watch.harm_threshold),
             incident: watch.evidence.told_incident(),
             limit_broken: watch.evidence.limit_broken(),
             share: self.share,

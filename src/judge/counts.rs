@@ -250,7 +250,7 @@ impl Counts {
             let phi = assumed.map_or(noise, |assumed| assumed.min(noise));
             floor.phi = phi;
             if amid.proves {
-                floor.below.hold(dt, self.kind, canary, floor.share, phi)?;
+                floor.below.hold(dt, self.kind, canary, floor.share, phi * amid.excess)?;
             }
         }
         self.slow = slowdown(spread, slice);
@@ -377,23 +377,19 @@ impl Counts {
     }
 
     pub(super) fn seen(&self) -> [f64; 4] {
-        self.with_alone(*self.evidence.seen())
-    }
-
-    /// What of it may show that the canary is safe; all of it where nothing may.
-    pub(super) fn shown(&self) -> [f64; 4] {
-        let shown = *self.evidence.shown();
-        self.with_alone(if shown.is_closed() { shown } else { *self.evidence.seen() })
-    }
-
-    fn with_alone(&self, PairCount { canary, baseline }: PairCount) -> [f64; 4] {
+        let PairCount { canary, baseline } = *self.evidence.seen();
         let alone = self.frozen.as_ref().map_or_else(ArmCount::default, Frozen::seen);
         let canary = canary.plus(alone);
         [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()]
     }
+    /// The canary's part of it that may show that it is safe.
+    pub(super) fn shown(&self) -> [f64; 2] {
+        let canary = self.evidence.shown().canary;
+        [canary.events(), canary.exposure()]
+    }
 
     pub(super) fn wait(&self, within: f64, threshold: f64) -> Option<f64> {
-        if self.frozen.is_some() {
+        if self.frozen.is_some() || self.incident.is_amid() {
             return None;
         }
         if self.log_e_safe(within) >= threshold {
@@ -416,7 +412,7 @@ impl Counts {
         let clusters = self.clusters();
         let by_ratio = self.pace.until_within(within, lack, self.slow).map(|seconds| {
             let missing = (CLUSTERS - clusters).max(0.0) / clusters;
-            let until = missing * self.evidence.seen().canary.exposure() / self.pace.canary();
+            let until = missing * self.evidence.shown().canary.exposure() / self.pace.canary();
             let bounded = f64::from(self.evidence.noise().looks_until_bounded()) * self.pace.look();
             [until, bounded].into_iter().filter(|wait| wait.is_finite()).fold(seconds, f64::max)
         });
@@ -460,10 +456,21 @@ impl Counts {
         self.frozen.is_none() && self.limit.as_ref().is_some_and(Limit::both_break)
     }
 
-    /// What hits both arms now, of which no limit tells; nothing: nothing does.
+    /// What hits both arms now; nothing: nothing does.
     pub(super) fn incident(&self) -> Option<&Incident> {
-        let is_told = self.limit.is_none() && self.frozen.is_none();
-        Some(&self.incident).filter(|incident| is_told && incident.lasts())
+        Some(&self.incident).filter(|incident| self.frozen.is_none() && incident.lasts())
+    }
+
+    /// Whether that keeps from promotion: no limit says how much is too much.
+    pub(super) fn holds(&self) -> bool {
+        self.limit.is_none() && self.incident().is_some()
+    }
+
+    /// The floor of harm, where all that is still to be shown is that the canary is above it.
+    pub(super) fn kept_by_floor(&self, threshold: f64) -> Option<f64> {
+        let floor = self.floor.as_ref().filter(|floor| floor.is_of_harm)?.share;
+        let (ratio, above) = self.evidence.log_e_harm_parts();
+        (ratio >= threshold && above.is_some_and(|above| above < threshold)).then_some(floor)
     }
 
     /// What the canary had since it serves alone; nothing while it does not.

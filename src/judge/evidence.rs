@@ -230,12 +230,10 @@ impl Evidence {
         }
     }
 
-    /// Canary events, canary total, baseline events, baseline total: all of them where the signal has failed, else what it can be
-    /// proven by.
-    pub(super) fn seen(&self, is_failed: bool) -> [f64; 4] {
+    /// Canary events, canary total, baseline events, baseline total.
+    pub(super) fn seen(&self) -> [f64; 4] {
         match self.part() {
-            Part::Proportion(counts) if is_failed => counts.seen(),
-            Part::Proportion(counts) => counts.shown(),
+            Part::Proportion(counts) => counts.seen(),
             Part::Gauge(_) => [0.0; 4],
             Part::Series(series) => series.seen(),
         }
@@ -304,7 +302,23 @@ impl Evidence {
 
     /// Whether both arms are far worse than the baseline was before the rollout, where no limit tells of it.
     pub(super) fn incident(&self) -> bool {
-        matches!(self.part(), Part::Proportion(counts) if counts.incident().is_some())
+        matches!(self.part(), Part::Proportion(counts) if counts.holds())
+    }
+
+    /// The canary's events and total that may show that it is safe: those of no incident.
+    pub(super) fn shown(&self) -> [f64; 2] {
+        match self.part() {
+            Part::Proportion(counts) => counts.shown(),
+            Part::Gauge(_) | Part::Series(_) => [0.0; 2],
+        }
+    }
+
+    /// The floor of harm, where all that is still to be shown is that the canary is above it.
+    pub(super) fn kept_by_floor(&self, threshold: f64) -> Option<f64> {
+        match self.part() {
+            Part::Proportion(counts) => counts.kept_by_floor(threshold),
+            Part::Gauge(_) | Part::Series(_) => None,
+        }
     }
 
     /// Why there can be no evidence, in words; nothing: there can.
@@ -329,6 +343,15 @@ impl Evidence {
             Part::Proportion(counts) => counts.min_events(),
             Part::Gauge(_) | Part::Series(_) => 0.0,
         }
+    }
+
+    /// What is bad in both arms alike, in words.
+    pub(super) fn told_bad(&self) -> String {
+        let limit = self.limit().zip(self.limit_broken());
+        limit
+            .map(|((limit, _), now)| explain::limit_broken(limit, now))
+            .or(self.told_incident())
+            .unwrap_or_default()
     }
 
     /// Something else that is worth telling.
@@ -372,8 +395,11 @@ impl Evidence {
 
     /// Of a latency, the bound that [`Self::effect`] tells of, in seconds.
     pub(super) fn told_bound(&self, is_failed: bool) -> Option<f64> {
-        let clearest = self.clearest().filter(|_| is_failed).map(|clearest| clearest.bound);
-        clearest.or(match self.about() {
+        let failed = match self {
+            Self::Latency(latency) if is_failed => latency.failed_bound(),
+            _ => None,
+        };
+        failed.or(match self.about() {
             About::Slower(bound) => Some(bound),
             _ => None,
         })

@@ -95,6 +95,10 @@ pub(super) struct Facts<'a> {
     pub(super) blind: Option<String>,
     /// Whether harm speaks against "no worse at all" rather than against the margin.
     pub(super) is_loose: bool,
+    /// The canary's events and total that may show that it is safe: those of no incident.
+    pub(super) shown: [f64; 2],
+    /// The floor of harm, where all that is still to be shown is that the canary is above it.
+    pub(super) kept_by_floor: Option<f64>,
     /// That both arms are far worse than is usual.
     pub(super) incident: Option<String>,
     /// What the baseline has now, where that breaks the limit.
@@ -250,9 +254,14 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         return format!("{proven}; now it serves alone: {now}, and {then}");
     }
     if facts.below_floor {
-        return format!("{}; {few}", had(facts.about, [v.seen[0], v.seen[1]]));
+        return format!("{}{}; {few}", had(facts.about, facts.shown), beside_incident(facts, v));
     }
     format!("{}; {within}", size(facts, v))
+}
+
+/// That there was more, which proves nothing.
+fn beside_incident(facts: &Facts<'_>, v: &SignalVerdict) -> &'static str {
+    if facts.shown[1] < v.seen[1] { ", beside what an incident of both versions brought" } else { "" }
 }
 
 /// What would have changed it; empty where nothing sensible can be said.
@@ -339,11 +348,7 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
         );
     }
     if let Some((limit, true)) = facts.limit {
-        let now = facts.limit_broken.map_or_else(String::new, |now| format!(": {} now", percent(now)));
-        return format!(
-            "{name}: the baseline itself breaks the limit of {}{now}; nobody is blamed for being above it",
-            percent(limit)
-        );
+        return format!("{name}: {}", limit_broken(limit, facts.limit_broken.unwrap_or(limit)));
     }
     if v.frozen.is_some() {
         return format!("{name}: no harm shown: {}{}", bounds(facts.about, v), so_far(facts.about, v));
@@ -373,16 +378,19 @@ fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
             percent(limit)
         );
     }
-    let few = facts.harmless.filter(|floor| v.seen[1] > 0.0 && v.seen[0] < floor * v.seen[1]);
+    let few = facts.harmless.filter(|floor| facts.shown[1] > 0.0 && facts.shown[0] < floor * facts.shown[1]);
     let floor = |floor: f64| match facts.about {
         About::Events => rate_floor(floor),
         about => level(about, floor),
     };
-    let few = match (few, facts.harmless) {
+    let few = match (few, facts.kept_by_floor) {
         (Some(few), _) => format!("; nor that it has less than {}, which would do", floor(few)),
         // What is worse beside the baseline is no harm below the floor.
-        (None, Some(harmless)) if v.effect[0].is_some_and(|low| low > v.allowed) => {
-            format!("; nor that it has more than {}, below which nobody is harmed", floor(harmless))
+        (None, Some(harmless)) => {
+            format!(
+                "; all that is missing for harm is that it has more than {}, below which nobody is harmed",
+                floor(harmless)
+            )
         }
         _ => String::new(),
     };
@@ -446,6 +454,15 @@ fn level(about: About, ratio: f64) -> String {
         About::Events => format!("{} a minute and unit", times(ratio * 60.0)),
         _ => percent(ratio),
     }
+}
+
+/// That the baseline is above the limit, and what it has now.
+pub(super) fn limit_broken(limit: f64, now: f64) -> String {
+    format!(
+        "the baseline itself breaks the limit of {}: {} now; nobody is blamed for being above it",
+        percent(limit),
+        percent(now)
+    )
 }
 
 /// What hits both versions: what the baseline has `now`, and what it usually has, where that is known.

@@ -4,10 +4,12 @@
 //! no reason to promote it:
 //!
 //! * Promotion waits while both are far worse than the baseline usually is, where no limit of the policy says how much is too much.
-//!   Nobody is blamed for it, and a canary that is worse still is found as ever.
-//! * What is counted while the baseline is far worse than usual proves nothing of how the canary is in other times. A look is left
-//!   out of the evidence of safety where the baseline's events are too many. Of all the ways to split a look's events between the arms
-//!   that leaves out those that speak most for the canary, so what is left is evidence no stronger than before: an e-process.
+//!   Nobody is blamed for it, and a canary that is worse still is found, if not as soon.
+//! * What is counted while both are far worse than usual proves nothing of how the canary is in other times. A look is left out of the
+//!   evidence of safety where earlier looks speak for it of the canary, and the baseline's events are too many. Of all the ways to
+//!   split a look's events between the arms that leaves out those that speak most for the canary, so what is left is evidence no
+//!   stronger than before: an e-process. Two looks tell an incident from a burst. What the first one has too many of counts for no
+//!   more than what is usual ([`Amid::excess`]), by the sum of both arms, which says nothing of whose it is.
 //! * Each arm's rate wavers in proportion to itself, so a dispersion that was measured in quiet times is too small in an
 //!   incident: it grows with the baseline's rate ([`Amid::growth`]), which earlier looks tell.
 
@@ -29,6 +31,12 @@ const ENOUGH: u32 = 5;
 /// A baseline with fewer times its usual rate has what it usually has.
 const GROWN: f64 = 2.0;
 
+/// No look speaks for an incident with more nats: one burst is none that lasts.
+const MOST_OF_ONE: f64 = 1.2;
+
+/// More than so many times as noisy as in quiet times nothing is taken to be.
+const MOST_GROWN: f64 = 30.0;
+
 /// The state of one ratio or rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Incident {
@@ -40,11 +48,20 @@ pub(super) struct Incident {
     /// How many looks of the rollout that are; nothing: it is a history.
     looks: Option<u32>,
     recent: Arms<Recent>,
+    /// Whether the last look fell into one, so that it proves nothing.
+    is_amid: bool,
 }
 
 impl Incident {
     pub(super) fn new(kind: CountKind, floor: f64) -> Self {
-        Self { kind, floor, usual: ArmCount::default(), looks: Some(0), recent: Arms::default() }
+        Self {
+            kind,
+            floor,
+            usual: ArmCount::default(),
+            looks: Some(0),
+            recent: Arms::default(),
+            is_amid: false,
+        }
     }
 
     /// One that knows what the baseline had before.
@@ -75,14 +92,26 @@ impl Incident {
         let (bar, usual) = (self.bar(), self.rate().filter(|_| self.looks.is_none()));
         let now = self.recent.baseline.at_least(phi);
         let growth = usual.map_or(1.0, |usual| now / usual);
-        self.recent.canary.take(self.kind, slice.canary, bar, phi);
-        self.recent.baseline.take(self.kind, slice.baseline, bar, phi);
-        let is_usual = !self.recent.baseline.is_above();
-        if let (true, Some(looks)) = (is_usual, &mut self.looks) {
+        let excess = self.rate().map_or(1.0, |usual| {
+            let expected = usual * (slice.canary.exposure() + slice.baseline.exposure());
+            slice.events() / (GROWN * expected + 2.0 * (phi * expected).sqrt() + 1.0)
+        });
+        let is_hit = self.recent.canary.may_be_above();
+        self.recent.canary.take(self.kind, slice.canary, bar, phi, MOST_OF_ONE);
+        self.recent.baseline.take(self.kind, slice.baseline, bar, phi, MOST_OF_ONE);
+        let is_unusual = self.recent.baseline.is_above();
+        if let (false, Some(looks)) = (is_unusual, &mut self.looks) {
             self.usual = self.usual.plus(slice.baseline);
             *looks = looks.saturating_add(1);
         }
-        Amid { growth: if growth > GROWN { growth } else { 1.0 }, proves: is_usual }
+        self.is_amid = is_unusual && is_hit;
+        let growth = if growth > GROWN { growth.min(MOST_GROWN) } else { 1.0 };
+        Amid { growth, excess: excess.max(1.0), proves: !self.is_amid }
+    }
+
+    /// Whether the last look proves nothing.
+    pub(super) fn is_amid(&self) -> bool {
+        self.is_amid
     }
 
     /// Whether it lasts, in both arms.

@@ -346,6 +346,12 @@ impl Latency {
         })
     }
 
+    /// The bound that [`Self::effect`] tells of.
+    pub(super) fn failed_bound(&self) -> Option<f64> {
+        let edge = if self.is_blamed_alone() { self.clearest_alone() } else { self.clearest_beside() };
+        edge.map(|edge| edge.bound)
+    }
+
     /// Whether the evidence of harm comes from the time in which the canary serves alone, at all bounds.
     fn is_blamed_alone(&self) -> bool {
         self.after().is_some_and(|after| after > self.compared())

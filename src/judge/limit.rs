@@ -56,7 +56,7 @@ impl Limit {
         for (recent, now) in
             [(&mut self.recent.canary, counts.canary), (&mut self.recent.baseline, counts.baseline)]
         {
-            recent.take(CountKind::Ratio, now, Some(self.share), phi);
+            recent.take(CountKind::Ratio, now, Some(self.share), phi, f64::INFINITY);
         }
         Ok(())
     }

@@ -30,16 +30,22 @@ pub(super) struct Recent {
 impl Recent {
     /// Takes a look whose variance is `phi` times what independent events have, and holds it against `level`, a share or a rate; of
     /// nothing where there is none yet.
-    pub(super) fn take(&mut self, kind: CountKind, now: ArmCount, level: Option<f64>, phi: f64) {
+    /// No look counts for more than `most` nats.
+    pub(super) fn take(&mut self, kind: CountKind, now: ArmCount, level: Option<f64>, phi: f64, most: f64) {
         self.events = FADE * self.events + now.events();
         self.exposure = FADE * self.exposure + now.exposure();
         let nats = level.map_or(0.0, |level| nats(kind, now, level) / phi.max(1.0));
-        self.nats = (self.nats + nats).clamp(0.0, MOST);
+        self.nats = (self.nats + nats.min(most)).clamp(0.0, MOST);
     }
 
     /// Whether it is above the level that it was held against.
     pub(super) fn is_above(self) -> bool {
         self.nats >= ABOVE
+    }
+
+    /// Whether anything speaks for its being above.
+    pub(super) fn may_be_above(self) -> bool {
+        self.nats > 0.0
     }
 
     /// What it has now: events for each of its exposure; nothing before any.
@@ -77,7 +83,7 @@ mod tests {
     fn recent(level: f64, looks: &[(f64, f64)]) -> Recent {
         let mut recent = Recent::default();
         for (events, total) in looks {
-            recent.take(CountKind::Ratio, ArmCount::ratio(*events, *total).unwrap(), Some(level), 1.0);
+            recent.take(CountKind::Ratio, ArmCount::ratio(*events, *total).unwrap(), Some(level), 1.0, 1.2);
         }
         recent
     }
@@ -89,7 +95,9 @@ mod tests {
         assert!(!recent(0.05, &[&outage[..], &[well]].concat()).is_above());
         // Few requests take longer, but not for ever.
         let few = [&[(10.0, 10.0); 100][..], &[(0.0, 10.0); 8]].concat();
-        assert!(recent(0.05, &few[..101]).is_above() && !recent(0.05, &few).is_above());
+        assert!(recent(0.05, &few[..100]).is_above() && !recent(0.05, &few).is_above());
+        assert!(!recent(0.05, &[well, (135.0, 135.0), well]).is_above(), "one burst is none that lasts");
+        assert!(recent(0.05, &outage[..2]).is_above());
     }
 
     #[test]

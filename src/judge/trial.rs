@@ -150,7 +150,7 @@ impl Trial {
                 said(self.on.inconclusive)
             ),
             Some(Because::TimeIsOver) => {
-                let then = self.then.map_or("keep", said);
+                let then = self.then.filter(|then| *then != Reaction::Ignore).map_or("keep", said);
                 format!("the time that both versions were to serve is over, and `then` says {then}; {why}")
             }
             Some(Because::NoData) => missing("the canary has", "no_data", self.on.no_data),
@@ -219,12 +219,12 @@ impl Trial {
             End::Watched(_) if self.is_watched(at) => return Decision::Promote,
             End::Watched(_) => return Decision::Continue,
         }
-        // What hits both is no reason to promote, whatever the policy says of the end.
+        // What hits both is no reason to promote, whatever the policy says of the end: a person must look.
         if let Some(then) = self.then {
             let is_over = baked >= self.bake.at_most.as_seconds();
             let is_kept_from = then == Reaction::Promote && judge.both_bad();
             return match is_over {
-                true if is_kept_from => Decision::Hold,
+                true if is_kept_from => Decision::Pause,
                 true => self.react(then, Because::TimeIsOver),
                 false => Decision::Continue,
             };
@@ -235,7 +235,7 @@ impl Trial {
         if baked >= self.bake.at_most.as_seconds() {
             let is_kept_from = self.on.inconclusive == Reaction::Promote && judge.both_bad();
             return if is_kept_from {
-                Decision::Hold
+                Decision::Pause
             } else {
                 self.react(self.on.inconclusive, Because::BakeIsOver)
             };

@@ -86,8 +86,7 @@ pub struct SignalVerdict {
     pub allowed: f64,
     /// What must be proven now, as a ratio: 1.5 is less than 50 % worse.
     pub within: f64,
-    /// Events and totals so far: canary events, canary total, baseline events, baseline total; zeros where it has none. Where it has not
-    /// failed, without those of looks that prove nothing because the baseline had far more than usual.
+    /// Events and totals so far: canary events, canary total, baseline events, baseline total; zeros where it has none.
     pub seen: [f64; 4],
     /// About how many more seconds a healthy canary needs at this traffic until it is proven safe; nothing where that
     /// cannot be said.
@@ -124,7 +123,7 @@ pub struct Verdict {
     pub harm: bool,
     /// The signals that the harm rests on, strongest first; empty without harm.
     pub culprits: Vec<String>,
-    /// Every gating signal is proven, none is without data, and the evidence of harm is far from its threshold.
+    /// Every gating signal is proven, none that gates or is critical is without data, and the evidence of harm is far from its threshold.
     pub safe: bool,
     /// The baseline itself violates an absolute limit as the canary does, or, where a gating signal has none, both are far worse than
     /// the baseline usually is: no promotion, and no blame but for being worse still.

@@ -29,6 +29,9 @@ pub struct Amid {
     /// How many times as many events the baseline has as when its noise was measured; at least 1. A rate that wavers does so in
     /// proportion to itself, so what dispersion there is grows with it.
     pub growth: f64,
+    /// How many times as many events as are to be expected the look has, of both arms; at least 1. Safety takes it for no more than
+    /// what is expected.
+    pub excess: f64,
     /// Whether the look may show that the canary is safe. To be decided from earlier looks, and from whether the baseline has too
     /// many events in this one.
     pub proves: bool,
@@ -36,7 +39,7 @@ pub struct Amid {
 
 impl Amid {
     /// Nothing unusual.
-    pub const USUAL: Self = Self { growth: 1.0, proves: true };
+    pub const USUAL: Self = Self { growth: 1.0, excess: 1.0, proves: true };
 }
 
 /// Dispersion beyond independent events that may be there though a history shows none: half of what counts as none.
@@ -54,12 +57,12 @@ pub struct RatioEvidence {
     /// What came since the last look that both arms were seen in.
     open: PairCount,
     /// The looks that safety has not been shown yet: they wait until it is known how noisy counts are at worst. That takes
-    /// some twenty looks at most. Each is kept for itself: shares and levels may move meanwhile, and sums would mix them up.
-    #[serde(default)]
-    waiting: Vec<PairCount>,
+    /// some twenty looks at most. Each is kept for itself, with its [`Amid::excess`]: shares and levels may move meanwhile, and sums
+    /// would mix them up.
+    waiting: Vec<(PairCount, f64)>,
     /// All that was judged.
     seen: PairCount,
-    /// What of it may show that the canary is safe.
+    /// What of it may show that the canary is safe, and is no more than was to be expected.
     shown: PairCount,
     spread: Option<Spread>,
 }
@@ -127,20 +130,20 @@ impl RatioEvidence {
         self.harm.cap(if is_told { MOST_OF_ONE } else { MOST_OF_UNKNOWN });
         self.harm.look(dt, &likelihood)?;
         if !amid.proves {
-            // What is counted in such a time says nothing of others, of how much worse the canary is then neither.
+            // What is counted in such a time says nothing of others.
         } else if self.noise.is_bounded() {
-            for look in std::mem::take(&mut self.waiting) {
+            for (look, excess) in std::mem::take(&mut self.waiting) {
                 let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
-                self.show_safety(dt, &look, spread)?;
+                self.show_safety(dt, &look, spread, excess)?;
             }
-            self.show_safety(dt, &look, spread)?;
+            self.show_safety(dt, &look, spread, amid.excess)?;
         } else {
-            self.waiting.push(look);
+            self.waiting.push((look, amid.excess));
         }
-        if amid.proves {
+        if amid.proves && amid.excess <= 1.0 {
             self.shown = self.shown.plus(look);
-            self.interval.look(&likelihood)?;
         }
+        self.interval.look(&likelihood)?;
         if let Some(floor) = &mut self.floor {
             floor.look(dt, self.kind, &look, spread)?;
         }
@@ -148,7 +151,8 @@ impl RatioEvidence {
         Ok(())
     }
 
-    fn show_safety(&mut self, dt: f64, look: &PairCount, spread: Spread) -> Result<(), Refusal> {
+    fn show_safety(&mut self, dt: f64, look: &PairCount, spread: Spread, excess: f64) -> Result<(), Refusal> {
+        let spread = Spread { phi: spread.phi * excess, ..spread };
         for tilt in &mut self.safety {
             let careful = self.noise.likelihood_of_safety(look, spread, tilt.null().exp());
             tilt.look(dt, &careful)?;
@@ -170,6 +174,12 @@ impl RatioEvidence {
         self.safety.iter().map(Tilt::log_e)
     }
 
+    /// ln E against "the canary's ratio is at most 1 + margin times the baseline's", and against "it is at most the floor".
+    #[must_use]
+    pub fn log_e_harm_parts(&self) -> (f64, Option<f64>) {
+        (self.harm.log_e(), self.floor.as_ref().map(|floor| floor.tilt.log_e()))
+    }
+
     /// The (1 − `alpha`) confidence sequence for the ratio of the canary's ratio to the baseline's.
     #[must_use]
     pub fn interval(&self, alpha: f64) -> Interval {
@@ -182,7 +192,7 @@ impl RatioEvidence {
         &self.seen
     }
 
-    /// What of it may show that the canary is safe.
+    /// What of it may show that the canary is safe, and is no more than was to be expected.
     #[must_use]
     pub fn shown(&self) -> &PairCount {
         &self.shown

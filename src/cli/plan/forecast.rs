@@ -153,7 +153,7 @@ pub(in crate::cli) struct Detection {
 pub(in crate::cli) struct Leaking {
     /// How much worse the canary becomes in an hour, as a part of the baseline's level.
     pub(super) an_hour: f64,
-    /// From the beginning of the rollout; nothing: the whole rollout does not see it.
+    /// From where the leak begins; nothing: the whole rollout does not see it.
     pub(super) from_start: Option<f64>,
 }
 

@@ -188,7 +188,7 @@ impl Stage<'_> {
                 }
                 let baked = now - began;
                 let is_over = baked >= at_most.as_seconds();
-                let goes_on = self.policy.on.inconclusive == Reaction::Promote;
+                let goes_on = self.policy.on.inconclusive == Reaction::Promote && !trial.judge().both_bad();
                 if !self.policy.strategy.coexists()
                     && ((baked >= at_least.as_seconds() && trial.judge().safe()) || (is_over && goes_on))
                 {

@@ -6,8 +6,8 @@ use super::numbers::{chance_beside, percent};
 use super::{interval, wrong};
 use crate::judge::{Outcome, Verdict};
 
-/// One or two sentences about all signals together.
-pub(in crate::judge) fn together(v: &Verdict) -> String {
+/// One or two sentences about all signals together. `bad`: what is bad in both arms alike.
+pub(in crate::judge) fn together(v: &Verdict, bad: &[String]) -> String {
     if v.harm {
         harm_of_all(v)
     } else if v.source_down {
@@ -15,9 +15,7 @@ pub(in crate::judge) fn together(v: &Verdict) -> String {
     } else if v.no_data {
         first(v, Outcome::NoData)
     } else if v.both_bad {
-        let bad: Vec<&str> = v.signals.values().filter(|s| s.both_bad).map(|s| s.why.as_str()).collect();
-        let more = if bad.len() > 1 { format!(" (and {} more)", bad.len() - 1) } else { String::new() };
-        format!("nothing is promoted while both versions are bad alike: {}{more}", bad.first().unwrap_or(&""))
+        format!("nothing is promoted while both versions are bad alike: {}", bad.join("; "))
     } else if v.safe {
         if v.signals.is_empty() {
             "the policy compares nothing, so nothing speaks against the canary".to_owned()

@@ -82,7 +82,7 @@ fn what_hits_both_is_not_promoted_though_the_time_is_over() {
     for policy in [inconclusive, coexistence] {
         let (trial, decisions) = shown(&policy, 60, 70, [counts(900.0, 900.0), counts(100.0, 100.0)]);
         assert!(!decisions.contains(&Decision::Promote));
-        assert_eq!(decisions.last(), Some(&Decision::Hold), "{}", why(&trial));
+        assert_eq!(decisions.last(), Some(&Decision::Pause), "{}", why(&trial));
         let (trial, decisions) = shown(&policy, 60, 70, [counts(9.0, 900.0), counts(1.2, 100.0)]);
         assert_eq!(decisions.last(), Some(&Decision::Promote), "{}", why(&trial));
     }

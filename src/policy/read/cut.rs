@@ -25,15 +25,22 @@ fn blanked(c: char) -> &'static str {
     }
 }
 
-/// Where what belongs to a key in a line of its own ends: before the next line that is indented no deeper.
+/// Where what belongs to a key in a line of its own ends: before the next line that is indented no deeper. Comments are passed over,
+/// and a list may stand right below its key.
 fn end_of_block(text: &str, key: &Range<usize>, column: usize) -> usize {
-    let mut end = key.end;
+    let (mut at, mut end, mut is_list) = (key.start, key.end, false);
     for (number, line) in text[key.start..].split_inclusive('\n').enumerate() {
+        at += line.len();
+        let what = line.trim();
         let indent = line.len() - line.trim_start_matches(' ').len();
-        if number > 0 && !line.trim().is_empty() && indent <= column {
-            break;
+        let is_entry = indent == column && (what == "-" || what.starts_with("- "));
+        match number {
+            0 => is_list = what.split('#').next().is_some_and(|key| key.trim_end().ends_with(':')),
+            _ if what.is_empty() || what.starts_with('#') => continue,
+            _ if indent > column || is_entry && is_list => {}
+            _ => break,
         }
-        end = if number == 0 { key.start + line.len() } else { end + line.len() };
+        end = at;
     }
     end
 }
@@ -72,6 +79,8 @@ mod tests {
             ("{ KEY: [1, '}'], b: 3 }", "{                b: 3 }"),
             ("{ b: 3, KEY: {} }", "{ b: 3,         }"),
             ("x: 1\nKEY: 2", "x: 1\n      "),
+            ("KEY:\n- a\n# no\n- b\nc: 3", "    \n   \n    \n   \nc: 3"),
+            ("- KEY: 1\n- b: 3", "-       \n- b: 3"),
         ] {
             let at = text.find("KEY").unwrap();
             assert_eq!(without_key(text, at..at + 3).as_deref(), Some(without), "{text:?}");

@@ -38,25 +38,33 @@ pub(super) fn on_step(r: &Rollout, i: &Inputs<'_>) -> Vec<Event> {
         return react(r, Reaction::Pause, verdict.why.clone(), Vec::new(), PauseCause::WrongSplit);
     }
     if let Strategy::MultiVersion(both) = &r.policy.strategy {
-        let is_kept_from = verdict.both_bad && both.then == Reaction::Promote;
-        let over = both.lasts.filter(|lasts| i.now.since(reached) >= *lasts && !is_kept_from);
-        return over.map_or_else(Vec::new, |lasts| end_of_coexistence(r, both.then, lasts, &verdict.why));
+        let over = both.lasts.filter(|lasts| i.now.since(reached) >= *lasts);
+        return match over {
+            Some(_) if both.then == Reaction::Promote && verdict.both_bad => bad_alike(r, &verdict.why),
+            Some(lasts) => end_of_coexistence(r, both.then, lasts, &verdict.why),
+            None => Vec::new(),
+        };
     }
     let (bake, baked) = (r.policy.strategy.bake(), r.baked(i.now));
     if baked >= bake.at_least && verdict.safe && !verdict.both_bad {
         return step_done(r, &format!("{} after {}: {}", step_name(r), baked.rounded(), verdict.why));
     }
-    // What hits both versions is no reason to promote.
-    let is_kept_from = verdict.both_bad && r.policy.on.inconclusive == Reaction::Promote;
-    if baked >= bake.at_most && !is_kept_from {
+    if baked >= bake.at_most {
         let baked = baked.rounded();
         let why = format!("{}: neither harm nor safety was shown in {baked}; {}", step_name(r), verdict.why);
         return match r.policy.on.inconclusive {
+            Reaction::Promote if verdict.both_bad => bad_alike(r, &why),
             Reaction::Promote => step_done(r, &why),
             other => react(r, other, why, vec!["inconclusive".to_owned()], PauseCause::Inconclusive),
         };
     }
     Vec::new()
+}
+
+/// What hits both versions is no reason to promote, whatever the policy says of the end: a person must look.
+fn bad_alike(r: &Rollout, why: &str) -> Vec<Event> {
+    let culprits = vec!["inconclusive".to_owned()];
+    react(r, Reaction::Pause, why.to_owned(), culprits, PauseCause::Inconclusive)
 }
 
 /// Waits for the step's traffic.
