@@ -232,8 +232,10 @@ impl Counts {
         }
         // As it was in quiet times: what an incident teaches would hide the next one.
         let quiet = self.evidence.noise().dispersion().filter(|_| self.evidence.noise().has_history());
-        let now = self.evidence.spread().map_or(f64::INFINITY, |spread| spread.phi);
-        let amid = self.incident.take(slice, quiet.map_or(1.0, |quiet| quiet.min(now)));
+        let now = self.evidence.spread().map(|spread| spread.phi);
+        let usual = self.evidence.noise().dispersion().or(now).unwrap_or(1.0);
+        let quiet = quiet.map_or(1.0, |quiet| now.map_or(quiet, |now| quiet.min(now)));
+        let amid = self.incident.take(slice, quiet, usual);
         if amid.proves {
             self.pace.note(dt, slice);
         }
@@ -308,7 +310,7 @@ impl Counts {
 
     /// How many clusters of events were to be expected of a canary as good as the baseline: events, where they come singly.
     fn clusters(&self) -> f64 {
-        let PairCount { canary, baseline } = *self.evidence.shown();
+        let PairCount { canary, baseline } = *self.evidence.weighed();
         let measured = self.evidence.noise().dispersion().unwrap_or(1.0);
         let phi = self.evidence.spread().map_or(1.0, |spread| spread.phi).max(measured).max(1.0);
         if baseline.is_seen() {
@@ -412,7 +414,7 @@ impl Counts {
         let clusters = self.clusters();
         let by_ratio = self.pace.until_within(within, lack, self.slow).map(|seconds| {
             let missing = (CLUSTERS - clusters).max(0.0) / clusters;
-            let until = missing * self.evidence.shown().canary.exposure() / self.pace.canary();
+            let until = missing * self.evidence.weighed().canary.exposure() / self.pace.canary();
             let bounded = f64::from(self.evidence.noise().looks_until_bounded()) * self.pace.look();
             [until, bounded].into_iter().filter(|wait| wait.is_finite()).fold(seconds, f64::max)
         });

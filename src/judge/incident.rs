@@ -86,15 +86,15 @@ impl Incident {
         }
     }
 
-    /// Takes a closed slice whose events have `phi` times the variance of independent ones, as it is known before. Says what it is
-    /// worth.
-    pub(super) fn take(&mut self, slice: &PairCount, phi: f64) -> Amid {
+    /// Takes a closed slice whose events have `phi` times the variance of independent ones in quiet times, and `noisy` times in all
+    /// that was seen, as it is known before. Says what it is worth.
+    pub(super) fn take(&mut self, slice: &PairCount, phi: f64, noisy: f64) -> Amid {
         let (bar, usual) = (self.bar(), self.rate().filter(|_| self.looks.is_none()));
         let now = self.recent.baseline.at_least(phi);
         let growth = usual.map_or(1.0, |usual| now / usual);
         let excess = self.rate().map_or(1.0, |usual| {
             let expected = usual * (slice.canary.exposure() + slice.baseline.exposure());
-            slice.events() / (GROWN * expected + 2.0 * (phi * expected).sqrt() + 1.0)
+            slice.events() / (GROWN * expected + 2.0 * (noisy * expected).sqrt() + 1.0)
         });
         let is_hit = self.recent.canary.may_be_above();
         self.recent.canary.take(self.kind, slice.canary, bar, phi, MOST_OF_ONE);

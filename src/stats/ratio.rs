@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::count::{PairCount, Refusal, span};
+use super::count::{ArmCount, PairCount, Refusal, span};
 use super::dispersion::DEADBAND;
 use super::noise::{CountKind, NoiseModel, Spread};
 use super::prior::Prior;
@@ -64,6 +64,8 @@ pub struct RatioEvidence {
     seen: PairCount,
     /// What of it may show that the canary is safe, and is no more than was to be expected.
     shown: PairCount,
+    /// What may show it, of which no look has more events than are to be expected.
+    weighed: PairCount,
     spread: Option<Spread>,
 }
 
@@ -94,6 +96,7 @@ impl RatioEvidence {
             waiting: Vec::new(),
             seen: PairCount::default(),
             shown: PairCount::default(),
+            weighed: PairCount::default(),
             spread: None,
         }
     }
@@ -140,8 +143,13 @@ impl RatioEvidence {
         } else {
             self.waiting.push((look, amid.excess));
         }
-        if amid.proves && amid.excess <= 1.0 {
-            self.shown = self.shown.plus(look);
+        if amid.proves {
+            let less = |arm: ArmCount| ArmCount::rate(arm.events() / amid.excess, arm.exposure());
+            self.weighed =
+                self.weighed.plus(PairCount { canary: less(look.canary)?, baseline: less(look.baseline)? });
+            if amid.excess <= 1.0 {
+                self.shown = self.shown.plus(look);
+            }
         }
         self.interval.look(&likelihood)?;
         if let Some(floor) = &mut self.floor {
@@ -196,6 +204,12 @@ impl RatioEvidence {
     #[must_use]
     pub fn shown(&self) -> &PairCount {
         &self.shown
+    }
+
+    /// What may show it, of which no look has more events than are to be expected.
+    #[must_use]
+    pub fn weighed(&self) -> &PairCount {
+        &self.weighed
     }
 
     /// What waits for the other arm.

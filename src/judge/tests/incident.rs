@@ -112,6 +112,38 @@ fn a_blip_of_both_leaves_a_canary_that_never_fails_to_be_proven() {
     assert!((without..without + 8).contains(&with), "{without} {with}");
 }
 
+/// A burst of one version alone is no incident, and is not held against it that nobody saw any before.
+#[test]
+fn bursts_are_no_incident() {
+    let mut proven = 0;
+    for seed in 0..6 {
+        let mut traffic = Traffic::new(seed);
+        let mut arm = || {
+            let burst = if traffic.rng.random::<f64>() < 0.1 { 60.0 } else { 0.0 };
+            counts(traffic.draw(1.0) + burst, 500.0)
+        };
+        let mut judge = Judge::new(&policy(&[0.5], vec![ratio("errors")]), &[]);
+        let passes = (0..240).any(|n| {
+            judge.take(&look(15.0 * f64::from(n), 0.5, &[("errors", arm(), arm())]));
+            assert!(!judge.both_bad() && !judge.harm(), "{seed} {n}");
+            judge.safe()
+        });
+        proven += u32::from(passes);
+    }
+    assert!(proven >= 3, "{proven} of 6");
+}
+
+/// Only the baseline fails: a canary that repairs it is proven as ever.
+#[test]
+fn a_canary_that_repairs_what_the_baseline_suffers_from_is_proven() {
+    let mut judge = rollout(true);
+    let found = (0..240).find(|n| {
+        judge.take(&failures(*n, 0.2, 0.005));
+        judge.safe()
+    });
+    assert!(found.is_some_and(|look| look < 40), "{found:?}");
+}
+
 /// Each arm's rate wavers in proportion to itself, so quiet times show little of it.
 #[test]
 fn what_wavers_wavers_more_in_an_incident() {
