@@ -424,6 +424,7 @@ impl Judge {
     fn signal(&self, watch: &Watch, at: f64) -> SignalVerdict {
         let within = watch.within(self.step);
         let outcome = watch.outcome(at, self.step, self.frozen);
+        let (effect, bound) = watch.evidence.effect(watch.failed.is_some());
         let mut verdict = SignalVerdict {
             outcome,
             both_bad: watch.both_bad(),
@@ -433,8 +434,8 @@ impl Judge {
             log_e_safe: tell(watch.evidence.log_e_safe(within)),
             harm_threshold: watch.harm_threshold,
             safe_threshold: watch.safe_threshold,
-            effect: watch.evidence.effect(watch.failed.is_some()),
-            bound: watch.evidence.told_bound(watch.failed.is_some()),
+            effect,
+            bound,
             allowed: watch.allowed,
             within,
             seen: watch.evidence.seen(),

@@ -220,6 +220,9 @@ fn step(policy: &Policy, trial: &mut Trial, look: &Look) -> Result<Vec<String>, 
         return Err(refused.iter().map(ToString::to_string).collect());
     }
     trial.look(look);
+    if left_out.is_empty() {
+        return Ok(Vec::new());
+    }
     let names: Vec<&str> = policy.signals.iter().map(|signal| signal.name.as_str()).collect();
     let unknown = |refusal: &Refusal| {
         refusal.reading.as_ref().map_or_else(String::new, |(name, _)| unknown(name, &names))

@@ -231,11 +231,11 @@ impl Counts {
             return frozen.take(dt, canary, phi);
         }
         // As it was in quiet times: what an incident teaches would hide the next one.
-        let quiet = self.evidence.noise().dispersion().filter(|_| self.evidence.noise().has_history());
+        let model = self.evidence.noise();
         let now = self.evidence.spread().map(|spread| spread.phi);
-        let usual = self.evidence.noise().dispersion().or(now).unwrap_or(1.0);
-        let quiet = quiet.map_or(1.0, |quiet| now.map_or(quiet, |now| quiet.min(now)));
-        let amid = self.incident.take(slice, quiet, usual);
+        let in_all = model.dispersion().or(now).unwrap_or(1.0);
+        let quiet = if model.has_history() { now.map_or(in_all, |now| in_all.min(now)) } else { 1.0 };
+        let amid = self.incident.take(slice, quiet, in_all);
         if amid.proves {
             self.pace.note(dt, slice);
         }
@@ -384,6 +384,7 @@ impl Counts {
         let canary = canary.plus(alone);
         [canary.events(), canary.exposure(), baseline.events(), baseline.exposure()]
     }
+
     /// The canary's part of it that may show that it is safe.
     pub(super) fn shown(&self) -> [f64; 2] {
         let canary = self.evidence.shown().canary;

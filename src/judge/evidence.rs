@@ -215,19 +215,25 @@ impl Evidence {
         }
     }
 
-    /// The canary relative to the baseline: lower end, estimate, upper end. Where harm was found at one of a histogram's bounds
-    /// (`is_failed`), there; else at the bound at which safety is proven.
-    pub(super) fn effect(&self, is_failed: bool) -> [Option<f64>; 3] {
+    /// The canary relative to the baseline: lower end, estimate, upper end; and of a latency, the bound that this is about, in
+    /// seconds. Where harm was found at one of a histogram's bounds (`is_failed`), it is that one; else the one at which safety is
+    /// proven.
+    pub(super) fn effect(&self, is_failed: bool) -> ([Option<f64>; 3], Option<f64>) {
         if let (true, Self::Latency(latency)) = (is_failed, self)
-            && let Some(effect) = latency.effect()
+            && let Some((bound, effect)) = latency.failed()
         {
-            return effect;
+            return (effect, Some(bound));
         }
-        match self.part() {
+        let bound = match self.about() {
+            About::Slower(bound) => Some(bound),
+            _ => None,
+        };
+        let effect = match self.part() {
             Part::Proportion(counts) => counts.effect(),
             Part::Gauge(gauge) => gauge.effect(),
             Part::Series(series) => series.effect(),
-        }
+        };
+        (effect, bound)
     }
 
     /// Canary events, canary total, baseline events, baseline total.
@@ -300,7 +306,7 @@ impl Evidence {
         matches!(self, Self::Gauge(gauge) if gauge.is_loose_harm())
     }
 
-    /// Whether both arms are far worse than the baseline was before the rollout, where no limit tells of it.
+    /// Whether both arms are far worse than the baseline usually is, where no limit tells how much is too much.
     pub(super) fn incident(&self) -> bool {
         matches!(self.part(), Part::Proportion(counts) if counts.holds())
     }
@@ -331,7 +337,7 @@ impl Evidence {
         }
     }
 
-    /// That both arms are far worse than is usual, where no limit tells of it, in words.
+    /// That both arms are far worse than is usual, in words.
     pub(super) fn told_incident(&self) -> Option<String> {
         let Part::Proportion(counts) = self.part() else { return None };
         counts.incident().map(|incident| explain::incident(self.about(), incident.levels()))
@@ -391,18 +397,6 @@ impl Evidence {
             Self::Latency(latency) => latency.clearest(),
             Self::Counts(_) | Self::Gauge(_) | Self::Series(_) => None,
         }
-    }
-
-    /// Of a latency, the bound that [`Self::effect`] tells of, in seconds.
-    pub(super) fn told_bound(&self, is_failed: bool) -> Option<f64> {
-        let failed = match self {
-            Self::Latency(latency) if is_failed => latency.failed_bound(),
-            _ => None,
-        };
-        failed.or(match self.about() {
-            About::Slower(bound) => Some(bound),
-            _ => None,
-        })
     }
 
     /// What the canary had since it serves alone; nothing while it does not.

@@ -506,13 +506,18 @@ fn bounds(about: About, v: &SignalVerdict) -> String {
 }
 
 fn interval(v: &SignalVerdict) -> String {
-    let ratio = |ratio: f64| beside(ratio, [v.allowed, v.within]);
-    match (v.effect[0], v.effect[2]) {
-        (Some(low), Some(high)) => format!("between {} and {}", ratio(low), ratio(high)),
-        (Some(low), None) => format!("at least {}", ratio(low)),
-        (None, Some(high)) => format!("at most {}", ratio(high)),
-        (None, None) => "without bounds yet".to_owned(),
-    }
+    range(v.effect, |ratio| beside(ratio, [v.allowed, v.within]))
+        .unwrap_or_else(|| "without bounds yet".to_owned())
+}
+
+/// The two ends of an effect, each told so; nothing where it has none.
+fn range([low, _, high]: [Option<f64>; 3], tell: impl Fn(f64) -> String) -> Option<String> {
+    Some(match (low, high) {
+        (Some(low), Some(high)) => format!("between {} and {}", tell(low), tell(high)),
+        (Some(low), None) => format!("at least {}", tell(low)),
+        (None, Some(high)) => format!("at most {}", tell(high)),
+        (None, None) => return None,
+    })
 }
 
 /// A measured ratio, with as many digits as it takes to see on which side of what the policy allows and asks it lies.

@@ -329,27 +329,23 @@ impl Latency {
         self.edges.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)))
     }
 
-    /// The canary relative to the baseline at the bound at which harm is clearest, above 1 where it is worse; it holds whichever
-    /// that is. Nothing where one bound is judged alone.
+    /// The bound at which harm is clearest, and the canary relative to the baseline there, above 1 where it is worse; it holds
+    /// whichever that is. Nothing where one bound is judged alone.
     #[expect(clippy::cast_precision_loss, reason = "a histogram has a few bounds")]
-    pub(super) fn effect(&self) -> Option<[Option<f64>; 3]> {
+    pub(super) fn failed(&self) -> Option<(f64, [Option<f64>; 3])> {
         let error = INTERVAL_ERROR / self.edges.len().max(1) as f64;
         if self.is_blamed_alone() {
-            return Some(self.clearest_alone()?.frozen.as_ref()?.effect(error));
+            let edge = self.clearest_alone()?;
+            return Some((edge.bound, edge.frozen.as_ref()?.effect(error)));
         }
         let edge = self.clearest_beside()?;
         let Interval { lower, estimate, upper } = edge.ratio.interval(error);
-        Some(if edge.is_fast {
+        let effect = if edge.is_fast {
             [upper, estimate, lower].map(|end| end.map(f64::recip))
         } else {
             [lower, estimate, upper]
-        })
-    }
-
-    /// The bound that [`Self::effect`] tells of.
-    pub(super) fn failed_bound(&self) -> Option<f64> {
-        let edge = if self.is_blamed_alone() { self.clearest_alone() } else { self.clearest_beside() };
-        edge.map(|edge| edge.bound)
+        };
+        Some((edge.bound, effect))
     }
 
     /// Whether the evidence of harm comes from the time in which the canary serves alone, at all bounds.

@@ -28,9 +28,8 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Takes a look whose variance is `phi` times what independent events have, and holds it against `level`, a share or a rate; of
-    /// nothing where there is none yet.
-    /// No look counts for more than `most` nats.
+    /// Takes a look whose variance is `phi` times what independent events have, and holds it against `level`, a share or a rate, if
+    /// there is one yet. It counts for no more than `most` nats.
     pub(super) fn take(&mut self, kind: CountKind, now: ArmCount, level: Option<f64>, phi: f64, most: f64) {
         self.events = FADE * self.events + now.events();
         self.exposure = FADE * self.exposure + now.exposure();

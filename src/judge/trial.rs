@@ -219,31 +219,24 @@ impl Trial {
             End::Watched(_) if self.is_watched(at) => return Decision::Promote,
             End::Watched(_) => return Decision::Continue,
         }
-        // What hits both is no reason to promote, whatever the policy says of the end: a person must look.
         if let Some(then) = self.then {
             let is_over = baked >= self.bake.at_most.as_seconds();
-            let is_kept_from = then == Reaction::Promote && judge.both_bad();
-            return match is_over {
-                true if is_kept_from => Decision::Pause,
-                true => self.react(then, Because::TimeIsOver),
-                false => Decision::Continue,
-            };
+            return if is_over { self.react(then, Because::TimeIsOver) } else { Decision::Continue };
         }
         if baked >= self.bake.at_least.as_seconds() && judge.safe() {
             return self.step_done();
         }
         if baked >= self.bake.at_most.as_seconds() {
-            let is_kept_from = self.on.inconclusive == Reaction::Promote && judge.both_bad();
-            return if is_kept_from {
-                Decision::Pause
-            } else {
-                self.react(self.on.inconclusive, Because::BakeIsOver)
-            };
+            return self.react(self.on.inconclusive, Because::BakeIsOver);
         }
         Decision::Continue
     }
 
     fn react(&mut self, reaction: Reaction, because: Because) -> Decision {
+        // What hits both is no reason to promote, whatever the policy says of the end: a person must look.
+        if reaction == Reaction::Promote && self.judge.both_bad() {
+            return Decision::Pause;
+        }
         self.because = Some(because);
         match reaction {
             Reaction::Rollback => Decision::Rollback,

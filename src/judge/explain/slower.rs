@@ -1,6 +1,7 @@
 //! Sentences about requests slower than one bound of a histogram, where harm is sought at all of them.
 
 use super::numbers::{measured, percent, seconds};
+use super::range;
 use crate::judge::SignalVerdict;
 use crate::stats::share_at;
 
@@ -43,12 +44,7 @@ pub(super) fn slower(clearest: &Clearest, v: &SignalVerdict) -> String {
 fn shares([events, total, base_events, base_total]: [f64; 4], effect: [Option<f64>; 3]) -> String {
     let share = |events: f64, total: f64| if total > 0.0 { events / total } else { 0.0 };
     let (canary, baseline) = (share(events, total), share(base_events, base_total));
-    let interval = match effect {
-        [Some(low), _, Some(high)] => format!(", between {} and {}", measured(low), measured(high)),
-        [Some(low), _, None] => format!(", at least {}", measured(low)),
-        [None, _, Some(high)] => format!(", at most {}", measured(high)),
-        [None, _, None] => String::new(),
-    };
+    let interval = range(effect, measured).map_or_else(String::new, |range| format!(", {range}"));
     if baseline > 0.0 {
         format!(
             "{} times the baseline's ({} against {}){interval}",
