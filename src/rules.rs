@@ -120,7 +120,12 @@ fn text(file: &Path) -> io::Result<String> {
     if bytes.len() as u64 == LARGEST {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is far too large for a policy"));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|error| {
+        let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + read.iter().filter(|byte| **byte == b'\n').count();
+        let reason = format!("line {line} is not UTF-8 text; save the file as UTF-8");
+        io::Error::new(io::ErrorKind::InvalidData, reason)
+    })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Unreadable {

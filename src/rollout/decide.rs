@@ -474,12 +474,13 @@ fn overdue(r: &Rollout, trouble: Trouble, missing: Span) -> Option<Vec<Event>> {
         Trouble::SourceDown => r.policy.on.source_down,
         Trouble::PlatformDown => return None,
     };
-    let arm = if trouble == Trouble::NoData { "the canary has" } else { "both versions have" };
+    let lacks = match trouble {
+        Trouble::NoData => "the canary has given no data",
+        // Both versions are silent, or the baseline alone is.
+        _ => "the source has given no data, or none to compare the canary with,",
+    };
     (missing >= hold).then(|| {
-        let why = format!(
-            "{arm} given no data for {}; that is missing data, not evidence of harm",
-            missing.rounded()
-        );
+        let why = format!("{lacks} for {}; that is missing data, not evidence of harm", missing.rounded());
         react(r, then, why, vec!["missing data".to_owned()], PauseCause::NoData)
     })
 }

@@ -49,7 +49,7 @@ fn what_cannot_be_used_is_said() {
     let errors = loaded.errors().join("\n").replace(&*directory.path().to_string_lossy(), "rules");
     for expected in [
         "`rules/missing.yaml`: it does not exist",
-        "`rules/d.yaml`: it is not UTF-8 text",
+        "`rules/d.yaml`: line 1 is not UTF-8 text; save the file as UTF-8",
         "`rules/e.yaml`: it is far too large",
         "rules/c.yaml:4:39: `20` has no unit",
         "`same` is given by rules/a.yaml and rules/b.yaml",

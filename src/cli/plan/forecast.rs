@@ -400,7 +400,11 @@ impl Case<'_> {
     fn judge(&self, forecast: &mut Forecast, help: impl Fn(Span) -> String) {
         let longest = self.leg.bake.at_most;
         if forecast.notices[1].is_none() {
-            forecast.blind.push(format!("even if everything fails, {longest} are too short to see it"));
+            forecast.blind.push(if forecast.detection.is_empty() {
+                "so much of the baseline's fails that no canary can be noticeably worse".to_owned()
+            } else {
+                format!("even if everything fails, {longest} are too short to see it")
+            });
         }
         if forecast.notices[1].is_none_or(|notices| notices > UNSEEN) {
             forecast.broken.push(Broken::Unseen);
@@ -445,6 +449,13 @@ impl Case<'_> {
         let every = self.policy.look_every.as_seconds().max(1e-3);
         let seconds = (seconds / every).ceil().max(1.0) * every;
         (seconds <= LONGEST).then_some(seconds)
+    }
+}
+
+impl Forecast {
+    /// How long a regression of this size lives; nothing where it is not possible.
+    pub(super) fn at(&self, regression: f64) -> Option<&Detection> {
+        self.detection.iter().find(|found| (found.regression - regression).abs() < 1e-9)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::print::{moment, plain};
 use super::Report;
 use super::course::Course;
-use super::forecast::{Detection, Forecast, Leaking, Step};
+use super::forecast::{Detection, Forecast, Leaking, REGRESSIONS, Step};
 use super::load::{Flags, Load};
 use super::read::Known;
 use super::simulate::{Ends, Simulated};
@@ -326,10 +326,7 @@ fn grid(step: &Step) -> Table {
     let is_fixed = step.bake[0] >= step.bake[1];
     table.set_header(["signal", "allowed", "notices", "x1.5", "x2", "x5", "proven within"]);
     for signal in &step.signals {
-        let after = |regression: f64| {
-            let found = signal.detection.iter().find(|d| (d.regression - regression).abs() < 1e-9);
-            right(found.and_then(|d| d.from_start))
-        };
+        let after = |regression: f64| right(signal.at(regression).and_then(|d| d.from_start));
         let notices = match signal.notices {
             [Some(all), Some(_)] if is_fixed => worse(all),
             [Some(shortest), Some(longest)] => format!("{}, later {}", worse(shortest), worse(longest)),
@@ -374,9 +371,14 @@ fn plot(step: &Step, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\n{bold}{}{bold:#}: how long a regression lives at {}", signal.signal, step.share)?;
         let times = || signal.detection.iter().filter_map(|d| d.from_start);
         let (least, most) = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
-        for Detection { regression, from_start, late } in &signal.detection {
+        for regression in REGRESSIONS {
+            let named = format!("x{regression}");
+            let Some(Detection { from_start, late, .. }) = signal.at(regression) else {
+                writeln!(out, "  {named:>4} {dim}cannot be: that is more than all requests{dim:#}")?;
+                continue;
+            };
             let Some(seconds) = from_start else {
-                writeln!(out, "  {:>4} {dim}not seen{dim:#}", format!("x{regression}"))?;
+                writeln!(out, "  {named:>4} {dim}not seen{dim:#}")?;
                 continue;
             };
             let part = if most > least { (seconds / least).ln() / (most / least).ln() } else { 0.0 };
@@ -384,7 +386,7 @@ fn plot(step: &Step, out: &mut impl Write) -> io::Result<()> {
             let bar = "█".repeat((1.0 + part * (BAR - 1.0)).round() as usize);
             let late = late
                 .map_or_else(String::new, |late| format!("{dim}, if it begins later {}{dim:#}", time(late)));
-            writeln!(out, "  {:>4} {bar} {}{late}", format!("x{regression}"), time(*seconds))?;
+            writeln!(out, "  {named:>4} {bar} {}{late}", time(*seconds))?;
         }
     }
     Ok(())

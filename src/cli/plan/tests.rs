@@ -417,6 +417,19 @@ fn a_warm_up_is_no_part_of_a_bake() {
 }
 
 #[test]
+fn where_nearly_all_fails_already_nothing_can_be_worse() {
+    let web = rules(WEB);
+    let failing = |share| Flags { error_rate: percentage(share).ok(), ..flags(100.0) };
+    let text = printed(&web, &failing("99%"), None);
+    assert!(text.contains("http-errors: so much of the baseline's fails that no canary can be"), "{text}");
+    let text = printed(&web, &failing("20%"), None);
+    let bars = text.split("http-errors: how long").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    let impossible = bars.lines().filter(|line| line.contains("cannot be")).map(|line| line.trim_start());
+    let named: Vec<&str> = impossible.filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(named, ["x5", "x10"], "{text}");
+}
+
+#[test]
 fn flags_that_make_no_sense_are_told() {
     for text in ["10", "0%", "100%", "-5%", "x%", "", "NaN%", "1e400%"] {
         assert!(percentage(text).is_err(), "{text}");

@@ -130,6 +130,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("inconclusive: pause", "inconclusive: promote"),
     ("app=\"{{ app }}\", ", ""),
     ("margin: +20%", "margin: 0%"),
+    ("margin: +20%", "margin: +2000%\n    prove_within: +3000%"),
     ("margin: +20%", "ratio: { events: http_errors }"),
     ("health:", "alerts: [{ do: pause }, { match: { severity: page }, do: rollback }]\nhealth:"),
     // What Tsuru cannot do, and what one strategy takes and another does not.

@@ -28,6 +28,8 @@ const LARGEST_VALUE: f64 = 1e18;
 /// Of a floor as high as this, or so many events, hardly anybody can mean what it says.
 const HIGH_FLOOR: f64 = 0.1;
 const MANY_EVENTS: u32 = 1000;
+/// Likewise of a margin above this.
+const WIDE_MARGIN: f64 = 4.0;
 const MARGIN: f64 = 0.1;
 const GAUGE_MARGIN: f64 = 0.2;
 const GAUGE_WEIGHT: f64 = 0.5;
@@ -136,6 +138,13 @@ impl Resolver<'_> {
         if let Some(field) = signal.margin.as_ref().filter(|_| margin == Some(0.0)) {
             let help = "leave room for what harms nobody, as in `+10%`";
             self.warn(&field.at, "without a margin the smallest difference is harm", help);
+        }
+        if let Some((field, margin)) =
+            signal.margin.as_ref().zip(margin).filter(|(_, margin)| *margin > WIDE_MARGIN)
+        {
+            let message =
+                format!("with this margin a canary {} times as bad is good enough", (1.0 + margin).round());
+            self.warn(&field.at, message, "write how much worse harms nobody, as in `+10%`");
         }
         margin.unwrap_or(if gauge { GAUGE_MARGIN } else { MARGIN })
     }
