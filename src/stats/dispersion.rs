@@ -61,8 +61,9 @@ pub(super) fn is_told(events: f64, dispersion: f64) -> bool {
     events >= MIN_EVENTS || above_deadband(dispersion) > 1.0
 }
 
-/// 1 for what lies within the deadband, or is no number.
-pub(super) fn above_deadband(phi: f64) -> f64 {
+/// A dispersion as it is judged by: 1 for what lies within the deadband of 1.2, or is no number.
+#[must_use]
+pub fn above_deadband(phi: f64) -> f64 {
     if phi >= DEADBAND && phi.is_finite() { phi } else { 1.0 }
 }
 

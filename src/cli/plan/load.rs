@@ -7,7 +7,7 @@ use super::course::UNITS;
 use super::print::time;
 use super::read::Known;
 use super::value;
-use super::wander::{RATIO, TRAFFIC, Wander};
+use super::wander::{RATIO, SLOWNESS, TRAFFIC, Wander};
 use crate::judge::{CountPast, GAUGE_LOOKS, GAUGE_UNITS, GaugePast, Level, Look, Past, Reading, past};
 use crate::policy::{Measure, Policy, Signal};
 use crate::stats::{ArmCount, CountKind, MIN_EVENTS, UNKNOWN_DISPERSION};
@@ -116,6 +116,8 @@ pub(super) struct Counts {
     pub(super) base: f64,
     /// Variance over mean, if a person said so.
     pub(super) dispersion: Option<f64>,
+    /// How its rate wanders in both versions alike, where nothing was read.
+    wander: Wander,
     /// What was read.
     pub(super) past: Option<CountPast>,
     /// What a canary that serves alone is held against: what was read, or an hour as it is said or taken to be.
@@ -142,7 +144,8 @@ impl Counts {
         let known = self.dispersion.or(self.known().map(|past| past.slowdown(share, look)));
         // So few events before the rollout leave the dispersion unknown, and the judge takes care.
         let few = self.exposure * self.base * HISTORY < MIN_EVENTS;
-        known.unwrap_or(if few { UNKNOWN_DISPERSION } else { 1.0 })
+        let wanders = || self.wander.dispersion(self.exposure * self.base * look);
+        known.unwrap_or_else(|| if few { UNKNOWN_DISPERSION } else { wanders() })
     }
 
     /// What was read, if it is enough to know the noise.
@@ -163,12 +166,13 @@ fn load(policy: &Policy, signal: &Signal, flags: &Flags, read: Option<Past>) -> 
         Some(Level::Gauge(gauge)) => (None, Some(gauge)),
         None => (None, None),
     };
+    let wander = if matches!(signal.measure, Measure::Latency { .. }) { SLOWNESS } else { RATIO };
     let of = |kind, exposure: Option<f64>, base: Option<f64>, without: &'static str| {
         let exposure = exposure.or(counts.as_ref().map(|past| past.exposure)).filter(|n| *n > 0.0);
         let base = base.or(counts.as_ref().map(|past| past.base));
         match (exposure, base) {
             (Some(exposure), Some(base)) => {
-                let said = Said { kind, exposure, base, dispersion: flags.dispersion };
+                let said = Said { kind, exposure, base, dispersion: flags.dispersion, wander };
                 Load::Counts(Box::new(said.with(counts.as_ref(), policy.look_every)))
             }
             _ => Load::Unknown(without),
@@ -214,12 +218,13 @@ struct Said {
     exposure: f64,
     base: f64,
     dispersion: Option<f64>,
+    wander: Wander,
 }
 
 impl Said {
     /// Together with what was read.
     fn with(self, read: Option<&CountPast>, every: Span) -> Counts {
-        let Self { kind, exposure, base, dispersion } = self;
+        let Self { kind, exposure, base, dispersion, wander } = self;
         // The noise of the past is asked for at the traffic that a person says.
         let at = |past: &CountPast, slower: Option<&CountPast>| {
             let mut past = past.clone();
@@ -238,11 +243,11 @@ impl Said {
             Some(read.clone())
         } else {
             // What was read has its wandering in its dispersion.
-            let wander = read.and_then(CountPast::wander);
-            self.hour(dispersion.or(wander).unwrap_or(1.0), wander.is_some(), every)
+            let read_wander = read.and_then(CountPast::wander);
+            self.hour(dispersion.or(read_wander).unwrap_or(1.0), read_wander.is_some(), every)
                 .map(|hour| at(&hour, read))
         };
-        Counts { kind, exposure, base, dispersion, past, before, assumed: unchanged.is_none() }
+        Counts { kind, exposure, base, dispersion, wander, past, before, assumed: unchanged.is_none() }
     }
 
     /// An hour of it, with this variance over what independent events have; it wanders as services do unless it `stands`. The same
@@ -254,7 +259,7 @@ impl Said {
         let wandering = |wander: Wander| {
             if stands { vec![1.0; ASSUMED as usize] } else { wander.typical(ASSUMED as usize) }
         };
-        let (requests, ratios) = (wandering(TRAFFIC), wandering(RATIO));
+        let (requests, ratios) = (wandering(TRAFFIC), wandering(self.wander));
         let mut look = |number: u32| {
             let exposure = self.exposure
                 * every

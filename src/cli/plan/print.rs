@@ -284,8 +284,8 @@ fn leaks(leaks: &[Leaking]) -> String {
 }
 
 /// What simulated traffic does and the table above it does not reckon with.
-const WANDERS: &str = "as in real traffic, requests wander by 15%, error ratios by 30% and latencies by 5%, in both versions alike; tables \
-                       of steps in which both serve take them to stand still; times count from the very beginning";
+const WANDERS: &str = "as in real traffic, requests wander by 15%, error ratios by 30% and latencies by 5%, in both versions alike; times \
+                       count from the very beginning";
 
 fn simulation(simulated: &Simulated, out: &mut impl Write) -> io::Result<()> {
     let bold = Style::new().bold();

@@ -1,7 +1,7 @@
 //! The traffic of one simulated rollout, with all its signals.
 //!
-//! Traffic and error ratios drift in both versions alike (standard deviation 15 % and 30 %, most of it there still at the next
-//! look), as those of a service do; what each version has for itself is the noise that was read, said or assumed: clusters
+//! Traffic, error ratios and latencies drift in both versions alike (standard deviation 15 %, 30 % and 5 %, most of it there still at
+//! the next look), as those of a service do; what each version has for itself is the noise that was read, said or assumed: clusters
 //! of events, a rate that wavers, units that differ.
 
 use rand::rngs::StdRng;
@@ -10,7 +10,7 @@ use rand_distr::{Binomial, Distribution as _, Gamma, Geometric, Poisson, Standar
 
 use super::super::course::{Course, Leg};
 use super::super::load::{Counts, Load, usual};
-use super::super::wander::{RATIO, SHARED, TRAFFIC, drift};
+use super::super::wander::{RATIO, SHARED, SLOWNESS, STEEP, TRAFFIC, drift};
 use crate::judge::{Look, Reading};
 use crate::policy::{Direction, Measure, Policy};
 use crate::signal::Watcher;
@@ -27,8 +27,6 @@ pub(super) struct Fault {
     pub(super) regression: f64,
 }
 
-/// How steeply requests get fewer with their duration where no histogram was read: odds by the power of the duration.
-const STEEP: f64 = 2.2;
 /// Bounds of a histogram where none was read, in seconds; the middle one is where the slow requests begin.
 const BOUNDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 const SLOW: f64 = 0.25;
@@ -175,7 +173,7 @@ impl<'a> Traffic<'a> {
         regression: f64,
     ) -> Reading {
         let (clusters, frailty) = self.noise(counts, leg);
-        let slower = regression * (RATIO.deviation * self.ratio).exp() * self.wavering(frailty);
+        let slower = regression * (SLOWNESS.deviation * self.ratio).exp() * self.wavering(frailty);
         let total = (self.requests(counts, part) / clusters).round();
         let (mut left, mut before) = (total, 1.0);
         let mut le = Vec::with_capacity(bounds.len());
