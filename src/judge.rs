@@ -386,15 +386,19 @@ impl Judge {
             return;
         }
         // Most looks end here, long before outcomes and scores are needed.
-        if log_sum_exp(self.watches.iter().map(Watch::term)) < self.threshold() || !self.sum(at).harm {
+        if log_sum_exp(self.watches.iter().map(Watch::term)) < self.threshold() {
+            return;
+        }
+        let sum = self.sum(at);
+        if !sum.harm {
             return;
         }
         let mut strongest: Vec<_> = self.watches.iter().map(|watch| (watch.term(), watch)).collect();
         strongest.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let mut culprits = strongest.clone();
         culprits.retain(|(_, watch)| watch.failed.is_some());
-        if culprits.is_empty() {
-            // Where none shows it alone, all that speak against the canary do. What cannot be averaged is no part of that.
+        if culprits.is_empty() || sum.jointly {
+            // Where none does it alone, all that speak against the canary do. What cannot be averaged is no part of that.
             culprits = strongest;
             culprits.retain(|(term, watch)| watch.log_e_harm > 0.0 && term.is_finite());
         }

@@ -50,7 +50,7 @@ pub use beta_binomial::{BetaBinomial, ratio_cs_constant_share};
 pub use combine::weighted_mean;
 pub use count::{ArmCount, MAX_COUNT, PairCount, Refusal, share_at};
 pub use dispersion::{MIN_EVENTS, UNKNOWN_DISPERSION, above_deadband, hist_phi};
-pub use noise::{ClusterLaw, CountKind, Likelihood, NoiseModel, SeriesLikelihood, Spread};
+pub use noise::{ClusterLaw, CountKind, Learnt, Likelihood, NoiseModel, SeriesLikelihood, Spread};
 pub use prior::{Grid, Prior};
 pub use ratio::{Amid, RatioEvidence, RatioQuestion};
 pub use ratio_cs::{Interval, RatioCs};

@@ -103,9 +103,9 @@ impl Ahead {
     pub fn of_gauge(policy: &Policy, signal: &Signal, ask: &Ask, past: &GaugePast) -> Option<Self> {
         let Measure::Gauge { worse, .. } = &signal.measure else { return None };
         let (after, bounds) = begin(policy, ask);
-        let (history, means, settings) = past.level();
+        let (history, means, apart, settings) = past.level();
         let settings = GaugeSettings { horizon_seconds: after.horizon(), ..settings };
-        let level = Box::new(Level::of(&history, settings, *worse, &bounds)?);
+        let level = Box::new(Level::of(&history, apart, settings, (*worse, &bounds))?);
         let every = policy.look_every.as_seconds().max(1e-3);
         (!means.is_empty()).then(|| Self::of(Test::Gauge(level, means), after, ask, bounds, every))
     }
@@ -208,7 +208,7 @@ impl Counts {
             CountKind::Rate => ArmCount::rate(events, self.exposure),
         };
         self.seen += events;
-        self.frozen.take(dt, look.ok()?, self.phi).ok()
+        self.frozen.take(dt, look.ok()?, self.phi, true).ok()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::stats::special::log_sum_exp;
 const CRITICAL_PART: f64 = 0.5;
 
 /// The score below which a rollout cannot be saved by the signals that are still undecided.
-const MARGINAL: f64 = 75.0;
+pub(super) const MARGINAL: f64 = 75.0;
 
 /// One signal's part.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,8 @@ pub(super) struct Sum {
     pub(super) log_e: f64,
     /// Whether that is harm.
     pub(super) harm: bool,
+    /// Whether it takes several signals: no critical one shows it, and those that failed could not roll back alone.
+    pub(super) jointly: bool,
     pub(super) score: [f64; 2],
 }
 
@@ -64,9 +66,10 @@ pub(super) fn sum(parts: &[Part], threshold: f64) -> Sum {
     let half = threshold - std::f64::consts::LN_2;
     let capped = log_sum_exp(parts.iter().map(|p| if p.critical { term(p) } else { term(p).min(half) }));
     let score = score(parts);
-    let failed = parts.iter().any(|p| p.outcome == Outcome::Fail);
-    let harm = log_e >= threshold && (capped >= threshold || (failed && score[1] < MARGINAL));
-    Sum { log_e, harm, score }
+    let failed = |critical: bool| parts.iter().any(|p| p.outcome == Outcome::Fail && p.critical == critical);
+    let enough = failed(true) || failed(false) && score[1] < MARGINAL;
+    let harm = log_e >= threshold && (capped >= threshold || enough);
+    Sum { log_e, harm, jointly: harm && !enough, score }
 }
 
 /// The score from 0 to 100 as an interval: the share, by weight, of the gating signals that pass, with the undecided

@@ -22,8 +22,8 @@ use super::refusal::{Problem, count};
 use crate::stats::power::divergence;
 use crate::stats::special::log_add_exp;
 use crate::stats::{
-    Alternative, ArmCount, CountKind, NoiseModel, Onset, PairCount, Prior, RatioEvidence, RatioQuestion,
-    Reference, Refusal, Spread, Tilt,
+    Alternative, ArmCount, CountKind, Learnt, NoiseModel, Onset, PairCount, Prior, RatioEvidence,
+    RatioQuestion, Reference, Refusal, Spread, Tilt,
 };
 use crate::words::{Arms, Share};
 
@@ -223,12 +223,20 @@ impl Counts {
     fn close(&mut self, dt: f64, slice: &PairCount) -> Result<(), Refusal> {
         let canary = slice.canary;
         if let Some(frozen) = &mut self.frozen {
-            let spread = self.evidence.spread().unwrap_or(Spread::NONE);
+            let noise = self.evidence.noise();
+            let is_told = noise.looks_until_bounded() == 0;
+            // Nothing was compared with what was alone from the first look: by what the history says, or else its own looks.
+            let compared = self.evidence.spread();
+            let spread =
+                compared.unwrap_or_else(|| noise.spread(canary.exposure(), canary.exposure()).wary());
             let phi = self.limit.as_ref().map_or(1.0, |limit| alone(spread, limit.share(), canary));
             if let Some(limit) = &mut self.limit {
-                limit.alone(dt, canary, phi)?;
+                limit.alone(dt, canary, if is_told { phi } else { NO_EVIDENCE })?;
             }
-            return frozen.take(dt, canary, phi);
+            if compared.is_none() {
+                self.evidence.learn_alone(canary);
+            }
+            return frozen.take(dt, canary, phi, is_told);
         }
         // As it was in quiet times: what an incident teaches would hide the next one.
         let model = self.evidence.noise();
@@ -245,7 +253,7 @@ impl Counts {
         }
         let never = self.evidence.shown().events() <= 0.0;
         let assumed = self.evidence.noise().assumed_dispersion().filter(|_| never);
-        self.evidence.look_amid(dt, slice, amid)?;
+        let learnt = self.evidence.look_amid(dt, slice, amid)?;
         let spread = self.evidence.spread().unwrap_or(Spread::NONE);
         if let Some(floor) = &mut self.floor {
             let noise = alone(spread, floor.share, canary);
@@ -254,6 +262,10 @@ impl Counts {
             if amid.proves {
                 floor.below.hold(dt, self.kind, canary, floor.share, phi * amid.excess)?;
             }
+        }
+        if learnt == Learnt::HistoryRefuted {
+            self.floor.iter_mut().for_each(|floor| floor.below.forget());
+            self.limit.iter_mut().for_each(Limit::forget);
         }
         self.slow = slowdown(spread, slice);
         self.reference.learn(slice.baseline);

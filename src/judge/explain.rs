@@ -2,6 +2,7 @@
 
 mod all;
 mod numbers;
+mod otherwise;
 mod slower;
 
 use super::frozen::SPENT;
@@ -14,6 +15,7 @@ pub(super) use all::{first, together, with_split};
 pub(crate) use numbers::count;
 pub(super) use numbers::{amount, percent, seconds, times};
 use numbers::{chance_beside, lasting, measured, more};
+pub(super) use otherwise::otherwise;
 pub(super) use slower::Clearest;
 use slower::slower;
 
@@ -256,83 +258,18 @@ fn safety(facts: &Facts<'_>, v: &SignalVerdict) -> String {
     if facts.below_floor {
         return format!("{}{}; {few}", had(facts.about, facts.shown), beside_incident(facts, v));
     }
-    format!("{}; {within}", size(facts, v))
+    // The band holds at both its ends, and proof asks for one: the end that it leaves behind is not told beside it.
+    let falls = facts.about == About::Falling;
+    let [low, estimate, high] = v.effect;
+    let low = low.filter(|low| !falls || *low > 1.0 / v.within);
+    let effect = [low, estimate, high.filter(|high| falls || *high < v.within)];
+    format!("{}; {within}", size(facts, &SignalVerdict { effect, ..v.clone() }))
 }
 
 /// That there was more, which proves nothing.
 fn beside_incident(facts: &Facts<'_>, v: &SignalVerdict) -> &'static str {
     if facts.shown[1] < v.seen[1] { ", beside what an incident of both versions brought" } else { "" }
 }
-
-/// What would have changed it; empty where nothing sensible can be said.
-pub(super) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> String {
-    let [events, total, base_events, base_total] = facts.clearest.map_or(v.seen, |clearest| clearest.seen);
-    let things = things(facts.about);
-    let within_limit = |limit: f64| base_events <= limit * base_total;
-    match v.outcome {
-        Outcome::Fail if facts.alone.is_some_and(|alone| alone.blamed) => {
-            let alone = facts.alone.unwrap_or(NOTHING);
-            if !alone.is_beyond() {
-                return String::new();
-            }
-            let Alone { most, seen: [events, total], .. } = alone;
-            format!(
-                "up to about {} {things} would have passed instead of {}",
-                measured(most * total),
-                count(events)
-            )
-        }
-        Outcome::Fail if total > 0.0 && base_total > 0.0 => {
-            let expected = total * base_events / base_total;
-            let most = if facts.clearest.is_some() {
-                total * share_at(base_events / base_total, v.allowed)
-            } else {
-                expected * v.allowed
-            };
-            // A limit that the baseline itself breaks is held against nobody.
-            let limit = facts.limit.map(|(limit, _)| limit).filter(|limit| within_limit(*limit));
-            let most = limit.map_or(most, |limit| most.min(limit * total));
-            // What begins late is averaged away in the sums.
-            if events <= most {
-                return String::new();
-            }
-            format!(
-                "at the baseline's rate about {} {things} would have been seen instead of {}; up to about {} are within what is allowed, \
-                 and somewhat more cannot be told from that",
-                measured(expected),
-                count(events),
-                measured(most.max(facts.min_events - 1.0))
-            )
-        }
-        Outcome::Fail if facts.is_loose => {
-            "it would have had to be no worse than the baseline for good, as `form: loose` asks".to_owned()
-        }
-        Outcome::Fail if facts.about == About::Falling => {
-            format!("it would have had to stay above {} times the baseline's", times(1.0 / v.allowed))
-        }
-        Outcome::Fail => format!("it would have had to stay below {} times the baseline's", times(v.allowed)),
-        Outcome::Inconclusive if facts.limit.is_some_and(|(_, broken)| broken) => {
-            "it goes on once the baseline is within its limit again".to_owned()
-        }
-        Outcome::Inconclusive if facts.alone.is_none() && v.wait.is_some() => {
-            // Most is told where both have as much.
-            match facts.share {
-                Some(share) if share > 0.6 => {
-                    "a share nearer to half of the traffic would show it sooner".to_owned()
-                }
-                Some(share) if share > 0.4 => String::new(),
-                _ => "a larger share of traffic for the canary would show it sooner".to_owned(),
-            }
-        }
-        Outcome::NoData if facts.silent.canary < 1.0 => "a single request to the canary ends this".to_owned(),
-        Outcome::NoData => "a single answer from the canary's source ends this".to_owned(),
-        Outcome::SourceDown => "an answer from the source for both versions ends this".to_owned(),
-        Outcome::Pass | Outcome::Inconclusive => String::new(),
-    }
-}
-
-const NOTHING: Alone =
-    Alone { most: 0.0, seen: [0.0; 2], blamed: false, proves: false, wrong: 0.0, bound: None };
 
 /// Neither harm nor safety: what is known, and what is missing.
 fn undecided(facts: &Facts<'_>, v: &SignalVerdict) -> String {
@@ -458,10 +395,10 @@ fn level(about: About, ratio: f64) -> String {
 
 /// That the baseline is above the limit, and what it has now.
 pub(super) fn limit_broken(limit: f64, now: f64) -> String {
+    let breaks = if now > limit { "breaks" } else { "is about at" };
+    let (limit, now) = (percent(limit), percent(now));
     format!(
-        "the baseline itself breaks the limit of {}: {} now; nobody is blamed for being above it",
-        percent(limit),
-        percent(now)
+        "the baseline itself {breaks} the limit of {limit}: {now} now; nobody is blamed for being above it"
     )
 }
 

@@ -154,7 +154,8 @@ impl Frozen {
             most: times(kind, highest, (1.0 + asked.margin) * drift(&known)).max(asked.floor),
             harm: above(),
             safe: after.safe_error.map_or_else(Vec::new, |error| {
-                let lowest = known.interval(error).0;
+                // Of a short past nobody knows how the level wanders.
+                let lowest = known.interval(error).0 / DRIFT.powf(1.0 - known.covered);
                 let least = |bound: &f64| times(kind, lowest, *bound).max(asked.harmless);
                 let prove = |bound| (least(bound), engine(Alternative::Less, Onset::Start));
                 asked.bounds.iter().map(prove).collect()
@@ -164,8 +165,9 @@ impl Frozen {
         Self { kind, after, against, limit, seen: ArmCount::default(), looks: 0.0 }
     }
 
-    /// Takes what the canary counted in the `dt` since the last look. `phi`: its dispersion against the limit.
-    pub(super) fn take(&mut self, dt: f64, canary: ArmCount, phi: f64) -> Result<(), Refusal> {
+    /// Takes what the canary counted in the `dt` since the last look. `phi`: its dispersion against the limit, and whether that is
+    /// told.
+    pub(super) fn take(&mut self, dt: f64, canary: ArmCount, phi: f64, is_told: bool) -> Result<(), Refusal> {
         let kind = self.kind;
         if let Some(Against { known, most, harm, safe }) = &mut self.against {
             let phi = known.dispersion_of(canary.exposure());
@@ -175,6 +177,7 @@ impl Frozen {
             }
         }
         if let Some((limit, tilt)) = &mut self.limit {
+            tilt.cap(is_told);
             tilt.hold(dt, kind, canary, *limit, phi)?;
         }
         self.seen = self.seen.plus(canary);

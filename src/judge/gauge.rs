@@ -233,8 +233,9 @@ impl Gauge {
                 history.push(*at, &[mean]);
             }
         }
+        let apart = level::apart(self.past.iter().map(|(_, values)| &values[..]));
         let settings = GaugeSettings { horizon_seconds: self.after.horizon(), ..self.asked.settings(1, 1) };
-        self.level = Level::of(&history, settings, self.asked.worse, &self.bounds).map(Box::new);
+        self.level = Level::of(&history, apart, settings, (self.asked.worse, &self.bounds)).map(Box::new);
     }
 
     pub(super) fn freeze_baseline(&mut self) {
@@ -311,10 +312,14 @@ impl Gauge {
         let State::Advisory { test, why, zero, looks, units } = &self.state else { return None };
         let then = if *zero && self.asked.worse == Direction::Up {
             "; a `floor` would tell how little of it harms nobody".to_owned()
+        } else if *zero {
+            "; what is zero cannot get less".to_owned()
         } else if *looks < GAUGE_LOOKS && *units >= GAUGE_UNITS {
             format!(
                 "; after {GAUGE_LOOKS} looks at both versions, {looks} so far, the baseline's units tell it"
             )
+        } else if *units >= GAUGE_UNITS {
+            String::new()
         } else {
             format!(
                 "; fewer than {GAUGE_UNITS} units of the baseline do not tell it either, so it needs a past"

@@ -131,6 +131,6 @@ impl Panel {
 
     /// What all signals amount to: a score, and no evidence.
     pub(super) fn sum(&self, harm: bool) -> Sum {
-        Sum { log_e: 0.0, harm, score: self.score.unwrap_or([0.0, 100.0]) }
+        Sum { log_e: 0.0, harm, jointly: false, score: self.score.unwrap_or([0.0, 100.0]) }
     }
 }

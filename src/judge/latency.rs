@@ -20,8 +20,8 @@ use super::histogram::{Buckets, common, slower};
 use super::look::Reading;
 use crate::stats::special::{log_add_exp, log_sum_exp};
 use crate::stats::{
-    ArmCount, CountKind, Interval, Likelihood, NoiseModel, Onset, PairCount, RatioCs, Reference, Refusal,
-    Tilt, TwoByTwo,
+    ArmCount, CountKind, Interval, Learnt, Likelihood, NoiseModel, Onset, PairCount, RatioCs, Reference,
+    Refusal, Tilt, TwoByTwo,
 };
 use crate::words::{Arms, Share};
 
@@ -447,7 +447,7 @@ impl Edge {
         self.seen = self.seen.plus(slice);
         let dt = at - std::mem::replace(&mut self.closed, at);
         if let Some(frozen) = &mut self.frozen {
-            return frozen.take(dt, slice.canary, 1.0);
+            return frozen.take(dt, slice.canary, 1.0, true);
         }
         let spread = self.noise.spread(slice.canary.exposure(), slice.baseline.exposure()).wary();
         let expected = self.noise.rate().unwrap_or_else(|| self.exact.predicted());
@@ -458,7 +458,12 @@ impl Edge {
         // What disperses latencies is how fast an app is from look to look, which moves all requests: there are no clusters to
         // be counted one by one, as among errors. Taken for such, wavering latencies were rolled back in 1 % of good canaries.
         self.rare.look(dt, &Likelihood::new(&slice, spread))?;
-        self.noise.learn(&slice);
+        if self.noise.learn(&slice) == Learnt::HistoryRefuted {
+            // What was weighed by the history's noise.
+            self.exact.forget();
+            self.rare.forget();
+            self.ratio = RatioCs::default();
+        }
         self.reference.learn(slice.baseline);
         Ok(())
     }

@@ -61,6 +61,11 @@ impl Limit {
         Ok(())
     }
 
+    /// Forgets what was gained by a noise that was not the one there is.
+    pub(super) fn forget(&mut self) {
+        [&mut self.above, &mut self.worse, &mut self.below].into_iter().for_each(Tilt::forget);
+    }
+
     /// Takes what the canary counted after 100 %: only whether it is below is asked here then.
     pub(super) fn alone(&mut self, dt: f64, canary: ArmCount, phi: f64) -> Result<(), Refusal> {
         self.below.binomial(dt, canary.events(), canary.exposure(), self.share, phi)?;

@@ -8,7 +8,7 @@ use super::frozen::After;
 use super::gauge::Asked;
 use super::histogram::Buckets;
 use super::latency::bound_of;
-use super::level::mean;
+use super::level::{apart, mean};
 use super::look::{Look, Reading};
 use super::noise::Noise;
 use crate::policy::{Measure, Policy, Signal};
@@ -62,6 +62,8 @@ pub struct GaugePast {
     history: History,
     /// When, and the mean over the units then.
     means: Vec<(f64, f64)>,
+    /// How far its units are from each other for good.
+    apart: f64,
     /// The units that the last look told of.
     pub units: usize,
 }
@@ -209,25 +211,28 @@ impl CountPast {
 impl GaugePast {
     fn of(asked: Asked, readings: &[(f64, &Reading)]) -> Option<Self> {
         let mut history = History::new(asked.look_every);
-        let (mut units, mut means) = (0, Vec::new());
+        let (mut units, mut means, mut all) = (0, Vec::new(), Vec::new());
         for (at, reading) in readings {
             let values = asked.values(Some(reading));
             if !values.is_empty() {
                 history.push(*at, &values);
                 units = values.len();
                 means.extend(mean(&values).map(|mean| (*at, mean)));
+                all.push(values);
             }
         }
-        (units > 0).then_some(Self { asked, history, means, units })
+        let apart = apart(all.iter().map(AsRef::as_ref));
+        (units > 0).then_some(Self { asked, history, means, apart, units })
     }
 
     /// The past of the mean over all units, which a canary that serves alone is held against.
-    pub(super) fn level(&self) -> (History, Vec<f64>, GaugeSettings) {
+    pub(super) fn level(&self) -> (History, Vec<f64>, f64, GaugeSettings) {
         let mut history = History::new(self.asked.look_every);
         for (at, mean) in &self.means {
             history.push(*at, &[*mean]);
         }
-        (history, self.means.iter().map(|(_, mean)| *mean).collect(), self.asked.settings(1, 1))
+        let means = self.means.iter().map(|(_, mean)| *mean).collect();
+        (history, means, self.apart, self.asked.settings(1, 1))
     }
 
     /// A forecast for arms of so many units.

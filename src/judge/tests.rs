@@ -404,6 +404,44 @@ fn a_signal_that_is_not_critical_does_not_roll_back_alone() {
     assert_eq!(run(&["errors"]).culprits, ["errors"]);
 }
 
+/// Where it takes several, all of them are named, and what each could not do alone.
+#[test]
+fn what_rolls_back_together_is_named_together() {
+    let mut signals = vec![ratio("errors"), ratio("a"), ratio("b"), ratio("c"), ratio("d")];
+    signals[1].critical = false;
+    let mut judge = Judge::new(&policy(&[0.5], signals.clone()), &[]);
+    let mut verdict = judge.verdict();
+    for n in 0..240 {
+        let bad = |name: &str| match name {
+            "a" => 100.0,
+            "b" => 17.0,
+            _ => 10.0,
+        };
+        let arms = |name: &str| (counts(10.0, 1000.0), counts(bad(name), 1000.0));
+        let readings: Vec<_> = signals
+            .iter()
+            .map(|signal| {
+                let (baseline, canary) = arms(&signal.name);
+                (signal.name.as_str(), baseline, canary)
+            })
+            .collect();
+        verdict = judge.look(&look(15.0 * f64::from(n), 0.5, &readings));
+        if verdict.harm {
+            break;
+        }
+    }
+    assert_eq!(verdict.culprits, ["a", "b"], "{}", verdict.why);
+    assert_eq!(verdict.signals["b"].outcome, Outcome::Inconclusive);
+    assert!(
+        verdict.why.starts_with("harm: a: ")
+            && verdict.why.contains(
+                "; alone it does not roll back, but with what speaks against the canary besides: b, "
+            ),
+        "{}",
+        verdict.why
+    );
+}
+
 #[test]
 fn the_budget_is_shared_and_the_critical_have_half_of_it() {
     assert_eq!(combine::parts(&[(1.0, true), (1.0, true)]), [0.5, 0.5]);

@@ -45,6 +45,9 @@ pub struct Trial {
     /// Since when data have been missing, and whether in the canary alone.
     missing: Option<(bool, f64)>,
     end: End,
+    /// The canary got all traffic before it was proven.
+    #[serde(default)]
+    unproven: bool,
     /// How long a canary with all traffic is watched, in seconds.
     watch: f64,
     decision: Decision,
@@ -66,6 +69,10 @@ enum Because {
     NoData,
     /// The source has been.
     SourceDown,
+    /// The canary got all traffic before it was proven, and the time that it is watched then is over.
+    Unproven,
+    /// Traffic is split otherwise than planned.
+    WrongSplit,
 }
 
 /// How far the end of a rollout is.
@@ -95,6 +102,7 @@ impl Trial {
             step: None,
             missing: None,
             end: End::Ahead,
+            unproven: false,
             watch: policy.watch.max(policy.keep_for).as_seconds(),
             decision: Decision::Continue,
             over: false,
@@ -153,6 +161,14 @@ impl Trial {
                 let then = self.then.filter(|then| *then != Reaction::Ignore).map_or("keep", said);
                 format!("the time that both versions were to serve is over, and `then` says {then}; {why}")
             }
+            Some(Because::Unproven) => format!(
+                "the canary got all traffic before it was proven, it was watched then for as long as the policy asks, and \
+                 `on.inconclusive` says {}; {why}",
+                said(self.on.inconclusive)
+            ),
+            Some(Because::WrongSplit) => {
+                format!("traffic is split otherwise than planned, and `on.wrong_split` says pause; {why}")
+            }
             Some(Because::NoData) => missing("the canary has", "no_data", self.on.no_data),
             Some(Because::SourceDown) => missing("the source has", "source_down", self.on.source_down),
         }
@@ -199,6 +215,7 @@ impl Trial {
             return Decision::Hold;
         }
         if judge.wrong_split() && self.on.wrong_split == Reaction::Pause {
+            self.because = Some(Because::WrongSplit);
             return Decision::Pause;
         }
         // A canary that got all traffic without our word is watched all the same.
@@ -208,6 +225,7 @@ impl Trial {
             End::Promoted if !is_alone => return Decision::Promote,
             End::Ahead if !(is_given_all && is_alone) => {}
             End::Ahead | End::Promoted => {
+                self.unproven = self.end == End::Ahead && !judge.safe();
                 self.end = End::Watched(at);
                 return Decision::Continue;
             }
@@ -215,6 +233,9 @@ impl Trial {
             End::Watched(_) if judge.share.is_some_and(|share| share < 1.0) => {
                 self.end = End::Watched(at);
                 return Decision::Continue;
+            }
+            End::Watched(_) if self.is_watched(at) && self.unproven && !judge.safe() => {
+                return self.react(self.on.inconclusive, Because::Unproven);
             }
             End::Watched(_) if self.is_watched(at) => return Decision::Promote,
             End::Watched(_) => return Decision::Continue,
@@ -247,6 +268,9 @@ impl Trial {
     }
 
     fn step_done(&mut self) -> Decision {
+        if matches!(self.end, End::Watched(_)) {
+            return Decision::Promote;
+        }
         if !self.judge.ladder.is_last(self.judge.step) {
             return Decision::Continue;
         }

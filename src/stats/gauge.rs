@@ -36,6 +36,7 @@
 
 mod advisory;
 mod bank;
+mod doubt;
 mod filter;
 mod fit;
 mod forecast;

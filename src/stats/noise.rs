@@ -31,6 +31,7 @@
 
 pub(super) mod chebyshev;
 mod cluster;
+mod doubt;
 mod forecast;
 mod law;
 mod likelihood;
@@ -38,8 +39,9 @@ mod likelihood;
 use serde::{Deserialize, Serialize};
 
 use super::count::{ArmCount, PairCount};
-use super::dispersion::{MIN_PAIRS, UNKNOWN_DISPERSION, above_deadband, is_told, measured};
+use super::dispersion::{DEADBAND, MIN_PAIRS, UNKNOWN_DISPERSION, above_deadband, is_told, measured};
 use super::special::{log_sum_exp, log_values};
+use doubt::Doubt;
 use forecast::Forecast;
 
 pub use cluster::ClusterLaw;
@@ -80,6 +82,10 @@ const LARGEST_SHARE: f64 = 0.6;
 /// Above this share of the canary its clusters are not looked at one by one: there is little to gain, and one look's
 /// likelihood ratio would have an expectation of up to 1.07.
 const LARGEST_CLUSTERED_SHARE: f64 = 0.3;
+/// Dispersion beyond independent events that may be there though a history shows none: half of what counts as none.
+const HIDDEN: f64 = 0.5 * (DEADBAND - 1.0);
+/// With fewer times the traffic of the history its dispersion is taken as it is.
+const MORE_TRAFFIC: f64 = 2.0;
 /// Evidence is never divided by more than this, which leaves none.
 const NO_EVIDENCE: f64 = 1e6;
 
@@ -126,11 +132,32 @@ impl Spread {
         Self { frailty: self.frailty + hidden, ..self }
     }
 
+    /// The same where there are so many times as many events. What wavers does so in proportion to the events. Frailty says it by
+    /// itself.
+    pub(super) fn grown(self, times: f64) -> Self {
+        let phi = if self.frailty > 0.0 { self.phi } else { grown(self.phi, times) };
+        Self { phi, ..self }
+    }
+
     /// Variance over mean of a count whose mean is known: what a test against a fixed limit divides by.
     #[must_use]
     pub fn over(self, mean: f64) -> f64 {
         self.phi + self.frailty * mean
     }
+}
+
+/// The dispersion that may be there of so many times as many events.
+fn grown(dispersion: f64, times: f64) -> f64 {
+    dispersion + (dispersion - 1.0 + HIDDEN) * (times - 1.0).max(0.0)
+}
+
+/// What a look taught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learnt {
+    /// Some more of the same.
+    AsBefore,
+    /// That the history's noise is not the rollout's: it is not believed any more, and what was weighed by it should not be either.
+    HistoryRefuted,
 }
 
 /// What is known of a signal's noise. One model serves all engines of a signal; it learns once a look, after all of them
@@ -187,12 +214,17 @@ impl NoiseModel {
         model.dispersion.known = measured.map(|measured| measured.dispersion);
         model.dispersion.error = measured.map_or(0.0, |measured| measured.error);
         model.dispersion.settled = measured.is_some();
+        let exposure: f64 = looks.iter().map(|look| look.exposure()).sum();
+        let looks_seen = looks.iter().filter(|look| look.is_seen()).map(|_| 1.0).sum::<f64>();
+        model.dispersion.usual = if measured.is_some() { exposure / looks_seen } else { 0.0 };
         if measured.is_none() && seen.count() > MIN_PAIRS as usize {
             model.dispersion.assumed = Some(UNKNOWN_DISPERSION);
         }
         if measured.is_none() {
             // What a short one tells counts with what the rollout will.
-            looks.iter().filter(|look| look.is_seen()).for_each(|look| model.dispersion.learn(kind, *look));
+            looks.iter().filter(|look| look.is_seen()).for_each(|look| {
+                model.dispersion.learn(kind, *look, 0.0);
+            });
         }
         if !model.is_clean() {
             for look in looks {
@@ -258,7 +290,8 @@ impl NoiseModel {
     /// The noise to judge the next look by, from earlier looks and the next one's exposures (both above 0).
     #[must_use]
     pub fn spread(&self, canary: f64, baseline: f64) -> Spread {
-        if let Some(dispersion) = self.plain() {
+        let known = self.dispersion.at(self.kind, canary + baseline);
+        if let Some(dispersion) = known.filter(|_| self.plain().is_some()) {
             return Spread { phi: dispersion, frailty: 0.0 };
         }
         let [(phi, phi_sd), (frailty, frailty_sd)] = self.posterior();
@@ -270,7 +303,7 @@ impl NoiseModel {
             frailty = 0.0;
         }
         let rate = self.baseline.rate();
-        match (self.dispersion.known, rate) {
+        match (known, rate) {
             (None, _) => frailty = frailty.max(FRAILTY_FLOOR),
             (Some(dispersion), Some(rate)) => {
                 let independent = independent(rate * canary, rate * baseline);
@@ -356,14 +389,28 @@ impl NoiseModel {
     }
 
     /// Learns from a closed look, after it was judged.
-    pub fn learn(&mut self, look: &PairCount) {
-        if self.is_clean() || !look.is_closed() {
-            return;
+    pub fn learn(&mut self, look: &PairCount) -> Learnt {
+        if !look.is_closed() {
+            return Learnt::AsBefore;
         }
-        self.dispersion.learn(self.kind, look.baseline);
-        self.take_baseline(look.baseline);
-        if self.plain().is_none() {
-            self.canary.learn(&mut self.log_posterior, look.canary);
+        let learnt = self.dispersion.learn(self.kind, look.baseline, look.canary.exposure());
+        if learnt == Learnt::HistoryRefuted {
+            self.clusters = None;
+        }
+        if !self.is_clean() {
+            self.take_baseline(look.baseline);
+            if self.plain().is_none() {
+                self.canary.learn(&mut self.log_posterior, look.canary);
+            }
+        }
+        learnt
+    }
+
+    /// Learns from an arm that no other is beside.
+    pub(super) fn learn_alone(&mut self, look: ArmCount) {
+        if look.is_seen() && !self.dispersion.settled {
+            self.dispersion.learn(self.kind, look, 0.0);
+            self.take_baseline(look);
         }
     }
 
@@ -409,6 +456,15 @@ struct Dispersion {
     /// The standard error of what comes from history.
     #[serde(default)]
     error: f64,
+    /// The exposure of a look of that history, in the mean.
+    #[serde(default)]
+    usual: f64,
+    /// The exposure of both versions in the look before.
+    #[serde(default)]
+    before: f64,
+    /// What speaks against that history.
+    #[serde(default)]
+    doubt: Doubt,
     /// Neighbouring looks compared, the sum of their squared differences, and the totals of all but the first look.
     pairs: u32,
     squares: f64,
@@ -418,28 +474,66 @@ struct Dispersion {
 }
 
 impl Dispersion {
-    fn learn(&mut self, kind: CountKind, look: ArmCount) {
-        if self.settled {
-            return;
-        }
+    /// Takes the baseline's look of the rollout, beside a canary with this exposure; or one before it, if it is too short to settle
+    /// anything.
+    fn learn(&mut self, kind: CountKind, look: ArmCount, canary: f64) -> Learnt {
+        let mut learnt = Learnt::AsBefore;
         if let Some(last) = self.last {
             self.events += look.events();
             self.exposure += look.exposure();
             let step = look.events() / look.exposure() - last.events() / last.exposure();
             self.squares += step * step / (1.0 / look.exposure() + 1.0 / last.exposure());
             self.pairs = self.pairs.saturating_add(1);
-            let variance = kind.variance(self.events / self.exposure);
-            let pairs = f64::from(self.pairs);
-            let caution = 1.0 + DISPERSION_CAUTION / pairs.sqrt();
-            let measured = self.squares / pairs / variance;
-            if self.pairs >= MIN_PAIRS && variance > 0.0 && is_told(self.events, measured) {
-                self.known = Some(above_deadband(measured * caution));
-            } else if self.pairs >= MIN_PAIRS {
-                let assumed = UNKNOWN_DISPERSION * caution;
-                self.assumed = Some(self.assumed.map_or(assumed, |before| before.min(assumed)));
+            let settled = self.known.filter(|_| self.settled).and(self.at(kind, look.exposure() + canary));
+            if let Some(phi) = settled
+                && self.doubt.take(kind, last, look, phi)
+            {
+                (self.settled, self.known, self.error, self.usual) = (false, None, 0.0, 0.0);
+                learnt = Learnt::HistoryRefuted;
+            }
+            if !self.settled {
+                self.measure(kind);
             }
         }
-        self.last = Some(look);
+        (self.last, self.before) = (Some(look), look.exposure() + canary);
+        learnt
+    }
+
+    /// What the rollout's looks themselves tell, once they are enough.
+    fn measure(&mut self, kind: CountKind) {
+        let own = self.own(kind);
+        if own.is_some() {
+            self.known = own;
+        } else if self.pairs >= MIN_PAIRS {
+            let assumed = UNKNOWN_DISPERSION * self.caution();
+            self.assumed = Some(self.assumed.map_or(assumed, |before| before.min(assumed)));
+        }
+    }
+
+    fn own(&self, kind: CountKind) -> Option<f64> {
+        let variance = kind.variance(self.events / self.exposure);
+        let measured = self.squares / f64::from(self.pairs) / variance;
+        (self.pairs >= MIN_PAIRS && variance > 0.0 && is_told(self.events, measured))
+            .then(|| above_deadband(measured * self.caution()))
+    }
+
+    fn caution(&self) -> f64 {
+        1.0 + DISPERSION_CAUTION / f64::from(self.pairs).sqrt()
+    }
+
+    /// What is known of it for looks with this exposure of both versions. What a history does not show, since there were few events
+    /// in a look, shows with more of them.
+    fn at(&self, kind: CountKind, exposure: f64) -> Option<f64> {
+        // One look that makes up for others before it is no more traffic.
+        let exposure = if self.before > 0.0 { exposure.min(self.before) } else { exposure };
+        let times = if self.usual > 0.0 { exposure / self.usual } else { 1.0 };
+        let known = self.known?;
+        if times <= MORE_TRAFFIC {
+            return Some(known);
+        }
+        // The rollout's own looks show it with that many.
+        let own = self.own(kind).map_or(f64::INFINITY, |own| own.max(known));
+        Some(grown(known, times).min(own))
     }
 }
 

@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::count::{ArmCount, PairCount, Refusal, span};
-use super::dispersion::DEADBAND;
-use super::noise::{CountKind, NoiseModel, Spread};
+use super::noise::{CountKind, Learnt, NoiseModel, Spread};
 use super::prior::Prior;
 use super::ratio_cs::{Interval, RatioCs};
-use super::tilt::{Alternative, MOST_OF_ONE, MOST_OF_UNKNOWN, Onset, Tilt};
+use super::tilt::{Alternative, Onset, Tilt};
 
 /// What is asked of a ratio.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,9 +40,6 @@ impl Amid {
     /// Nothing unusual.
     pub const USUAL: Self = Self { growth: 1.0, excess: 1.0, proves: true };
 }
-
-/// Dispersion beyond independent events that may be there though a history shows none: half of what counts as none.
-const HIDDEN: f64 = 0.5 * (DEADBAND - 1.0);
 
 /// The evidence about one ratio or rate since the rollout began. Of bounded size; shares may change at every look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,30 +103,29 @@ impl RatioEvidence {
     /// # Errors
     /// A `dt` that is no span of time. Nothing has changed then.
     pub fn look(&mut self, dt: f64, counts: &PairCount) -> Result<(), Refusal> {
-        self.look_amid(dt, counts, Amid::USUAL)
+        self.look_amid(dt, counts, Amid::USUAL).map(|_| ())
     }
 
     /// As [`Self::look`], in a time that may be unusual.
     ///
     /// # Errors
     /// See there.
-    pub fn look_amid(&mut self, dt: f64, counts: &PairCount, amid: Amid) -> Result<(), Refusal> {
+    pub fn look_amid(&mut self, dt: f64, counts: &PairCount, amid: Amid) -> Result<Learnt, Refusal> {
         let dt = span(dt)?;
         self.open = self.open.plus(*counts);
         if !self.open.is_closed() {
             for tilt in self.tilts() {
                 tilt.wait(dt)?;
             }
-            return Ok(());
+            return Ok(Learnt::AsBefore);
         }
         let look = std::mem::take(&mut self.open);
         self.seen = self.seen.plus(look);
         let spread = self.noise.spread(look.canary.exposure(), look.baseline.exposure()).wary();
-        let spread = grown(spread, amid.growth);
+        let spread = spread.grown(amid.growth);
         self.spread = Some(spread);
         let likelihood = self.noise.likelihood_with(&look, spread);
-        let is_told = self.noise.looks_until_bounded() == 0;
-        self.harm.cap(if is_told { MOST_OF_ONE } else { MOST_OF_UNKNOWN });
+        self.harm.cap(self.noise.looks_until_bounded() == 0);
         self.harm.look(dt, &likelihood)?;
         if !amid.proves {
             // What is counted in such a time says nothing of others.
@@ -155,8 +150,18 @@ impl RatioEvidence {
         if let Some(floor) = &mut self.floor {
             floor.look(dt, self.kind, &look, spread)?;
         }
-        self.noise.learn(&look);
-        Ok(())
+        let learnt = self.noise.learn(&look);
+        if learnt == Learnt::HistoryRefuted {
+            // What it was weighed by was not the noise that there is.
+            self.tilts().for_each(Tilt::forget);
+            self.interval = RatioCs::default();
+        }
+        Ok(learnt)
+    }
+
+    /// Learns the noise of a canary that has been alone from the first look; nothing is compared.
+    pub fn learn_alone(&mut self, canary: ArmCount) {
+        self.noise.learn_alone(canary);
     }
 
     fn show_safety(&mut self, dt: f64, look: &PairCount, spread: Spread, excess: f64) -> Result<(), Refusal> {
@@ -234,14 +239,6 @@ impl RatioEvidence {
         let floor = self.floor.iter_mut().map(|floor| &mut floor.tilt);
         std::iter::once(&mut self.harm).chain(&mut self.safety).chain(floor)
     }
-}
-
-/// The noise of a time in which there are so many times as many events as when it was measured. Frailty says it by itself.
-fn grown(spread: Spread, growth: f64) -> Spread {
-    if growth <= 1.0 || spread.frailty > 0.0 {
-        return spread;
-    }
-    Spread { phi: spread.phi + (spread.phi - 1.0 + HIDDEN) * (growth - 1.0), ..spread }
 }
 
 impl Floor {

@@ -43,7 +43,7 @@ pub const MOST_OF_ONE: f64 = 6.0;
 /// The same while nothing is known of the noise yet, neither from a history nor from the first minutes: two looks are then the least
 /// that decides. Where three quarters of 100 requests a second are the canary's and errors come in clusters of thirty, 3 of 60 good canaries were
 /// rolled back in the first five minutes without it, none with it.
-pub(super) const MOST_OF_UNKNOWN: f64 = 3.0;
+const MOST_OF_UNKNOWN: f64 = 3.0;
 
 /// The largest power: it leaves twelve digits.
 const MOST_POWER: f64 = 4096.0;
@@ -101,9 +101,14 @@ impl Tilt {
         Self { mixture: self.mixture.capped(MOST_OF_ONE), ..self }
     }
 
-    /// From now on no tick counts for more than so many nats.
-    pub(super) fn cap(&mut self, nats: f64) {
-        self.mixture.cap(nats);
+    /// Forgets what was gained, if anything was: evidence that should not count any more. What is lost stays lost.
+    pub fn forget(&mut self) {
+        self.mixture.forget();
+    }
+
+    /// From now on no tick counts for more than a look may where the noise is told, or where it is not.
+    pub fn cap(&mut self, is_told: bool) {
+        self.mixture.cap(if is_told { MOST_OF_ONE } else { MOST_OF_UNKNOWN });
     }
 
     /// Evidence of safety: against "the canary's rate is at least `bound` times the baseline's".

@@ -82,6 +82,11 @@ impl TwoByTwo {
         Ok(self.log_e())
     }
 
+    /// Forgets what was gained, as [`super::Tilt::forget`] does.
+    pub fn forget(&mut self) {
+        self.mixture.forget();
+    }
+
     /// ln E now: 0 before the first tick.
     #[must_use]
     pub fn log_e(&self) -> f64 {

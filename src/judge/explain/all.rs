@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::numbers::{chance_beside, percent};
 use super::{interval, wrong};
-use crate::judge::{Outcome, Verdict};
+use crate::judge::combine::MARGINAL;
+use crate::judge::{Outcome, SignalVerdict, Verdict};
 
 /// One or two sentences about all signals together. `bad`: what is bad in both arms alike.
 pub(in crate::judge) fn together(v: &Verdict, bad: &[String]) -> String {
@@ -34,9 +35,11 @@ pub(in crate::judge) fn together(v: &Verdict, bad: &[String]) -> String {
             failed.why
         )
     } else if v.signals.values().all(|signal| !signal.gates || signal.outcome == Outcome::Pass) {
-        "every signal that a step waits for is proven safe, and still all of them together speak against the canary by more than half \
-         of what rolls back; no step ends while they do"
-            .to_owned()
+        let all = if v.signals.len() > 1 { "all signals together speak" } else { "it speaks" };
+        format!(
+            "every signal that a step waits for is proven safe, and still {all} against the canary by more than half of what rolls back; \
+             no step ends while that lasts"
+        )
     } else {
         first(v, Outcome::Inconclusive)
     }
@@ -48,15 +51,21 @@ fn harm_of_all(v: &Verdict) -> String {
         v.culprits.iter().filter_map(|name| v.signals.get(name).map(|s| (name, s))).collect();
     match culprits.as_slice() {
         [] => "harm was shown".to_owned(),
-        [(_, strongest), ..] if strongest.outcome == Outcome::Fail => format!("harm: {}", strongest.why),
+        [(_, failed), others @ ..]
+            if failed.outcome == Outcome::Fail
+                && (failed.critical || v.score[1] < MARGINAL || others.is_empty()) =>
+        {
+            format!("harm: {}", failed.why)
+        }
+        [(_, failed), others @ ..] if failed.outcome == Outcome::Fail => format!(
+            "harm: {}; alone it does not roll back, but with what speaks against the canary besides: {}",
+            failed.why,
+            sizes(others)
+        ),
         all => {
-            let parts: Vec<String> = all
-                .iter()
-                .map(|(name, signal)| format!("{name}, {} times the baseline's", interval(signal)))
-                .collect();
             format!(
                 "harm: no signal shows it alone, but together they do: {}; chance of saying this of a good canary {}",
-                parts.join("; "),
+                sizes(all),
                 // Where harm only pauses, evidence goes on, and may fall below what it was blamed for.
                 chance_beside(
                     v.log_e_harm.max(v.harm_threshold),
@@ -65,6 +74,14 @@ fn harm_of_all(v: &Verdict) -> String {
             )
         }
     }
+}
+
+/// How large each signal's effect is.
+fn sizes(signals: &[(&String, &SignalVerdict)]) -> String {
+    let size = |(name, signal): &(&String, &SignalVerdict)| {
+        format!("{name}, {} times the baseline's", interval(signal))
+    };
+    signals.iter().map(size).collect::<Vec<_>>().join("; ")
 }
 
 /// Adds what is wrong with the split of the traffic. `shares`: the planned and the seen one of the canary.

@@ -56,10 +56,14 @@ fn why(series: &Series) -> String {
     }
 }
 
+/// Smaller shifts are rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// "1.9 times the baseline's mean; shifted by 0.9 percentage points, between 0.5 and 1.2 in this judgement".
 fn change(series: &Series, deviation: Option<f64>, shift: Option<Shift>) -> String {
     let (times_of, unit) = series.scale();
-    let number = |value: f64| number(value * times_of);
+    // What is left of a difference of equal values is no number.
+    let number = |value: f64| number(if value.abs() < ROUNDING { 0.0 } else { value * times_of });
     let ratio = match deviation {
         Some(ratio) if ratio.abs() < MOST => format!("{} times the baseline's mean", times(ratio)),
         Some(_) => format!("more than {} times the baseline's mean", count(MOST)),

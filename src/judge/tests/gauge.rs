@@ -76,6 +76,56 @@ fn a_step_is_found_and_an_equal_canary_proven() {
     assert!(safe <= 20, "{safe} looks");
 }
 
+/// A gauge that stood still before the rollout, and wavers in it: the noise that its past taught is not the one there is.
+#[test]
+fn a_past_that_is_calmer_than_the_rollout_is_not_believed() {
+    let constant: Vec<Look> = (0..240)
+        .map(|n| look(15.0 * f64::from(n), 0.0, &[("memory", Some(Reading::Values(vec![1e8; 4])), None)]))
+        .collect();
+    let blamed = |times: f64| {
+        let blamed = (0..20).filter(|seed| {
+            let mut units = Units::new(*seed, 8);
+            let mut judge = Judge::new(&policy(&[0.5], vec![memory()]), &constant);
+            (1..=120).any(|n| {
+                let wild = |value: f64| 1e8 * (value / 1e8).powi(6);
+                let mut values: Vec<f64> = units.values().into_iter().map(wild).collect();
+                let canary = values.split_off(4).into_iter().map(|value| value * times).collect();
+                let arms = [("memory", Some(Reading::Values(values)), Some(Reading::Values(canary)))];
+                judge.take(&look(15.0 * f64::from(n), 0.5, &arms));
+                judge.harm()
+            })
+        });
+        blamed.count()
+    };
+    let (good, bad) = (blamed(1.0), blamed(3.0));
+    assert!(good <= 1 && bad >= 17, "{good} and {bad} of 20");
+}
+
+/// A queue with zeros that got shorter for everybody: half as much again is half as much again of what there is.
+#[test]
+fn what_is_mostly_small_is_measured_by_what_there_is() {
+    let mut signal = memory();
+    signal.margin = 0.2;
+    let proven = (0..20).filter(|seed| {
+        let mut rng = StdRng::seed_from_u64(*seed);
+        let mut queue = |mean: f64, units: usize| {
+            let law = rand_distr::Poisson::new(mean).unwrap();
+            Reading::Values((0..units).map(|_| law.sample(&mut rng)).collect())
+        };
+        let history: Vec<Look> = (0..240)
+            .map(|n| look(15.0 * f64::from(n), 0.0, &[("memory", Some(queue(1.5, 9)), None)]))
+            .collect();
+        let mut judge = Judge::new(&policy(&[0.25], vec![signal.clone()]), &history);
+        (1..=120).any(|n| {
+            let arms = [("memory", Some(queue(0.6, 9)), Some(queue(0.9, 3)))];
+            judge.take(&look(15.0 * f64::from(240 + n), 0.25, &arms));
+            judge.safe()
+        })
+    });
+    let proven = proven.count();
+    assert!(proven <= 2, "{proven} of 20");
+}
+
 #[test]
 fn without_history_a_gauge_waits_for_the_baselines_units() {
     let mut units = Units::new(1, 5);

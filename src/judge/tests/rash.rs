@@ -136,11 +136,7 @@ fn suspicion_that_holds_a_step_back_is_told() {
         let arm = |events: f64| counts(events, 7500.0);
         let verdict = judge.look(&look(15.0 * f64::from(n), 0.5, &[("errors", arm(75.0), arm(96.0))]));
         if verdict.signals["errors"].outcome == Outcome::Pass && !verdict.safe && !verdict.harm {
-            assert!(
-                verdict.why.contains("still all of them together speak against the canary"),
-                "{}",
-                verdict.why
-            );
+            assert!(verdict.why.contains("still it speaks against the canary"), "{}", verdict.why);
             return;
         }
     }

@@ -87,3 +87,25 @@ fn what_hits_both_is_not_promoted_though_the_time_is_over() {
         assert_eq!(decisions.last(), Some(&Decision::Promote), "{}", why(&trial));
     }
 }
+
+/// Somebody gave a canary all traffic that nothing had proven: to be watched then is no proof.
+#[test]
+fn what_got_all_traffic_unproven_is_not_promoted_by_being_watched() {
+    let mut policy = policy(&[0.1], vec![ratio("errors")]);
+    policy.watch = Span::minutes(10);
+    let mut run = |then: Reaction| {
+        policy.on.inconclusive = then;
+        let mut trial = Trial::new(&policy, &[]);
+        for n in 1..=60 {
+            let at = 15.0 * f64::from(n);
+            let (share, baseline) = if n < 3 { (0.1, counts(13.5, 1350.0)) } else { (1.0, None) };
+            trial.look(&look(at, share, &[("errors", baseline, counts(1.5, 150.0))]));
+        }
+        trial
+    };
+    let paused = run(Reaction::Pause);
+    assert_eq!(paused.decision(), Decision::Pause);
+    let told = why(&paused);
+    assert!(told.starts_with("the canary got all traffic before it was proven, "), "{told}");
+    assert_eq!(run(Reaction::Promote).decision(), Decision::Promote);
+}

@@ -85,6 +85,15 @@ impl Filter {
         self.shared += level * ramp / total;
     }
 
+    /// What an observation differs from what is expected by, squared and over its variance: 1 in the mean if the noise is this.
+    pub(super) fn surprise(&self, observation: f64, regressors: Regressors, noise: &Noise) -> f64 {
+        let level = regressors.level - self.level_weight;
+        let offset = noise.offset / (regressors.level * regressors.level);
+        let seen = 1.0 + offset * self.level_information;
+        let expected = self.expected + level * offset * self.level_score / seen;
+        (observation - expected).powi(2) / (self.variance + noise.white + level * level * offset / seen)
+    }
+
     /// Information and score of the level, when a persistent offset of this variance may look like one.
     pub(super) fn level(&self, offset: f64) -> (f64, f64) {
         let dilution = 1.0 + offset * self.level_information;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::bank::{Bank, Branch, NOTHING, Observation, Schedule};
+use super::doubt::Doubt;
 use super::history::History;
 use super::noise::{Likelihood, Noise};
 use super::past::{Past, Placebos, Ranked, level};
@@ -35,6 +36,9 @@ const RANK_ADVANTAGE: f64 = 1.3;
 /// The same for the strict branch given several units. Below 2, an hour of nearly random walks is taken for switches by
 /// chance; the windows of a single series are more than an hour.
 const STRICT_RANK_ADVANTAGE: f64 = 2.0;
+
+/// The correlation between a tick and the next that noise may have which the history did not show.
+const LASTING: f64 = 0.94;
 
 /// What a margin means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +101,12 @@ pub struct GaugeFit {
     pub(super) ranks: Option<RankMap>,
     samples: usize,
     units: usize,
+    /// What the history speaks against its own noise with, in nats.
+    #[serde(default)]
+    pub(super) doubt: f64,
+    /// The mean size of the history's values, where differences are measured by a size, and nothing is below 0.
+    #[serde(default)]
+    pub(super) usual: Option<f64>,
 }
 
 /// What the fit found, for a person.
@@ -135,22 +145,24 @@ impl GaugeFit {
             let have = rows.iter().flatten().filter(|value| value.is_finite()).count();
             return Err(if have < LEAST_SAMPLES { too_short(have) } else { NoFit::MostlyZero });
         };
+        let usual = scale.usual(rows.iter().flatten().copied());
         let place =
             |row: &Vec<f64>| row.iter().map(|value| scale.place(*value).unwrap_or(f64::NAN)).collect();
         let rows: Vec<Vec<f64>> = rows.iter().map(place).collect();
         let ticks = horizon_ticks(settings.horizon_seconds, history.tick_seconds());
         let past = Past::of(rows, ticks as usize);
-        Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)
+        let fit = Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)?;
+        Ok(Self { usual, ..fit })
     }
 
     /// Fits how one series, such as the mean over all units, moves about its own level: for a canary that has no baseline
     /// beside it. Also gives that level. The test is then to be shown one value for each arm, the baseline's being the
     /// level; that it is estimated counts as an offset. What moves all units together does not cancel, so it is
-    /// part of this noise.
+    /// part of this noise. `apart`: the variance of what the two arms' units differ by for good, in logarithms, which no series shows.
     ///
     /// # Errors
     /// Says what the history lacks.
-    pub fn of_level(history: &History, settings: GaugeSettings) -> Result<(Self, f64), NoFit> {
+    pub fn of_level(history: &History, settings: GaugeSettings, apart: f64) -> Result<(Self, f64), NoFit> {
         let rows = history.rows();
         let series = rows.first().map_or(&[][..], Vec::as_slice);
         let known = || series.iter().copied().filter(|value| value.is_finite());
@@ -164,7 +176,7 @@ impl GaugeFit {
         let mut fit = Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)?;
         let samples = fit.samples;
         for model in &mut fit.strict.models {
-            model.offset += model.mean_variance(samples);
+            model.offset += model.mean_variance(samples) + apart;
         }
         let level = past.rows().first().map_or(f64::NAN, |row| scale.value(level(row)));
         if level.is_finite() { Ok((fit, level)) } else { Err(NoFit::MostlyZero) }
@@ -219,9 +231,11 @@ impl GaugeFit {
             .then(|| choose(placebos.allowance, RANK_ADVANTAGE).0);
         let ranks_used = strict.ranked || loose.as_ref().is_some_and(|branch| branch.ranked);
         let ranks = ranks_used.then_some(ranked.map);
-        let units = match past {
-            Past::Units(rows) => rows.len(),
-            Past::Windows(_) | Past::Level(_) => 1,
+        let (units, doubt) = match past {
+            Past::Units(rows) => {
+                (rows.len(), Doubt::of_history(rows, unranked.as_ref().unwrap_or(&strict), share))
+            }
+            Past::Windows(_) | Past::Level(_) => (1, 0.0),
         };
         Ok(Self {
             settings,
@@ -235,6 +249,8 @@ impl GaugeFit {
             ranks,
             samples,
             units,
+            doubt,
+            usual: None,
         })
     }
 
@@ -254,6 +270,19 @@ impl GaugeFit {
     /// The strict branch on the values' own scale.
     pub(super) fn plain(&self) -> &Branch {
         self.unranked.as_ref().unwrap_or(&self.strict)
+    }
+
+    /// Raises all variances: the history was calmer than what came. How long the noise lasts that it did not see is not known, either, so
+    /// that it may last counts as well.
+    pub(super) fn raise(&mut self, times: f64) {
+        let others = self.loose.iter_mut().chain(&mut self.unranked);
+        for branch in std::iter::once(&mut self.strict).chain(others) {
+            *branch = branch.inflated(times);
+            let lasts = |model: &Noise| model.phi >= LASTING;
+            if let Some(model) = branch.models.first().filter(|_| !branch.models.iter().any(lasts)) {
+                branch.models.push(Noise { phi: LASTING, ar: model.ar + model.white, white: 0.0, ..*model });
+            }
+        }
     }
 
     /// Whether any branch compares ranks.

@@ -5,6 +5,7 @@ use std::f64::consts::LN_2;
 use serde::{Deserialize, Serialize};
 
 use super::bank::{Bank, Branch, NOTHING, Observation, WINDOW};
+use super::doubt::Doubt;
 use super::fit::{GaugeFit, share};
 use super::history::tick_of;
 use super::rank::RankMap;
@@ -17,6 +18,16 @@ use crate::stats::Interval;
 const MOST_EVIDENCE: f64 = 1e6;
 /// Looks with another number of units than before after which that number is the new one. Until then, they are gaps.
 const PATIENCE: u32 = 3;
+
+/// What a look still counts at the next, in the size that the baseline's values have lately had.
+const FADE: f64 = 0.95;
+/// Looks that the past counts for in that.
+const PAST_LOOKS: f64 = 5.0;
+/// More than so many times its usual size, or that part of it, is not followed.
+const MOST_LEVEL: f64 = 20.0;
+
+/// Who begins again has had a part of the budget before: each time a quarter of it is left, in nats.
+const BEGUN_AGAIN: f64 = 2.0 * LN_2;
 
 /// The running test of one gauge. Its state is bounded; serialised and read back, it goes on to the bit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +51,15 @@ pub struct GaugeTest {
     /// Whether that is the loose branch's.
     #[serde(default)]
     peak_is_loose: bool,
+    /// What speaks against the history's noise.
+    #[serde(default)]
+    doubt: Doubt,
+    /// How often it was raised for that.
+    #[serde(default)]
+    raises: u32,
+    /// How many times its usual size the baseline's values have lately had, over so many looks.
+    #[serde(default)]
+    level: (f64, u32),
 }
 
 /// How many units each arm has.
@@ -87,25 +107,47 @@ impl GaugeTest {
     /// (1.5 is "less than 50 % worse").
     #[must_use]
     pub fn new(fit: GaugeFit, prove: &[f64]) -> Self {
-        // Where ranks are compared, the margin is taken off the values before.
-        let shift = if fit.strict.ranked { 0.0 } else { fit.margin() };
-        let safety =
-            prove.iter().map(|ratio| Safety::new(fit.scale.effect_of(*ratio), &fit.strict)).collect();
-        Self {
+        let bounds: Vec<f64> = prove.iter().map(|ratio| fit.scale.effect_of(*ratio)).collect();
+        let mut test = Self {
             origin: None,
             last: None,
             units: None,
             misses: 0,
             recent: Vec::new(),
-            strict: Bank::new(shift, fit.schedule),
-            loose: fit.loose.is_some().then(|| Bank::new(0.0, fit.schedule)),
-            safety,
+            strict: Bank::new(0.0, fit.schedule),
+            loose: None,
+            safety: Vec::new(),
             trend: Trend::new(fit.plain()),
             evidence: NOTHING,
             peak: NOTHING,
             peak_is_loose: false,
+            doubt: Doubt::default(),
+            raises: 0,
+            level: (1.0, 0),
             fit,
-        }
+        };
+        test.begin(&bounds);
+        test
+    }
+
+    /// Begins with no evidence.
+    fn begin(&mut self, bounds: &[f64]) {
+        let fit = &self.fit;
+        // Where ranks are compared, the margin is taken off the values before.
+        let shift = if fit.strict.ranked { 0.0 } else { fit.margin() };
+        self.strict = Bank::new(shift, fit.schedule);
+        self.loose = fit.loose.is_some().then(|| Bank::new(0.0, fit.schedule));
+        self.safety = bounds.iter().map(|bound| Safety::new(*bound, &fit.strict)).collect();
+        self.trend = Trend::new(fit.plain());
+        (self.evidence, self.peak, self.peak_is_loose) = (NOTHING, NOTHING, false);
+    }
+
+    /// The noise is so many times as large as the history said: what was weighed by that counts no more.
+    fn raise(&mut self, times: f64) {
+        self.raises = self.raises.saturating_add(1);
+        self.fit.raise(times);
+        let bounds: Vec<f64> = self.safety.iter().map(Safety::bound).collect();
+        self.begin(&bounds);
     }
 
     /// Takes in the units' values of both arms at a time in seconds. Values that are not finite, or not positive
@@ -114,6 +156,7 @@ impl GaugeTest {
         let scale = self.fit.scale;
         let canary: Vec<f64> = canary.iter().filter_map(|value| scale.place_canary(*value)).collect();
         let baseline: Vec<f64> = baseline.iter().filter_map(|value| scale.place(*value)).collect();
+        let (canary, baseline) = self.by_level(canary, baseline);
         let tick = at.is_finite().then(|| tick_of(at, self.origin.unwrap_or(at), self.fit.tick_seconds));
         let Some(tick) = tick.flatten() else { return Taken::Ignored };
         let taken = self.look_placed(tick, canary, baseline);
@@ -121,6 +164,21 @@ impl GaugeTest {
             self.origin.get_or_insert(at);
         }
         taken
+    }
+
+    /// The same by the size that the baseline's values have lately had, where a size is what differences are measured by. Earlier looks
+    /// tell it. By that of the past, canaries half as bad again as the baseline of a queue that got shorter were proven in 67 %, and good
+    /// ones beside one that got longer rolled back in 9 % (200 runs).
+    fn by_level(&mut self, mut canary: Vec<f64>, mut baseline: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
+        let Some(usual) = self.fit.usual.filter(|_| !baseline.is_empty()) else { return (canary, baseline) };
+        let (level, looks) = self.level;
+        let now = mean(&baseline, f64::abs) / usual;
+        canary.iter_mut().chain(&mut baseline).for_each(|value| *value /= level);
+        // The past counts as a few looks, and what was long ago for less and less.
+        let weight = (1.0 / (PAST_LOOKS + f64::from(looks))).max(1.0 - FADE);
+        let level = (level + weight * (now - level)).clamp(1.0 / MOST_LEVEL, MOST_LEVEL);
+        self.level = (level, looks.saturating_add(1));
+        (canary, baseline)
     }
 
     /// Takes in values that are on the comparison's scale already.
@@ -134,6 +192,11 @@ impl GaugeTest {
             return Taken::Held;
         }
         let Some(kept) = self.settle(units) else { return Taken::Held };
+        if let Some(times) =
+            self.doubt.take(tick, &baseline, self.fit.plain(), (self.fit.share, self.fit.doubt))
+        {
+            self.raise(times);
+        }
         let pair = Pair { canary, baseline };
         let seen = Observation {
             tick,
@@ -182,7 +245,7 @@ impl GaugeTest {
         let of_loose =
             of_loose.map_or(NOTHING, |(bank, loose)| bank.observe(loose, scored(loose, 0.0), hours, passes));
         // Each branch has half of the budget. A strict one that is alone leaves the other half to the fit's error.
-        self.evidence = of_strict.max(of_loose) - LN_2;
+        self.evidence = of_strict.max(of_loose) - LN_2 - BEGUN_AGAIN * f64::from(self.raises);
         if self.evidence > self.peak {
             (self.peak, self.peak_is_loose) = (self.evidence, of_loose > of_strict);
         }
@@ -282,7 +345,7 @@ fn typical(recent: &[f64], window: usize) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an app has far fewer than 2^53 units")]
-fn mean(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
+pub(super) fn mean(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
     values.iter().map(|value| of(*value)).sum::<f64>() / values.len() as f64
 }
 

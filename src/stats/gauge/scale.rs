@@ -74,6 +74,16 @@ impl Scale {
         }
     }
 
+    /// The mean size of these values on this scale, where differences are measured by a size and nothing is below 0: what is worse by
+    /// so much is worse by so much of what there is then, so differences are taken by that. `None` elsewhere.
+    #[expect(clippy::cast_precision_loss, reason = "a history has far fewer than 2^53 values")]
+    pub(super) fn usual(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+        let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        let unit = self.unit().filter(|_| values.iter().all(|value| *value >= 0.0))?;
+        let mean = values.iter().map(|value| value / unit).sum::<f64>() / values.len() as f64;
+        Some(mean).filter(|mean| mean.is_normal())
+    }
+
     /// A value on this scale; `None` if it has no place there.
     pub(super) fn place(self, value: f64) -> Option<f64> {
         let placed = match self.form {

@@ -192,3 +192,57 @@ fn streams_agree_with_the_vectors() {
         }
     }
 }
+
+/// Looks of a baseline whose errors come in clusters of `size`, `events` of them a look.
+fn clustered(seed: u64, size: f64, events: f64, looks: usize) -> Vec<ArmCount> {
+    use rand_distr::{Distribution as _, Poisson};
+
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let law = Poisson::new(events / size).unwrap();
+    (0..looks).map(|_| ArmCount::ratio(size * law.sample(&mut random), 1500.0).unwrap()).collect()
+}
+
+/// The look at which a history is refuted; nothing: none.
+fn refuted(history: &[ArmCount], looks: &[ArmCount]) -> Option<usize> {
+    let mut model = NoiseModel::from_history(CountKind::Ratio, history);
+    let canary = ArmCount::ratio(1.0, 150.0).unwrap();
+    let found = looks
+        .iter()
+        .position(|look| model.learn(&PairCount { canary, baseline: *look }) == Learnt::HistoryRefuted);
+    assert_eq!(found.is_some(), !model.has_history());
+    found
+}
+
+#[test]
+fn a_history_that_is_calmer_than_the_rollout_is_refuted_and_one_like_it_is_not() {
+    let (mut late, mut wrong) = (0, 0);
+    for seed in 0..100 {
+        let calm = clustered(seed, 1.0, 15.0, 240);
+        let pairs = clustered(1000 + seed, 3.0, 15.0, 240);
+        late += i32::from(refuted(&calm, &pairs).is_none_or(|look| look > 60));
+        wrong += i32::from(refuted(&calm, &clustered(2000 + seed, 1.0, 15.0, 240)).is_some());
+        wrong += i32::from(refuted(&pairs, &clustered(3000 + seed, 3.0, 15.0, 240)).is_some());
+    }
+    assert!(late <= 5 && wrong <= 25, "{late} of 100, {wrong} of 200");
+    // A level that jumps once and back is no noise.
+    let mut jump = clustered(1, 1.0, 15.0, 180);
+    jump[100..140].iter_mut().for_each(|look| *look = ArmCount::ratio(300.0, 1500.0).unwrap());
+    assert_eq!(refuted(&clustered(2, 1.0, 15.0, 240), &jump), None);
+}
+
+#[test]
+fn what_few_events_a_look_cannot_show_is_reckoned_with_where_there_are_many() {
+    let night = clustered(1, 1.0, 0.75, 240);
+    let mut model = NoiseModel::from_history(CountKind::Ratio, &night);
+    let at = |model: &NoiseModel, times: f64| model.spread(150.0 * times, 1350.0 * times).phi;
+    assert!((at(&model, 1.9) - 1.0).abs() < 1e-12, "{}", at(&model, 1.9));
+    assert!(at(&model, 5.0) > 1.3 && at(&model, 100.0) > 10.0, "{} {}", at(&model, 5.0), at(&model, 100.0));
+    // Until the rollout itself has shown that there is none.
+    for look in 0..60 {
+        let arm = |exposure: f64| {
+            ArmCount::ratio((exposure * (0.001 + 1e-5 * f64::from(look % 3))).round(), exposure).unwrap()
+        };
+        model.learn(&PairCount { canary: arm(15_000.0), baseline: arm(135_000.0) });
+    }
+    assert!(at(&model, 100.0) < 2.0, "{}", at(&model, 100.0));
+}

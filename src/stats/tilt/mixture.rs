@@ -142,6 +142,21 @@ impl Mixture {
         self.log_e
     }
 
+    /// Where there is more than at first, takes all effects that may have begun for less, until it is as much as at first.
+    pub(in super::super) fn forget(&mut self) {
+        if self.log_e <= 0.0 {
+            return;
+        }
+        // All that is beyond what is kept for onsets to come.
+        let rest = (1.0 - self.used).clamp(0.0, 1.0);
+        let gained = self.log_e + (-(rest.ln() - self.log_e).exp()).ln_1p();
+        let keeps = self.used.max(f64::MIN_POSITIVE).ln() - gained;
+        for mass in &mut self.mass {
+            *mass = mass.times_exp(keeps);
+        }
+        self.mix();
+    }
+
     fn mix(&mut self) {
         let grid = self.prior.grid();
         let rest = 1.0 - self.used;

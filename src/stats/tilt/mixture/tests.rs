@@ -51,3 +51,21 @@ fn all_probabilities_of_an_onset_are_one_together() {
     }
     assert!(mixture.used < 1.0 && mixture.used > 0.999, "{}", mixture.used);
 }
+
+#[test]
+fn what_is_forgotten_was_gained_and_no_loss() {
+    for onset in [Onset::Start, Onset::within(100.0)] {
+        let mut mixture = Mixture::new(Prior::Ratio, onset);
+        for _ in 0..5 {
+            mixture.absorb(1.0, |j| if j % 2 == 0 { 3.0 } else { -3.0 });
+        }
+        assert!(mixture.log_e() > 5.0);
+        mixture.forget();
+        assert!(mixture.log_e().abs() < 1e-9, "{}", mixture.log_e());
+        mixture.absorb(1.0, |_| -2.0);
+        let lost = mixture.log_e();
+        assert!(lost < 0.0);
+        mixture.forget();
+        assert!(mixture.log_e() >= lost && mixture.log_e() <= lost, "{} {lost}", mixture.log_e());
+    }
+}
