@@ -122,7 +122,7 @@ fn text(file: &Path) -> io::Result<String> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + read.iter().filter(|byte| **byte == b'\n').count();
+        let line = read.split(|byte| *byte == b'\n').count();
         let reason = format!("line {line} is not UTF-8 text; save the file as UTF-8");
         io::Error::new(io::ErrorKind::InvalidData, reason)
     })

@@ -38,9 +38,12 @@ const KAYENTA: &str = "Kayenta's judge keeps no budget, so neither its mistakes 
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::cli) struct Plan {
     pub(super) policy: String,
-    /// How often a good canary may be rolled back, and a bad one promoted.
-    pub(super) false_rollback: Share,
-    pub(super) false_promotion: Share,
+    /// How often a good canary may be rolled back, and one promoted that is as bad as what must be proven. Nothing where nothing is kept
+    /// to: by Kayenta's judge; and where nothing must be proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) false_rollback: Option<Share>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) false_promotion: Option<Share>,
     /// Each step's shortest and longest bake, in seconds.
     pub(super) bake: [f64; 2],
     /// How it ends, where nothing is promoted because it is proven.
@@ -196,16 +199,18 @@ pub(super) fn plan(policy: &Policy, course: &Course, loads: &[Load]) -> Plan {
     let unknown = policy.judge.kayenta().map(|_| KAYENTA);
     let steps: Vec<Step> =
         if unknown.is_some() { Vec::new() } else { course.legs.iter().map(step).collect() };
+    let ends = ends(policy);
+    let proves = ends.is_none() && steps.iter().flat_map(|step| &step.signals).any(|signal| signal.asked);
     let notes = steps.first().map_or(&[][..], |step| &step.signals).iter().flat_map(|forecast| {
         forecast.never.iter().map(|never| format!("{}: {never}", forecast.signal)).collect::<Vec<_>>()
     });
     let assumed = unknown.is_none() && is_assumed(loads);
     Plan {
         policy: policy.name.clone(),
-        false_rollback: policy.budget.false_rollback,
-        false_promotion: policy.budget.false_promotion,
+        false_rollback: unknown.is_none().then_some(policy.budget.false_rollback),
+        false_promotion: proves.then_some(policy.budget.false_promotion),
         bake: [course.bake.at_least.as_seconds(), course.bake.at_most.as_seconds()],
-        ends: ends(policy),
+        ends,
         adjusted: course.adjusted.clone(),
         warm_up: course.legs.first().map_or(0.0, |leg| leg.warm_up.as_seconds()),
         notes: notes

@@ -169,19 +169,19 @@ pub(super) fn table(report: &Report<'_>, flags: &Flags, out: &mut impl Write) ->
     let plan = report.plan;
     head(report, flags, out)?;
     let dim = Style::new().dimmed();
-    match plan.unknown {
-        Some(why) => writeln!(out, "{dim}{why}.{dim:#}")?,
-        None if plan.ends.is_some() => writeln!(
+    if let Some(why) = plan.unknown {
+        writeln!(out, "{dim}{why}.{dim:#}")?;
+    }
+    if let Some(error) = plan.false_rollback {
+        let promoted = plan.false_promotion.map_or_else(String::new, |error| {
+            format!(
+                ", at most {error} of those as bad as the last column says promoted; milder ones may pass"
+            )
+        });
+        writeln!(
             out,
-            "{dim}At most {} of good canaries are rolled back. Times are typical: half of the rollouts take longer.{dim:#}",
-            plan.false_rollback
-        )?,
-        None => writeln!(
-            out,
-            "{dim}At most {} of good canaries are rolled back, at most {} of those as bad as the last column says promoted; milder ones \
-             may pass. Times are typical: half of the rollouts take longer.{dim:#}",
-            plan.false_rollback, plan.false_promotion
-        )?,
+            "{dim}At most {error} of good canaries are rolled back{promoted}. Times are typical: half of the rollouts take longer.{dim:#}"
+        )?;
     }
     if plan.warm_up > 0.0 && plan.unknown.is_none() {
         writeln!(

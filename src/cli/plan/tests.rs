@@ -424,7 +424,7 @@ fn where_nearly_all_fails_already_nothing_can_be_worse() {
     assert!(text.contains("http-errors: so much of the baseline's fails that no canary can be"), "{text}");
     let text = printed(&web, &failing("20%"), None);
     let bars = text.split("http-errors: how long").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
-    let impossible = bars.lines().filter(|line| line.contains("cannot be")).map(|line| line.trim_start());
+    let impossible = bars.lines().filter(|line| line.contains("cannot be")).map(str::trim_start);
     let named: Vec<&str> = impossible.filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(named, ["x5", "x10"], "{text}");
 }
