@@ -227,13 +227,13 @@ impl Counts {
             let is_told = noise.looks_until_bounded() == 0;
             // Nothing was compared with what was alone from the first look: by what the history says, or else its own looks.
             let compared = self.evidence.spread();
-            let spread =
-                compared.unwrap_or_else(|| noise.spread(canary.exposure(), canary.exposure()).wary());
+            let spread = compared
+                .unwrap_or_else(|| noise.spread(0.5 * canary.exposure(), 0.5 * canary.exposure()).wary());
             let phi = self.limit.as_ref().map_or(1.0, |limit| alone(spread, limit.share(), canary));
             if let Some(limit) = &mut self.limit {
                 limit.alone(dt, canary, if is_told { phi } else { NO_EVIDENCE })?;
             }
-            if compared.is_none() {
+            if !is_told {
                 self.evidence.learn_alone(canary);
             }
             return frozen.take(dt, canary, phi, is_told);

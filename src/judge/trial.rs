@@ -218,6 +218,10 @@ impl Trial {
             self.because = Some(Because::WrongSplit);
             return Decision::Pause;
         }
+        if self.unproven && judge.share.is_some_and(|share| share < 1.0) {
+            // Somebody took it back.
+            (self.end, self.unproven) = (End::Ahead, false);
+        }
         // A canary that got all traffic without our word is watched all the same.
         let is_given_all = self.watch > 0.0 && !judge.terms.alone;
         let is_alone = judge.share.is_some_and(|share| share >= 1.0);

@@ -223,7 +223,7 @@ impl NoiseModel {
         if measured.is_none() {
             // What a short one tells counts with what the rollout will.
             looks.iter().filter(|look| look.is_seen()).for_each(|look| {
-                model.dispersion.learn(kind, *look, 0.0);
+                model.dispersion.learn(kind, *look, Now::ALONE);
             });
         }
         if !model.is_clean() {
@@ -292,7 +292,7 @@ impl NoiseModel {
     pub fn spread(&self, canary: f64, baseline: f64) -> Spread {
         let known = self.dispersion.at(self.kind, canary + baseline);
         if let Some(dispersion) = known.filter(|_| self.plain().is_some()) {
-            return Spread { phi: dispersion, frailty: 0.0 };
+            return Spread { phi: dispersion.min(NO_EVIDENCE), frailty: 0.0 };
         }
         let [(phi, phi_sd), (frailty, frailty_sd)] = self.posterior();
         let (mut phi, mut frailty) = (phi + CAUTION * phi_sd, frailty + CAUTION * frailty_sd);
@@ -390,10 +390,16 @@ impl NoiseModel {
 
     /// Learns from a closed look, after it was judged.
     pub fn learn(&mut self, look: &PairCount) -> Learnt {
+        self.learn_in(look, true)
+    }
+
+    /// The same of a look in a time that is usual, or is not: what hits both versions then says nothing against the history.
+    pub(super) fn learn_in(&mut self, look: &PairCount, is_usual: bool) -> Learnt {
         if !look.is_closed() {
             return Learnt::AsBefore;
         }
-        let learnt = self.dispersion.learn(self.kind, look.baseline, look.canary.exposure());
+        let now = Now { canary: look.canary.exposure(), is_usual };
+        let learnt = self.dispersion.learn(self.kind, look.baseline, now);
         if learnt == Learnt::HistoryRefuted {
             self.clusters = None;
         }
@@ -409,7 +415,7 @@ impl NoiseModel {
     /// Learns from an arm that no other is beside.
     pub(super) fn learn_alone(&mut self, look: ArmCount) {
         if look.is_seen() && !self.dispersion.settled {
-            self.dispersion.learn(self.kind, look, 0.0);
+            self.dispersion.learn(self.kind, look, Now::ALONE);
             self.take_baseline(look);
         }
     }
@@ -462,6 +468,9 @@ struct Dispersion {
     /// The exposure of both versions in the look before.
     #[serde(default)]
     before: f64,
+    /// That look was in no usual time.
+    #[serde(default)]
+    after_unusual: bool,
     /// What speaks against that history.
     #[serde(default)]
     doubt: Doubt,
@@ -473,12 +482,24 @@ struct Dispersion {
     last: Option<ArmCount>,
 }
 
+/// What is beside a look.
+#[derive(Clone, Copy)]
+struct Now {
+    /// The canary's exposure.
+    canary: f64,
+    is_usual: bool,
+}
+
+impl Now {
+    const ALONE: Self = Self { canary: 0.0, is_usual: true };
+}
+
 impl Dispersion {
-    /// Takes the baseline's look of the rollout, beside a canary with this exposure; or one before it, if it is too short to settle
-    /// anything.
-    fn learn(&mut self, kind: CountKind, look: ArmCount, canary: f64) -> Learnt {
+    /// Takes the baseline's look of the rollout; or one before it, if that is too short to settle anything.
+    fn learn(&mut self, kind: CountKind, look: ArmCount, Now { canary, is_usual }: Now) -> Learnt {
         let mut learnt = Learnt::AsBefore;
-        if let Some(last) = self.last {
+        let is_usual = is_usual && !std::mem::replace(&mut self.after_unusual, !is_usual);
+        if let Some(last) = self.last.filter(|_| is_usual || !self.settled) {
             self.events += look.events();
             self.exposure += look.exposure();
             let step = look.events() / look.exposure() - last.events() / last.exposure();

@@ -150,7 +150,8 @@ impl RatioEvidence {
         if let Some(floor) = &mut self.floor {
             floor.look(dt, self.kind, &look, spread)?;
         }
-        let learnt = self.noise.learn(&look);
+        let is_usual = amid.proves && amid.growth <= 1.0 && amid.excess <= 1.0;
+        let learnt = self.noise.learn_in(&look, is_usual);
         if learnt == Learnt::HistoryRefuted {
             // What it was weighed by was not the noise that there is.
             self.tilts().for_each(Tilt::forget);

@@ -78,8 +78,9 @@ fn harm_of_all(v: &Verdict) -> String {
 
 /// How large each signal's effect is.
 fn sizes(signals: &[(&String, &SignalVerdict)]) -> String {
-    let size = |(name, signal): &(&String, &SignalVerdict)| {
-        format!("{name}, {} times the baseline's", interval(signal))
+    let size = |(name, signal): &(&String, &SignalVerdict)| match signal.effect {
+        [None, _, None] => (*name).clone(),
+        _ => format!("{name}, {} times the baseline's", interval(signal)),
     };
     signals.iter().map(size).collect::<Vec<_>>().join("; ")
 }

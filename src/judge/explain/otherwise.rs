@@ -53,7 +53,7 @@ pub(in crate::judge) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> Strin
         Outcome::Inconclusive if facts.limit.is_some_and(|(_, broken)| broken) => {
             "it goes on once the baseline is within its limit again".to_owned()
         }
-        Outcome::Inconclusive | Outcome::Pass if facts.incident.is_some() => {
+        Outcome::Inconclusive | Outcome::Pass if v.both_bad && facts.incident.is_some() => {
             "it goes on once the baseline has what it usually has".to_owned()
         }
         Outcome::Inconclusive if facts.alone.is_none() && facts.blind.is_none() && v.wait.is_some() => {
@@ -71,19 +71,19 @@ pub(in crate::judge) fn otherwise(facts: &Facts<'_>, v: &SignalVerdict) -> Strin
         }
         Outcome::NoData => "a single answer from the canary's source would have ended this".to_owned(),
         Outcome::SourceDown => "an answer from the source for both versions would have ended this".to_owned(),
-        Outcome::Pass if facts.alone.is_none() && total > 0.0 && base_total > 0.0 => {
-            let most = |share: f64| if facts.about == About::Events { share } else { share.min(1.0) };
+        Outcome::Pass if facts.alone.is_none() && v.seen[1] > 0.0 && v.seen[3] > 0.0 => {
+            // Of what was proven, which need not be the bound at which harm is clearest.
+            let [events, total, base_events, base_total] = v.seen;
+            let (base, seen) = (base_events / base_total, count(events));
             if facts.below_floor {
-                let most = measured(total * most(facts.harmless.unwrap_or(0.0)));
-                format!("up to about {most} {things} would harm nobody, and {} were seen", count(events))
-            } else {
-                let bad = measured(total * most(v.within * base_events / base_total));
-                format!(
-                    "{} times the baseline's would have been about {bad} {things} instead of {}",
-                    times(v.within),
-                    count(events)
-                )
+                let [events, total] = facts.shown;
+                let (most, seen) = (measured(total * facts.harmless.unwrap_or(0.0)), count(events));
+                return format!("{seen} {things} were seen, and up to about {most} would harm nobody");
             }
+            let bad = base * v.within;
+            let bad = if facts.about == About::Events { bad } else { bad.min(1.0) };
+            let (times, bad) = (times(v.within), measured(total * bad));
+            format!("{times} times the baseline's would have been about {bad} {things} instead of {seen}")
         }
         Outcome::Pass | Outcome::Inconclusive => String::new(),
     }

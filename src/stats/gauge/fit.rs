@@ -175,8 +175,12 @@ impl GaugeFit {
         let settings = GaugeSettings { canary_units: 1, baseline_units: 1, form: Form::Strict, ..settings };
         let mut fit = Self::from_past(&past, scale, settings, history.tick_seconds(), CERTAIN)?;
         let samples = fit.samples;
-        for model in &mut fit.strict.models {
-            model.offset += model.mean_variance(samples) + apart;
+        for branch in std::iter::once(&mut fit.strict).chain(&mut fit.unranked) {
+            // On a scale of ranks as many of its units as a logarithm has.
+            let apart = apart * branch.scale.powi(2);
+            for model in &mut branch.models {
+                model.offset += model.mean_variance(samples) + apart;
+            }
         }
         let level = past.rows().first().map_or(f64::NAN, |row| scale.value(level(row)));
         if level.is_finite() { Ok((fit, level)) } else { Err(NoFit::MostlyZero) }

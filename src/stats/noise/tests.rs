@@ -231,6 +231,21 @@ fn a_history_that_is_calmer_than_the_rollout_is_refuted_and_one_like_it_is_not()
 }
 
 #[test]
+fn what_hits_both_versions_says_nothing_against_a_history() {
+    let calm = clustered(1, 1.0, 15.0, 240);
+    let ramp = [45.0, 120.0, 240.0, 375.0, 495.0, 375.0, 240.0, 120.0, 45.0];
+    let run = |is_usual: bool| {
+        let mut model = NoiseModel::from_history(CountKind::Ratio, &calm);
+        let canary = ArmCount::ratio(1.0, 150.0).unwrap();
+        ramp.iter().any(|events| {
+            let look = PairCount { canary, baseline: ArmCount::ratio(*events, 1500.0).unwrap() };
+            model.learn_in(&look, is_usual) == Learnt::HistoryRefuted
+        })
+    };
+    assert!(run(true) && !run(false));
+}
+
+#[test]
 fn what_few_events_a_look_cannot_show_is_reckoned_with_where_there_are_many() {
     let night = clustered(1, 1.0, 0.75, 240);
     let mut model = NoiseModel::from_history(CountKind::Ratio, &night);
