@@ -61,6 +61,19 @@ pub(super) fn is_told(events: f64, dispersion: f64) -> bool {
     events >= MIN_EVENTS || above_deadband(dispersion) > 1.0
 }
 
+/// Adds to cumulated sums (Page 1954) what a squared normal says for its variance being so many `times` as large as it is taken to be:
+/// a sum in nats for each, none below 0. Gives the largest, and for which it is.
+pub(super) fn cumulate<const N: usize>(nats: &mut [f64; N], times: &[f64; N], square: f64) -> (f64, f64) {
+    let mut largest = (0.0, 1.0);
+    for (nats, times) in nats.iter_mut().zip(times) {
+        *nats = (*nats + 0.5 * (square * (1.0 - 1.0 / times) - times.ln())).max(0.0);
+        if *nats >= largest.0 {
+            largest = (*nats, *times);
+        }
+    }
+    largest
+}
+
 /// A dispersion as it is judged by: 1 for what lies within the deadband of 1.2, or is no number.
 #[must_use]
 pub fn above_deadband(phi: f64) -> f64 {

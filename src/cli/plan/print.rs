@@ -283,7 +283,7 @@ fn leaks(leaks: &[Leaking]) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// What simulated traffic does and the table above it does not reckon with.
+/// How simulated traffic moves; the table above reckons with it by the noise that it is measured as.
 const WANDERS: &str = "as in real traffic, requests wander by 15%, error ratios by 30% and latencies by 5%, in both versions alike; times \
                        count from the very beginning";
 

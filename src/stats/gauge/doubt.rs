@@ -11,6 +11,7 @@ use super::bank::{Branch, Observation};
 use super::filter::Filter;
 use super::fit::share;
 use super::running::mean;
+use crate::stats::dispersion::cumulate;
 
 /// So many times the variance is what is looked for.
 const TIMES: [f64; 5] = [2.0, 4.0, 8.0, 16.0, 32.0];
@@ -41,8 +42,8 @@ impl Doubt {
         for (tick, index) in (0_i64..).zip(0..ticks) {
             let units: Vec<f64> =
                 rows.iter().filter_map(|row| row.get(index).copied()).filter(|v| v.is_finite()).collect();
-            doubt.observe(tick, &units, branch, fitted);
-            most = most.max(doubt.nats.into_iter().fold(0.0, f64::max));
+            let told = doubt.observe(tick, &units, branch, fitted);
+            most = told.map_or(most, |(nats, _)| most.max(nats));
         }
         most
     }
@@ -57,16 +58,16 @@ impl Doubt {
         branch: &Branch,
         (fitted, usual): (f64, f64),
     ) -> Option<f64> {
-        self.observe(tick, baseline, branch, fitted);
-        let likeliest = self.nats.iter().zip(TIMES).max_by(|a, b| a.0.total_cmp(b.0));
-        let raise = likeliest.filter(|(nats, _)| **nats >= ENOUGH + usual).map(|(_, times)| times)?;
+        let told = self.observe(tick, baseline, branch, fitted);
+        let (_, raise) = told.filter(|(nats, _)| *nats >= ENOUGH + usual)?;
         *self = Self::default();
         Some(raise)
     }
 
-    fn observe(&mut self, tick: i64, baseline: &[f64], branch: &Branch, fitted: f64) {
+    /// The most that now speaks for any multiple, and for which; nothing where nothing is compared.
+    fn observe(&mut self, tick: i64, baseline: &[f64], branch: &Branch, fitted: f64) -> Option<(f64, f64)> {
         let (first, rest) = baseline.split_at(baseline.len() / 2);
-        let Some(model) = branch.models.first().filter(|_| !first.is_empty()) else { return };
+        let model = branch.models.first().filter(|_| !first.is_empty())?;
         let count = |half: &[f64]| u32::try_from(half.len()).unwrap_or(u32::MAX);
         let halves = (count(first), count(rest));
         let seen = Observation {
@@ -89,11 +90,6 @@ impl Doubt {
         let observation = seen.difference / seen.spread;
         let surprise = filter.surprise(observation, regressors, model);
         filter.observe(observation, regressors, model, branch.limit);
-        if !surprise.is_finite() {
-            return;
-        }
-        for (nats, times) in self.nats.iter_mut().zip(TIMES) {
-            *nats = (*nats + 0.5 * (surprise.min(MOST) * (1.0 - 1.0 / times) - times.ln())).max(0.0);
-        }
+        surprise.is_finite().then(|| cumulate(&mut self.nats, &TIMES, surprise.min(MOST)))
     }
 }

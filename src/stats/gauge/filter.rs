@@ -34,6 +34,15 @@ pub(super) struct Regressors {
     pub ramp: f64,
 }
 
+/// What is foreseen of an observation beside the AR part.
+struct Foreseen {
+    /// What a level of 1 adds to what is not foreseen.
+    level: f64,
+    /// What the offset is expected to add, and the variance of what is not known of it.
+    offset: f64,
+    uncertain: f64,
+}
+
 impl Filter {
     /// A filter in the stationary state.
     pub(super) fn stationary(noise: &Noise) -> Self {
@@ -66,11 +75,8 @@ impl Filter {
     /// a few standard deviations of the noise at every tick, and look like a small offset.
     pub(super) fn observe(&mut self, observation: f64, regressors: Regressors, noise: &Noise, limit: f64) {
         let total = self.variance + noise.white;
-        let level = regressors.level - self.level_weight;
-        let offset = noise.offset / (regressors.level * regressors.level);
-        let seen = 1.0 + offset * self.level_information;
-        let expected = level * offset * self.level_score / seen;
-        let reach = (limit * total.sqrt()).hypot(LIMIT * (level * level * offset / seen).sqrt());
+        let Foreseen { level, offset: expected, uncertain } = self.foresee(regressors, noise);
+        let reach = (limit * total.sqrt()).hypot(LIMIT * uncertain.sqrt());
         let innovation = expected + (observation - self.expected - expected).max(-reach).min(reach);
         let ramp = regressors.ramp - self.ramp_weight;
         let gain = self.variance / total;
@@ -85,13 +91,21 @@ impl Filter {
         self.shared += level * ramp / total;
     }
 
-    /// What an observation differs from what is expected by, squared and over its variance: 1 in the mean if the noise is this.
-    pub(super) fn surprise(&self, observation: f64, regressors: Regressors, noise: &Noise) -> f64 {
+    fn foresee(&self, regressors: Regressors, noise: &Noise) -> Foreseen {
         let level = regressors.level - self.level_weight;
         let offset = noise.offset / (regressors.level * regressors.level);
         let seen = 1.0 + offset * self.level_information;
-        let expected = self.expected + level * offset * self.level_score / seen;
-        (observation - expected).powi(2) / (self.variance + noise.white + level * level * offset / seen)
+        Foreseen {
+            level,
+            offset: level * offset * self.level_score / seen,
+            uncertain: level * level * offset / seen,
+        }
+    }
+
+    /// What an observation differs from what is expected by, squared and over its variance: 1 in the mean if the noise is this.
+    pub(super) fn surprise(&self, observation: f64, regressors: Regressors, noise: &Noise) -> f64 {
+        let Foreseen { offset, uncertain, .. } = self.foresee(regressors, noise);
+        (observation - self.expected - offset).powi(2) / (self.variance + noise.white + uncertain)
     }
 
     /// Information and score of the level, when a persistent offset of this variance may look like one.

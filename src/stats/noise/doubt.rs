@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::count::ArmCount;
+use super::super::dispersion::cumulate;
 use super::CountKind;
 
 /// So many times as noisy is what is looked for.
@@ -37,10 +38,6 @@ impl Doubt {
         }
         let step = now.events() / now.exposure() - before.events() / before.exposure();
         let square = step * step / (variance * (1.0 / now.exposure() + 1.0 / before.exposure()));
-        let square = (square / phi).min(MOST);
-        for (nats, times) in self.nats.iter_mut().zip(TIMES) {
-            *nats = (*nats + 0.5 * (square * (1.0 - 1.0 / times) - times.ln())).max(0.0);
-        }
-        self.nats.iter().any(|nats| *nats >= ENOUGH)
+        cumulate(&mut self.nats, &TIMES, (square / phi).min(MOST)).0 >= ENOUGH
     }
 }
